@@ -1,0 +1,39 @@
+# Flags that every target gets. Warnings after STYLE rule 25; hardening only with optimization on.
+add_compile_definitions(_GNU_SOURCE SLUICE_VERSION="${PROJECT_VERSION}")
+add_compile_options(
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes
+    -Wmissing-prototypes -Wcast-qual -Wpointer-arith -Wwrite-strings -Wvla -Wundef -Wformat=2
+    -Wnull-dereference -Wimplicit-fallthrough -Wswitch-enum)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wlogical-op -Wduplicated-cond)
+endif()
+if(WERROR)
+    add_compile_options(-Werror)
+endif()
+
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g1")
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    add_compile_options(-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fcf-protection)
+endif()
+add_link_options(-Wl,-z,relro,-z,now -Wl,--as-needed)
+
+if(SANITIZE)
+    add_compile_options(-fsanitize=${SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+    add_link_options(-fsanitize=${SANITIZE})
+    # gcc's null and overflow analysis sees ghosts in instrumented code.
+    add_compile_options(-Wno-null-dereference)
+endif()
+if(COVERAGE)
+    add_compile_options(--coverage -O0)
+    add_link_options(--coverage)
+endif()
+
+include(CheckPIESupported)
+check_pie_supported()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+# sluice_program(NAME DIRECTORY SOURCES... ) makes an executable in DIRECTORY.
+function(sluice_program name directory)
+    add_executable(${name} ${ARGN})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${directory})
+endfunction()

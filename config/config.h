@@ -1,0 +1,187 @@
+/* The configuration: what the file says with every default filled in and every value checked.
+ *
+ * Owner: whoever called config_read*(); freed whole by config_free(). Immutable after that.
+ * Life: the supervisor reads the file once and hands a canonical JSON form down as a sealed memfd;
+ * each child reads that with the same reader (config_read_fd). */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/address.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Limits, with the board's in mind (board/routing.h has arrays of these sizes). */
+#define CONFIG_SERVICES_MAX  256 /* rows of the routing table */
+#define CONFIG_LISTENERS_MAX 64  /* descriptors reserved per worker */
+#define CONFIG_NAME_MAX      63  /* a service's or listener's name: [A-Za-z0-9][A-Za-z0-9_.-]* */
+#define CONFIG_ROUTES_MAX    64  /* per service */
+#define CONFIG_STEPS_MAX     64  /* per rollout plan */
+#define CONFIG_BACKENDS_MAX  1024 /* static ones per service and group */
+#define CONFIG_FILE_BYTES_MAX (1024 * 1024)
+
+#define WEIGHT_MAX 10000u /* a weight is in hundredths of a per cent */
+
+enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
+enum config_balance { BALANCE_LEAST_REQUESTS, BALANCE_ROUND_ROBIN, BALANCE_RANDOM };
+enum config_check_kind {
+    CHECK_NONE,      /* no check given: a backend counts as healthy */
+    CHECK_HTTP,      /* GET path, status in range, optionally a piece of the body */
+    CHECK_TCP,       /* connect succeeds */
+    CHECK_SCRIPT,    /* exit status 0; the backend's address in the environment */
+    CHECK_CONTAINER, /* the container's own HEALTHCHECK, as the engine reports it */
+};
+enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE };
+enum config_on_timeout { ON_TIMEOUT_CLOSE, ON_TIMEOUT_WAIT, ON_TIMEOUT_FAIL };
+enum config_access_log { ACCESS_LOG_OFF, ACCESS_LOG_ON };
+
+struct config_timeouts { /* milliseconds; DESIGN §8 says what each spans */
+    uint32_t header_ms;   /* default 10 s */
+    uint32_t body_ms;     /* default 30 s */
+    uint32_t connect_ms;  /* default 2 s */
+    uint32_t response_ms; /* default 60 s */
+    uint32_t idle_ms;     /* default 75 s */
+    uint32_t tunnel_ms;   /* default 1 h */
+    uint32_t queue_ms;    /* `queue`: how long an exchange waits for a backend that can serve;
+                             default 5 s, 0: does not wait */
+};
+
+struct config_listener {
+    char *name;
+    struct address address;
+    enum config_protocol protocol;
+    int service; /* index into services for a tcp listener; -1 for http, where routes decide */
+};
+
+struct config_route {
+    char *host; /* lower case without port; NULL: every host. "*.example.org" is a suffix match */
+    char *path; /* prefix that ends at a path segment; "/" : every path */
+};
+
+struct config_check {
+    enum config_check_kind kind;
+    char *path;          /* http; default "/" */
+    char *host;          /* http: Host header; NULL: the backend's address */
+    uint16_t status_min; /* http; `status: 200-399` or `status: 204`; default 200-399 */
+    uint16_t status_max;
+    char *body;          /* http: a piece that the body must hold; NULL: any */
+    char **script;       /* script: argv, NULL-terminated; NULL otherwise */
+    uint32_t interval_ms;     /* default 2 s */
+    uint32_t timeout_ms;      /* default 1 s; at most interval */
+    uint32_t start_period_ms; /* default 0: failures in it do not count until the first success */
+    uint16_t retries;         /* failures in a row that make a backend unhealthy; default 3 */
+    uint16_t successes;       /* successes in a row that bring it back; default 1 */
+};
+
+struct config_step {
+    enum config_step_kind kind;
+    uint32_t weight;   /* set_weight: of WEIGHT_MAX */
+    bool until_promoted; /* pause: {} waits for `sluice promote` */
+    uint32_t pause_ms; /* pause: 30s */
+};
+
+struct config_drain { /* budget per class, milliseconds */
+    uint32_t requests_ms;   /* default 30 s */
+    uint32_t websockets_ms; /* default 5 min */
+    uint32_t tcp_ms;        /* default 5 min */
+    enum config_on_timeout on_timeout; /* default close */
+};
+
+struct config_rollout {
+    /* strategy: canary is the only one so far */
+    struct config_step *steps; /* default: 5, 25, 50, 100 per cent with 30 s pauses between */
+    size_t step_count;
+    struct config_drain drain;
+    uint32_t progress_deadline_ms; /* no progress for so long: rolled back; default 10 min */
+    uint32_t health_timeout_ms; /* a new container must be healthy in this time; default derived:
+                                   start_period + (retries + 1) * interval + timeout + 10 s */
+    uint32_t monitor_ms;        /* watched at full weight before the old ones go; default 5 s */
+    uint32_t stop_grace_period_ms; /* 0: what the container says, else 10 s */
+};
+
+struct config_service {
+    char *name;
+    enum config_protocol protocol; /* derived: tcp where a tcp listener names it */
+    struct config_route *routes;   /* http; empty list in the file: every host and path */
+    size_t route_count;
+    /* where its backends are: either static lists or discovery by label, never both */
+    char **backends; /* "host:port", as written; resolved by the updater */
+    size_t backend_count;
+    char **canary;
+    size_t canary_count;
+    char *label_key;   /* discover: { label: key=value }; NULL for a static service */
+    char *label_value; /* NULL: the key alone */
+    char *project;     /* discover: { project: shop }: com.docker.compose.project; NULL: any */
+    uint16_t port;     /* in the container; 0: the only exposed one */
+    char *network;     /* NULL: the only one, or an error that lists them */
+    bool published;    /* `published: true`: reach it by its published host port */
+    enum config_balance balance;
+    struct config_check check;
+    struct config_timeouts timeouts; /* the file's global ones with the service's own over them */
+    struct config_rollout rollout;
+};
+
+struct config {
+    struct config_listener *listeners;
+    size_t listener_count;
+    struct config_service *services;
+    size_t service_count;
+    char *engine_host; /* "unix:///var/run/docker.sock", "tcp://h:p"; file, else DOCKER_HOST, else
+                          the default. Never NULL */
+    char *engine_cert_path; /* folder with ca.pem, cert.pem, key.pem: TLS; NULL: none */
+    bool engine_needed;     /* some service is discovered */
+    char *admin_socket; /* default /run/sluice/admin.sock */
+    char *state;        /* default /var/lib/sluice */
+    char *user;         /* workers and health run as; default "nobody" */
+    struct config_timeouts timeouts;
+    uint32_t workers;   /* 1 to 32; `auto`: one per processor that this process may use */
+    enum config_access_log access_log;
+};
+
+/* What `sluice run` was told on its command line; NULL or 0: not told. */
+struct config_overrides {
+    const char *state;
+    const char *admin_socket;
+    const char *engine_host;
+    uint32_t workers;
+};
+
+/* Why a config was refused, for people: one line per error, each
+ * "FILE:LINE: path.to.key: what was found, what is allowed". Several errors are reported at once. */
+struct config_errors {
+    char *text; /* lines, each ended by a newline; NULL: none */
+    size_t count;
+};
+void config_errors_done(struct config_errors *errors);
+
+/* Reads a file, YAML or JSON. Returns 0 and the config, or -EINVAL with `errors` filled; the
+ * caller ends both with config_free() and config_errors_done(). `overrides` may be NULL. */
+int config_read_file(const char *path, const struct config_overrides *overrides,
+                     struct config_errors *errors, struct config **ret_config)
+    __attribute__((warn_unused_result));
+
+/* The same from memory; `name` stands for the file in messages. */
+int config_read_text(const char *name, const char *text, size_t length,
+                     const struct config_overrides *overrides, struct config_errors *errors,
+                     struct config **ret_config) __attribute__((warn_unused_result));
+
+/* Reads the canonical form from the memfd that the supervisor handed down. Returns 0 or -errno. */
+int config_read_fd(int fd, struct config **ret_config) __attribute__((warn_unused_result));
+
+/* The canonical form: JSON with every default spelled out, which reads back to an equal config.
+ * The caller frees it. */
+char *config_to_json(const struct config *config) __attribute__((warn_unused_result));
+
+/* Index of the service of this name, or -1. */
+int config_find_service(const struct config *config, const char *name);
+
+void config_free(struct config *config);
+
+/* Readers of single values, used by the command line too. Both return 0 or -EINVAL.
+ * Durations: "500ms", "30s", "5m", "1h", "1m30s", "0". Weights: "5", "0.25", "100" per cent. */
+int config_parse_duration(const char *text, uint32_t *ret_ms) __attribute__((warn_unused_result));
+int config_parse_weight(const char *text, uint32_t *ret_weight)
+    __attribute__((warn_unused_result));
+
+#endif

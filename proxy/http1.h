@@ -1,0 +1,140 @@
+/* HTTP/1.1 message heads and chunked bodies: strict, in one pass, without allocation.
+ *
+ * RFC 9110 and 9112 grammar with no lenient mode: whatever could be read two ways is refused.
+ * Pure: no I/O, no clock, no globals. Slices point into the caller's buffer and live as long. */
+#ifndef PROXY_HTTP1_H
+#define PROXY_HTTP1_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Limits, each with the test that hits it in tests/unit/proxy. */
+#define HTTP1_HEAD_BYTES_MAX   (64u * 1024) /* request line or status line with all fields */
+#define HTTP1_TARGET_BYTES_MAX (16u * 1024) /* past it 414 */
+#define HTTP1_FIELDS_MAX       128u         /* past it 431 (request) or 502 (response) */
+#define HTTP1_CHUNK_LINE_MAX   256u         /* chunk size with its extensions */
+#define HTTP1_TRAILER_BYTES_MAX (8u * 1024)
+
+enum http_method {
+    HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_CONNECT, HTTP_OPTIONS, HTTP_TRACE,
+    HTTP_PATCH, HTTP_OTHER, /* any other token, passed through */
+};
+
+enum http_framing {
+    HTTP_BODY_NONE,
+    HTTP_BODY_LENGTH,  /* content_length bytes */
+    HTTP_BODY_CHUNKED,
+    HTTP_BODY_CLOSE,   /* responses only: until the connection ends */
+};
+
+struct http_field {
+    struct slice name; /* as received */
+    struct slice value; /* trimmed */
+    uint8_t known;     /* enum http_known_field: 0 for others */
+    bool hop;          /* hop by hop (RFC 9110 §7.6.1) or named by Connection: not forwarded */
+};
+
+enum http_known_field { /* those that the proxy looks at */
+    FIELD_OTHER, FIELD_HOST, FIELD_CONNECTION, FIELD_CONTENT_LENGTH, FIELD_TRANSFER_ENCODING,
+    FIELD_UPGRADE, FIELD_EXPECT, FIELD_TE, FIELD_TRAILER, FIELD_KEEP_ALIVE,
+    FIELD_PROXY_CONNECTION, FIELD_PROXY_AUTHENTICATE, FIELD_PROXY_AUTHORIZATION,
+    FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_PROTO, FIELD_X_FORWARDED_HOST, FIELD_FORWARDED,
+    FIELD_VIA, FIELD_DATE, FIELD_SERVER, FIELD_CONTENT_TYPE, FIELD_COOKIE,
+};
+
+struct http1_request {
+    enum http_method method;
+    struct slice method_text;
+    struct slice target; /* as received: origin-form, absolute-form or "*" */
+    struct slice path;   /* path with query as it is to be sent on, always origin-form or "*" */
+    struct slice host;   /* host[:port], from absolute-form where given, else from Host */
+    uint8_t minor_version; /* 0 or 1 */
+    enum http_framing framing;
+    uint64_t content_length;
+    bool keep_alive;      /* what the client wants of this connection */
+    bool expect_continue; /* Expect: 100-continue (never in HTTP/1.0) */
+    bool upgrade;         /* Connection: upgrade with Upgrade, HTTP/1.1; "h2c" does not count */
+    struct slice upgrade_protocol;
+    unsigned field_count;
+    struct http_field fields[HTTP1_FIELDS_MAX];
+};
+
+struct http1_response {
+    uint16_t status; /* 100 to 599 */
+    struct slice reason;
+    uint8_t minor_version;
+    enum http_framing framing; /* with the request's method taken into account */
+    uint64_t content_length;   /* also where a HEAD's or 304's answer only announces it */
+    bool has_content_length;
+    bool keep_alive;           /* what the backend allows for this connection */
+    bool upgrade;              /* 101 with Upgrade and Connection: upgrade */
+    unsigned field_count;
+    struct http_field fields[HTTP1_FIELDS_MAX];
+};
+
+/* What parsing came to: HTTP1_MORE, HTTP1_DONE, or why it was refused. The names are logged and
+ * counted as they are. */
+enum http1_result {
+    HTTP1_DONE,
+    HTTP1_MORE, /* not all of it is here yet */
+    HTTP1_BAD_REQUEST_LINE,
+    HTTP1_BAD_TARGET,
+    HTTP1_TARGET_TOO_LONG,    /* 414 */
+    HTTP1_BAD_VERSION,        /* 505 for another major version, else 400: see http1_status() */
+    HTTP1_UNSUPPORTED_VERSION,
+    HTTP1_BAD_STATUS_LINE,
+    HTTP1_BAD_FIELD,          /* name, colon, value or line end */
+    HTTP1_TOO_MANY_FIELDS,    /* 431 */
+    HTTP1_HEAD_TOO_LARGE,     /* 431 */
+    HTTP1_BAD_HOST,           /* none, several, malformed, or at odds with absolute-form */
+    HTTP1_BAD_CONTENT_LENGTH,
+    HTTP1_BAD_TRANSFER_ENCODING,
+    HTTP1_BAD_FRAMING,        /* both framings, or a framing where none may be */
+    HTTP1_BAD_CHUNK,
+    HTTP1_BAD_TRAILER,
+    HTTP1_BAD_EXPECT,         /* 417 */
+    HTTP1_METHOD_REFUSED,     /* CONNECT: 501; TRACE: 405 */
+    HTTP1_RESULT_COUNT,
+};
+
+/* Parses a request head at the start of `bytes`. `scanned` (0 at first, kept by the caller between
+ * calls for one head) remembers where the end was not found, so that a trickled head costs linear
+ * time. HTTP1_DONE: *ret_length is the head's length with its empty line. */
+enum http1_result http1_parse_request(struct slice bytes, size_t *scanned,
+                                      struct http1_request *ret_request, size_t *ret_length);
+
+/* The same for a response to a request of `method`. An interim 1xx is a response of its own with
+ * framing none; the caller parses the next one behind it. */
+enum http1_result http1_parse_response(struct slice bytes, enum http_method method, size_t *scanned,
+                                       struct http1_response *ret_response, size_t *ret_length);
+
+/* The answer's status for a refused request; 400 for most. Never called with DONE or MORE. */
+unsigned http1_status(enum http1_result result);
+const char *http1_result_name(enum http1_result result); /* "bad-content-length", ... */
+
+/* --- chunked bodies (RFC 9112 §7.1) -------------------------------------------------------- */
+
+struct http1_chunked { /* embedded in its owner; zero is the start */
+    uint8_t state;
+    bool has_size; /* a digit was seen */
+    uint16_t line_bytes;
+    uint32_t trailer_bytes;
+    uint64_t left; /* of the present chunk */
+};
+
+/* Takes bytes off the front of `bytes` and finds body data in them. Each call moves *ret_consumed
+ * forward by what it took and sets *ret_data to the one piece of body found in it (perhaps empty):
+ * call again while bytes are left and the result is HTTP1_MORE. HTTP1_DONE: the last chunk and its
+ * trailer were consumed (trailers are checked and dropped); what is behind belongs to the next
+ * message. */
+enum http1_result http1_chunked_decode(struct http1_chunked *chunked, struct slice bytes,
+                                       size_t *ret_consumed, struct slice *ret_data);
+
+/* Writes "SIZE\r\n" for a chunk of that size; returns its length. The data and "\r\n" follow. */
+#define HTTP1_CHUNK_HEAD_BYTES 18
+size_t http1_chunk_head(uint64_t size, char buffer[HTTP1_CHUNK_HEAD_BYTES]);
+
+#endif

@@ -1,0 +1,144 @@
+/* The planner: what is observed -> the next actions, and why. A pure function: no I/O, no clock,
+ * no globals, no allocation, so it runs under a simulator (tests/simulation) with random faults.
+ *
+ * A rollout is level-triggered: observe, plan, act, and again after every event. The planner keeps
+ * no memory of its own: what must survive a crash is `struct plan_progress`, which the updater
+ * journals (in one transaction) before it acts on the answer.
+ *
+ * Words: "old" containers run the version from before, "new" ones the version being rolled out.
+ * While a rollout is on, new ones are the canary group and old ones the stable group; when it is
+ * promoted and finished, the new ones become stable. */
+#ifndef UPDATER_PLAN_H
+#define UPDATER_PLAN_H
+
+#include "board/routing.h"
+#include "board/verdicts.h"
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PLAN_CONTAINERS_MAX 256u
+#define PLAN_REPLICAS_MAX   100u
+#define PLAN_ACTIONS_MAX    64u
+#define PLAN_WHY_BYTES      192u
+
+enum plan_phase {
+    PHASE_FORWARD,   /* new ones come up, weight moves to them */
+    PHASE_PROMOTED,  /* no way back: old ones are drained, stopped, removed; names put right */
+    PHASE_BACK,      /* weight 0, new ones drained, stopped, removed */
+    PHASE_ENDED,     /* outcome says how */
+};
+
+enum plan_outcome { OUTCOME_NONE, OUTCOME_COMPLETED, OUTCOME_ROLLED_BACK, OUTCOME_ABORTED,
+                    OUTCOME_NEEDS_ATTENTION };
+
+/* Journalled; everything else can be observed anew. */
+struct plan_progress {
+    enum plan_phase phase;
+    enum plan_outcome outcome;
+    uint32_t step;            /* index of the step that is being carried out */
+    bool step_entered;        /* its weight is published / its pause has begun */
+    uint64_t step_since_ms;   /* wall clock, since step_entered */
+    uint64_t changed_ms;      /* wall clock of the last progress, for the progress deadline */
+    bool promote_wanted;      /* consumed by the pause it ends */
+    bool aborted;             /* BACK was asked for by the operator: outcome aborted */
+    char why[PLAN_WHY_BYTES]; /* why BACK was entered, or what needs attention */
+};
+
+enum container_state { /* as the engine reports it */
+    CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_PAUSED, CONTAINER_RESTARTING,
+    CONTAINER_EXITED, /* also dead */
+    CONTAINER_REMOVING,
+};
+
+struct plan_container {
+    char id[65];
+    char name[128];      /* without the leading slash */
+    uint16_t ordinal;    /* 0-based; a new one takes over the configuration and the name of the old
+                            one of the same ordinal */
+    bool is_new;         /* label sluice.rollout is this rollout's */
+    enum container_state state;
+    int exit_code;       /* where EXITED */
+    bool busy;           /* an action on it is in flight: nothing is planned for it */
+    /* as routed: */
+    enum backend_state backend; /* FREE: not in the table */
+    enum verdict_state verdict; /* of its backend */
+    uint64_t published_ms;      /* wall clock: when its backend entered the table; 0: not */
+    char reason[128];           /* the verdict's */
+    bool drained;        /* proven: scoreboard_is_drained() for the epoch of its drain */
+    uint64_t drain_since_ms;    /* wall clock; 0: not draining */
+    uint32_t active[KIND_COUNT];
+    uint8_t end_kinds;   /* already asked of the workers */
+    uint32_t attempts;   /* failed tries of the next action on it in a row */
+    char final_name[128]; /* new: the name it is to get (its old one's); empty: keeps its own */
+};
+
+struct plan_spec { /* fixed when the rollout starts; journalled with it */
+    uint32_t replicas;   /* old ones found at the start */
+    uint32_t max_unavailable; /* 0 */
+    const struct config_step *steps;
+    size_t step_count;
+    struct config_drain drain;
+    uint32_t health_timeout_ms, progress_deadline_ms, monitor_ms;
+};
+
+struct plan_observed {
+    uint64_t now_ms;     /* wall clock */
+    const struct plan_spec *spec;
+    struct plan_progress progress;
+    uint32_t weight;     /* as published now */
+    bool weight_acknowledged; /* every live worker has seen the epoch that published it */
+    bool engine_reachable; /* false: container states are those of the last list; no action on the
+                              engine is planned, and no deadline runs out on it */
+    bool image_ready;    /* the new image is on the engine (pulled and resolved) */
+    uint32_t creating;   /* creates in flight */
+    uint32_t create_attempts; /* failed in a row */
+    char create_error[PLAN_WHY_BYTES]; /* the last failure's words; empty: none */
+    bool create_error_final; /* trying again cannot help (4xx of the engine) */
+    /* the operator's wishes, each consumed through progress */
+    bool wish_pause, wish_promote, wish_abort;
+    unsigned container_count;
+    struct plan_container containers[PLAN_CONTAINERS_MAX]; /* this service's, old and new */
+};
+
+enum plan_action_kind {
+    ACTION_CREATE,      /* ordinal: create and label a new container from the old one's config */
+    ACTION_START,       /* container */
+    ACTION_PUBLISH,     /* container: into the table, state STARTING (probed, no traffic) */
+    ACTION_READY,       /* container: state READY (in rotation while healthy) */
+    ACTION_SET_WEIGHT,  /* weight */
+    ACTION_DRAIN,       /* container: state DRAINING */
+    ACTION_END_KINDS,   /* container, kinds: budget has passed and the policy is close */
+    ACTION_STOP,        /* container; its proof of drain goes into the record */
+    ACTION_REMOVE,      /* container; the slot is freed */
+    ACTION_RENAME,      /* container to its final_name */
+};
+
+struct plan_action {
+    enum plan_action_kind kind;
+    unsigned container; /* index into observed->containers, where it has one */
+    uint16_t ordinal;   /* CREATE */
+    uint32_t weight;    /* SET_WEIGHT */
+    uint8_t kinds;      /* END_KINDS: bit per enum exchange_kind */
+    char why[PLAN_WHY_BYTES];
+};
+
+struct plan {
+    struct plan_progress progress; /* to be journalled before the actions are started */
+    unsigned action_count;
+    struct plan_action actions[PLAN_ACTIONS_MAX]; /* independent of one another: any order */
+    uint64_t look_again_ms; /* wall clock at which time alone changes the answer; 0: events only */
+    char waiting[PLAN_WHY_BYTES]; /* for people: what it is waiting for; empty where it acts */
+};
+
+void plan_next(const struct plan_observed *observed, struct plan *ret_plan);
+
+/* How many new containers a weight needs: in proportion, rounded up, at least 1 for weight > 0. */
+uint32_t plan_replicas_for(uint32_t replicas, uint32_t weight);
+
+const char *plan_phase_name(enum plan_phase phase);       /* "forward", ... */
+const char *plan_outcome_name(enum plan_outcome outcome); /* "completed", "rolled_back", ... */
+const char *plan_action_name(enum plan_action_kind kind); /* "create", "set_weight", ... */
+
+#endif
