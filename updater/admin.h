@@ -30,11 +30,20 @@ struct admin_request {
 
 /* An answer. `body` is taken over and freed. Errors use admin_error(). */
 struct admin_answer {
-    unsigned status;
+    unsigned status; /* 0: deferred */
     struct cJSON *body; /* NULL: none */
     char *text;         /* instead of body: text of content_type (the metrics); freed */
     const char *content_type;
 };
+
+/* An answer that takes longer than the handler may: the handler calls admin_defer(), leaves
+ * *ret_answer alone and returns; the connection is suspended. admin_answer_deferred() ends it,
+ * exactly once, also when the client has gone meanwhile (then nothing is sent). Strings of the
+ * request are not valid after the handler. admin_close() ends what is still deferred with 503;
+ * their handles must not be used after that. */
+struct admin_deferred;
+struct admin_deferred *admin_defer(const struct admin_request *request);
+void admin_answer_deferred(struct admin_deferred *deferred, struct admin_answer *answer);
 
 typedef void admin_handler(void *context, const struct admin_request *request,
                            struct admin_answer *ret_answer);
