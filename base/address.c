@@ -2,10 +2,10 @@
 
 #include "check.h"
 
+#include <arpa/inet.h>
+
 #include <errno.h>
 #include <stdio.h>
-
-#include <arpa/inet.h>
 
 int address_from_ip(struct slice ip, uint16_t port, struct address *ret_address)
 {
@@ -73,8 +73,7 @@ bool address_equals(const struct address *a, const struct address *b)
 {
     size_t length = a->family == AF_INET ? 4 : 16;
 
-    return a->family == b->family && a->port == b->port &&
-           memcmp(a->bytes, b->bytes, length) == 0;
+    return a->family == b->family && a->port == b->port && memcmp(a->bytes, b->bytes, length) == 0;
 }
 
 socklen_t address_to_sockaddr(const struct address *address, struct sockaddr_storage *ret_storage)

@@ -4,16 +4,16 @@
 
 #include "slice.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* Plain data, so that it can lie on a board. */
 struct address {
-    uint16_t family; /* AF_INET, AF_INET6; 0: none */
-    uint16_t port;   /* host byte order */
+    uint16_t family;   /* AF_INET, AF_INET6; 0: none */
+    uint16_t port;     /* host byte order */
     uint8_t bytes[16]; /* network byte order; IPv4 uses the first four */
 };
 

@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-uint64_t clock_ms(void); /* CLOCK_MONOTONIC, milliseconds */
-uint64_t clock_us(void); /* CLOCK_MONOTONIC, microseconds */
+uint64_t clock_ms(void);      /* CLOCK_MONOTONIC, milliseconds */
+uint64_t clock_us(void);      /* CLOCK_MONOTONIC, microseconds */
 uint64_t clock_wall_ms(void); /* CLOCK_REALTIME, milliseconds since 1970 */
 
 /* Writes wall time as RFC 3339 in UTC, "2026-11-23T04:56:31.123Z", into 25 bytes. */

@@ -17,26 +17,26 @@ struct http_client;
 struct http_request; /* in flight */
 
 struct http_answer {
-    int error;          /* 0: an answer came; -ETIMEDOUT, -ECONNREFUSED, -ENOENT (no socket),
-                           -EACCES, -ECANCELED, -EMSGSIZE (larger than max_bytes), -EIO */
-    const char *detail; /* for people, where error != 0: libcurl's words; else "" */
-    unsigned status;    /* HTTP status, where error == 0 */
-    struct slice body;  /* valid during on_done; empty where on_data took it */
+    int error;           /* 0: an answer came; -ETIMEDOUT, -ECONNREFUSED, -ENOENT (no socket),
+                            -EACCES, -ECANCELED, -EMSGSIZE (larger than max_bytes), -EIO */
+    const char *detail;  /* for people, where error != 0: libcurl's words; else "" */
+    unsigned status;     /* HTTP status, where error == 0 */
+    struct slice body;   /* valid during on_done; empty where on_data took it */
     uint32_t latency_us; /* start to end */
 };
 
 struct http_request_options {
-    const char *method;      /* "GET", ... */
-    const char *url;         /* http:// or https:// */
-    const char *unix_socket; /* path; NULL: by TCP */
-    const char *cert_path;   /* folder with ca.pem, cert.pem, key.pem for TLS; NULL: none */
+    const char *method;         /* "GET", ... */
+    const char *url;            /* http:// or https:// */
+    const char *unix_socket;    /* path; NULL: by TCP */
+    const char *cert_path;      /* folder with ca.pem, cert.pem, key.pem for TLS; NULL: none */
     const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
-    struct slice body;       /* copied; data NULL: no body */
+    struct slice body;          /* copied; data NULL: no body */
     uint32_t connect_timeout_ms;
-    uint32_t timeout_ms;     /* of the whole request; 0: none (streams) */
-    uint32_t silence_ms;     /* streams: no byte for so long is -ETIMEDOUT; 0: none */
-    size_t max_bytes;        /* of the body, where it is gathered; 0: 16 MiB */
-    bool fresh_connection;   /* a connection of its own, closed after (health checks) */
+    uint32_t timeout_ms;   /* of the whole request; 0: none (streams) */
+    uint32_t silence_ms;   /* streams: no byte for so long is -ETIMEDOUT; 0: none */
+    size_t max_bytes;      /* of the body, where it is gathered; 0: 16 MiB */
+    bool fresh_connection; /* a connection of its own, closed after (health checks) */
     /* Streams: called with each piece of a body whose status is 2xx; NULL: gathered for on_done.
      * Returns false to cancel (on_done then gets -ECANCELED). */
     bool (*on_data)(void *context, unsigned status, struct slice piece);

@@ -1,6 +1,7 @@
 /* Allocation for start-up and for the control processes, where being out of memory has no better
  * answer than to end with exit code 111 ("try again"), so that the supervisor starts anew. The
- * data plane does not use these while it serves: there a failed allocation is a 503 and a counter. */
+ * data plane does not use these while it serves: there a failed allocation is a 503 and a counter.
+ */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
@@ -8,8 +9,9 @@
 
 /* Exit codes that tell the supervisor what to do with a process that ended. */
 #define EXIT_FINISHED   0   /* it is done; do not restart */
-#define EXIT_NO_RESTART 100 /* it cannot work, whatever is tried: configuration, missing library */
-#define EXIT_TRY_AGAIN  111 /* a passing fault: restart with back-off */
+#define EXIT_NO_RESTART 100 /* it cannot work, whatever is tried: configuration, missing library   \
+                             */
+#define EXIT_TRY_AGAIN 111  /* a passing fault: restart with back-off */
 
 /* Zeroed memory; never NULL. Freed by free(). */
 void *memory_new(size_t size) __attribute__((malloc, returns_nonnull, warn_unused_result));

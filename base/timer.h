@@ -5,10 +5,9 @@
 #ifndef BASE_TIMER_H
 #define BASE_TIMER_H
 
+#include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#include <ev.h>
 
 struct timer {
     ev_timer watcher;

@@ -41,13 +41,13 @@ enum container_health {
 };
 
 struct routing_backend {
-    uint32_t generation; /* rises each time the slot is given out; 0: never used */
-    uint16_t service;    /* index into services */
-    uint8_t group;       /* enum group */
-    uint8_t state;       /* enum backend_state */
+    uint32_t generation;      /* rises each time the slot is given out; 0: never used */
+    uint16_t service;         /* index into services */
+    uint8_t group;            /* enum group */
+    uint8_t state;            /* enum backend_state */
     uint8_t container_health; /* enum container_health */
-    uint8_t end_kinds;   /* bit per enum exchange_kind: workers end exchanges of that kind now */
-    uint16_t weight;     /* for weighted balancing; 1 by default */
+    uint8_t end_kinds; /* bit per enum exchange_kind: workers end exchanges of that kind now */
+    uint16_t weight;   /* for weighted balancing; 1 by default */
     struct address address;
     uint64_t started_ms; /* clock_ms() from which start_period counts */
     char name[64];       /* for people: container name or "host:port" */

@@ -17,7 +17,8 @@
 #include <stdint.h>
 
 #define SCORE_VERSION   1u
-#define SCORE_HOLDS_MAX 128u /* exchanges listed per row as holding a drain; `hold_total` has all */
+#define SCORE_HOLDS_MAX 128u /* exchanges listed per row as holding a drain; `hold_total` has all  \
+                              */
 #define SCORE_TEXT_BYTES 97  /* a request line cut at 96 bytes */
 
 /* Latency in log-linear buckets, microseconds: 4 per octave from 16 µs to about 67 s, so a bucket
@@ -25,20 +26,20 @@
 #define HISTOGRAM_BUCKETS 90u
 
 enum row_state {
-    ROW_EMPTY,    /* no worker; gauges are zero */
-    ROW_LIVE,     /* from before its fork until it is reaped */
+    ROW_EMPTY, /* no worker; gauges are zero */
+    ROW_LIVE,  /* from before its fork until it is reaped */
 };
 
 /* Why a client got an error answer from the proxy itself, or none at all. */
 enum refusal {
-    REFUSAL_BAD_REQUEST,   /* 400, 414, 431, 501, 505: what came is not HTTP as we take it */
-    REFUSAL_NO_ROUTE,      /* 404: no service for this host and path */
-    REFUSAL_NO_BACKEND,    /* 503: none could serve within the queue timeout */
-    REFUSAL_CONNECT,       /* 502: could not connect, retries included */
-    REFUSAL_BAD_RESPONSE,  /* 502: the backend broke off or did not speak HTTP */
-    REFUSAL_TIMEOUT,       /* 504: the backend did not answer in time */
-    REFUSAL_SLOW_CLIENT,   /* 408: head or body did not come in time */
-    REFUSAL_MEMORY,        /* 503: out of memory */
+    REFUSAL_BAD_REQUEST,  /* 400, 414, 431, 501, 505: what came is not HTTP as we take it */
+    REFUSAL_NO_ROUTE,     /* 404: no service for this host and path */
+    REFUSAL_NO_BACKEND,   /* 503: none could serve within the queue timeout */
+    REFUSAL_CONNECT,      /* 502: could not connect, retries included */
+    REFUSAL_BAD_RESPONSE, /* 502: the backend broke off or did not speak HTTP */
+    REFUSAL_TIMEOUT,      /* 504: the backend did not answer in time */
+    REFUSAL_SLOW_CLIENT,  /* 408: head or body did not come in time */
+    REFUSAL_MEMORY,       /* 503: out of memory */
     REFUSAL_COUNT,
 };
 
@@ -53,8 +54,8 @@ struct score_cell { /* what one worker has and had with one backend */
     _Atomic uint64_t exchanges; /* started */
     _Atomic uint64_t status[6]; /* answers by class: [1] 1xx (101) ... [5] 5xx; [0] none at all */
     _Atomic uint64_t connect_failures, timeouts, resets, retries;
-    _Atomic uint64_t bytes_in;  /* from the backend */
-    _Atomic uint64_t bytes_out; /* to the backend */
+    _Atomic uint64_t bytes_in;    /* from the backend */
+    _Atomic uint64_t bytes_out;   /* to the backend */
     _Atomic uint64_t last_end_us; /* clock_us() when the last exchange ended; 0: none yet */
     _Atomic uint64_t latency[HISTOGRAM_BUCKETS]; /* KIND_REQUEST: start to end */
 };
@@ -72,14 +73,14 @@ struct score_hold { /* one exchange that holds a draining backend */
 
 struct score_row {
     uint32_t version;
-    _Atomic uint32_t state;       /* enum row_state; the supervisor's */
-    _Atomic int32_t pid;          /* the supervisor's */
+    _Atomic uint32_t state;             /* enum row_state; the supervisor's */
+    _Atomic int32_t pid;                /* the supervisor's */
     _Atomic uint32_t worker_generation; /* config generation; the supervisor's */
-    _Atomic uint64_t seen_epoch;  /* acknowledged: store with release after acting on the table */
+    _Atomic uint64_t seen_epoch; /* acknowledged: store with release after acting on the table */
     _Atomic uint64_t heartbeat_ms;
     _Atomic uint64_t next_exchange_id;
-    _Atomic uint32_t clients;     /* client connections open: gauge */
-    _Atomic uint64_t accepted;    /* client connections: counter */
+    _Atomic uint32_t clients;  /* client connections open: gauge */
+    _Atomic uint64_t accepted; /* client connections: counter */
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     /* The split per service since the worker adopted the present weight, in one word so that a
      * reader gets all three of a moment: see score_split_*(). */
@@ -111,13 +112,12 @@ void scoreboard_unmap(struct scoreboard *board);
 /* --- the writer's ------------------------------------------------------------------------- */
 
 #define score_add(counter, by)                                                                     \
-    atomic_store_explicit((counter),                                                               \
-                          atomic_load_explicit((counter), memory_order_relaxed) + (by),            \
+    atomic_store_explicit((counter), atomic_load_explicit((counter), memory_order_relaxed) + (by), \
                           memory_order_relaxed)
 #define score_subtract(gauge, by)                                                                  \
     atomic_store_explicit((gauge), atomic_load_explicit((gauge), memory_order_relaxed) - (by),     \
                           memory_order_relaxed)
-#define score_get(counter) atomic_load_explicit((counter), memory_order_relaxed)
+#define score_get(counter)        atomic_load_explicit((counter), memory_order_relaxed)
 #define score_set(counter, value) atomic_store_explicit((counter), (value), memory_order_relaxed)
 
 /* Makes the worker's own cell ready for this generation: zeroes it if it is of another. */

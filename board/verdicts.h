@@ -15,23 +15,23 @@
 #define VERDICTS_VERSION 1u
 
 enum verdict_state {
-    VERDICT_UNKNOWN,   /* not judged yet */
-    VERDICT_STARTING,  /* fails, but within its start period, or not yet `retries` times */
+    VERDICT_UNKNOWN,  /* not judged yet */
+    VERDICT_STARTING, /* fails, but within its start period, or not yet `retries` times */
     VERDICT_HEALTHY,
     VERDICT_UNHEALTHY,
 };
 
 struct verdict {
     enum verdict_state state;
-    uint64_t since_ms;    /* clock_ms() of the last change of state */
-    uint64_t checked_ms;  /* clock_ms() of the last check's end */
-    uint32_t latency_us;  /* of the last check */
-    uint32_t failures;    /* in a row, now */
-    uint32_t successes;   /* in a row, now */
-    char reason[128];     /* for people: "status 500, wanted 200-399" */
+    uint64_t since_ms;   /* clock_ms() of the last change of state */
+    uint64_t checked_ms; /* clock_ms() of the last check's end */
+    uint32_t latency_us; /* of the last check */
+    uint32_t failures;   /* in a row, now */
+    uint32_t successes;  /* in a row, now */
+    char reason[128];    /* for people: "status 500, wanted 200-399" */
 };
 
-struct verdict_cell { /* one per slot; a seqlock guards `verdict`, `word` stands alone */
+struct verdict_cell {      /* one per slot; a seqlock guards `verdict`, `word` stands alone */
     _Atomic uint64_t word; /* generation << 32 | enum verdict_state */
     _Atomic uint32_t sequence;
     struct verdict verdict;

@@ -13,12 +13,12 @@
 #include <stdint.h>
 
 /* Limits, with the board's in mind (board/routing.h has arrays of these sizes). */
-#define CONFIG_SERVICES_MAX  256 /* rows of the routing table */
-#define CONFIG_LISTENERS_MAX 64  /* descriptors reserved per worker */
-#define CONFIG_NAME_MAX      63  /* a service's or listener's name: [A-Za-z0-9][A-Za-z0-9_.-]* */
-#define CONFIG_ROUTES_MAX    64  /* per service */
-#define CONFIG_STEPS_MAX     64  /* per rollout plan */
-#define CONFIG_BACKENDS_MAX  1024 /* static ones per service and group */
+#define CONFIG_SERVICES_MAX   256  /* rows of the routing table */
+#define CONFIG_LISTENERS_MAX  64   /* descriptors reserved per worker */
+#define CONFIG_NAME_MAX       63   /* a service's or listener's name: [A-Za-z0-9][A-Za-z0-9_.-]* */
+#define CONFIG_ROUTES_MAX     64   /* per service */
+#define CONFIG_STEPS_MAX      64   /* per rollout plan */
+#define CONFIG_BACKENDS_MAX   1024 /* static ones per service and group */
 #define CONFIG_FILE_BYTES_MAX (1024 * 1024)
 
 #define WEIGHT_MAX 10000u /* a weight is in hundredths of a per cent */
@@ -36,7 +36,7 @@ enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE };
 enum config_on_timeout { ON_TIMEOUT_CLOSE, ON_TIMEOUT_WAIT, ON_TIMEOUT_FAIL };
 enum config_access_log { ACCESS_LOG_OFF, ACCESS_LOG_ON };
 
-struct config_timeouts { /* milliseconds; DESIGN §8 says what each spans */
+struct config_timeouts {  /* milliseconds; DESIGN §8 says what each spans */
     uint32_t header_ms;   /* default 10 s */
     uint32_t body_ms;     /* default 30 s */
     uint32_t connect_ms;  /* default 2 s */
@@ -65,8 +65,8 @@ struct config_check {
     char *host;          /* http: Host header; NULL: the backend's address */
     uint16_t status_min; /* http; `status: 200-399` or `status: 204`; default 200-399 */
     uint16_t status_max;
-    char *body;          /* http: a piece that the body must hold; NULL: any */
-    char **script;       /* script: argv, NULL-terminated; NULL otherwise */
+    char *body;               /* http: a piece that the body must hold; NULL: any */
+    char **script;            /* script: argv, NULL-terminated; NULL otherwise */
     uint32_t interval_ms;     /* default 2 s */
     uint32_t timeout_ms;      /* default 1 s; at most interval */
     uint32_t start_period_ms; /* default 0: failures in it do not count until the first success */
@@ -76,15 +76,15 @@ struct config_check {
 
 struct config_step {
     enum config_step_kind kind;
-    uint32_t weight;   /* set_weight: of WEIGHT_MAX */
+    uint32_t weight;     /* set_weight: of WEIGHT_MAX */
     bool until_promoted; /* pause: {} waits for `sluice promote` */
-    uint32_t pause_ms; /* pause: 30s */
+    uint32_t pause_ms;   /* pause: 30s */
 };
 
-struct config_drain { /* budget per class, milliseconds */
-    uint32_t requests_ms;   /* default 30 s */
-    uint32_t websockets_ms; /* default 5 min */
-    uint32_t tcp_ms;        /* default 5 min */
+struct config_drain {                  /* budget per class, milliseconds */
+    uint32_t requests_ms;              /* default 30 s */
+    uint32_t websockets_ms;            /* default 5 min */
+    uint32_t tcp_ms;                   /* default 5 min */
     enum config_on_timeout on_timeout; /* default close */
 };
 
@@ -94,9 +94,9 @@ struct config_rollout {
     size_t step_count;
     struct config_drain drain;
     uint32_t progress_deadline_ms; /* no progress for so long: rolled back; default 10 min */
-    uint32_t health_timeout_ms; /* a new container must be healthy in this time; default derived:
-                                   start_period + (retries + 1) * interval + timeout + 10 s */
-    uint32_t monitor_ms;        /* watched at full weight before the old ones go; default 5 s */
+    uint32_t health_timeout_ms;    /* a new container must be healthy in this time; default derived:
+                                      start_period + (retries + 1) * interval + timeout + 10 s */
+    uint32_t monitor_ms;           /* watched at full weight before the old ones go; default 5 s */
     uint32_t stop_grace_period_ms; /* 0: what the container says, else 10 s */
 };
 
@@ -131,11 +131,11 @@ struct config {
                           the default. Never NULL */
     char *engine_cert_path; /* folder with ca.pem, cert.pem, key.pem: TLS; NULL: none */
     bool engine_needed;     /* some service is discovered */
-    char *admin_socket; /* default /run/sluice/admin.sock */
-    char *state;        /* default /var/lib/sluice */
-    char *user;         /* workers and health run as; default "nobody" */
+    char *admin_socket;     /* default /run/sluice/admin.sock */
+    char *state;            /* default /var/lib/sluice */
+    char *user;             /* workers and health run as; default "nobody" */
     struct config_timeouts timeouts;
-    uint32_t workers;   /* 1 to 32; `auto`: one per processor that this process may use */
+    uint32_t workers; /* 1 to 32; `auto`: one per processor that this process may use */
     enum config_access_log access_log;
 };
 
@@ -148,7 +148,8 @@ struct config_overrides {
 };
 
 /* Why a config was refused, for people: one line per error, each
- * "FILE:LINE: path.to.key: what was found, what is allowed". Several errors are reported at once. */
+ * "FILE:LINE: path.to.key: what was found, what is allowed". Several errors are reported at once.
+ */
 struct config_errors {
     char *text; /* lines, each ended by a newline; NULL: none */
     size_t count;
@@ -181,7 +182,6 @@ void config_free(struct config *config);
 /* Readers of single values, used by the command line too. Both return 0 or -EINVAL.
  * Durations: "500ms", "30s", "5m", "1h", "1m30s", "0". Weights: "5", "0.25", "100" per cent. */
 int config_parse_duration(const char *text, uint32_t *ret_ms) __attribute__((warn_unused_result));
-int config_parse_weight(const char *text, uint32_t *ret_weight)
-    __attribute__((warn_unused_result));
+int config_parse_weight(const char *text, uint32_t *ret_weight) __attribute__((warn_unused_result));
 
 #endif
