@@ -1,11 +1,11 @@
 #include "descriptors.h"
 
+#include <linux/close_range.h>
+#include <sys/syscall.h>
+
 #include <errno.h>
 #include <stdint.h>
 #include <unistd.h>
-
-#include <linux/close_range.h>
-#include <sys/syscall.h>
 
 int descriptors_close_on_exec(void)
 {
