@@ -15,7 +15,11 @@
 #define HTTP1_HEAD_BYTES_MAX   (64u * 1024) /* request line or status line with all fields */
 #define HTTP1_TARGET_BYTES_MAX (16u * 1024) /* past it 414 */
 #define HTTP1_FIELDS_MAX       128u         /* past it 431 (request) or 502 (response) */
+#define HTTP1_METHOD_BYTES_MAX 32u          /* past it 501 (RFC 9112 §3) */
+#define HTTP1_NAME_BYTES_MAX   256u         /* name of a field */
+#define HTTP1_OPTIONS_MAX      64u          /* options that Connection names */
 #define HTTP1_CHUNK_LINE_MAX   256u         /* chunk size with its extensions */
+#define HTTP1_CHUNK_EXCESS_MAX (16u * 1024) /* chunk lines that bring no body to speak of */
 #define HTTP1_TRAILER_BYTES_MAX (8u * 1024)
 
 enum http_method {
@@ -96,13 +100,18 @@ enum http1_result {
     HTTP1_BAD_CHUNK,
     HTTP1_BAD_TRAILER,
     HTTP1_BAD_EXPECT,         /* 417 */
-    HTTP1_METHOD_REFUSED,     /* CONNECT: 501; TRACE: 405 */
+    HTTP1_METHOD_REFUSED,     /* TRACE: 405 */
+    HTTP1_METHOD_UNSUPPORTED, /* CONNECT, over-long methods: 501 */
     HTTP1_RESULT_COUNT,
 };
 
 /* Parses a request head at the start of `bytes`. `scanned` (0 at first, kept by the caller between
- * calls for one head) remembers where the end was not found, so that a trickled head costs linear
- * time. HTTP1_DONE: *ret_length is the head's length with its empty line. */
+ * calls for one head, opaque) remembers what was read before, so that a trickled head costs linear
+ * time; `bytes` may move, but begins with the same head and only grows. One empty line before the
+ * request line is passed over (RFC 9112 §2.2) and counts into the length.
+ * HTTP1_DONE: *ret_length is the head's length with its empty line. With any other result the
+ * content of *ret_request is undefined.
+ * A body of `Content-Length: 0` is HTTP_BODY_LENGTH with content_length 0. */
 enum http1_result http1_parse_request(struct slice bytes, size_t *scanned,
                                       struct http1_request *ret_request, size_t *ret_length);
 
@@ -121,13 +130,14 @@ struct http1_chunked { /* embedded in its owner; zero is the start */
     uint8_t state;
     bool has_size; /* a digit was seen */
     uint16_t line_bytes;
-    uint32_t trailer_bytes;
+    uint32_t trailer_bytes; /* before the last chunk: what chunk lines cost in excess */
     uint64_t left; /* of the present chunk */
 };
 
-/* Takes bytes off the front of `bytes` and finds body data in them. Each call moves *ret_consumed
- * forward by what it took and sets *ret_data to the one piece of body found in it (perhaps empty):
- * call again while bytes are left and the result is HTTP1_MORE. HTTP1_DONE: the last chunk and its
+/* Takes bytes off the front of `bytes` and finds body data in them. Each call sets *ret_consumed to
+ * the number of bytes it took and *ret_data to the one piece of body found in them (perhaps empty):
+ * call again, with the rest, while bytes are left and the result is HTTP1_MORE (a call with bytes
+ * takes at least one). HTTP1_DONE: the last chunk and its
  * trailer were consumed (trailers are checked and dropped); what is behind belongs to the next
  * message. */
 enum http1_result http1_chunked_decode(struct http1_chunked *chunked, struct slice bytes,
