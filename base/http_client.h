@@ -2,7 +2,11 @@
  *
  * Owner: the process that opened the client. A request belongs to the client from start until its
  * on_done, which is called exactly once, also when it is cancelled or the client is closed.
- * Callbacks may start and cancel requests, but not close the client. */
+ * Callbacks may start and cancel requests, but not close the client.
+ *
+ * Never used: a proxy from the environment, redirects, other protocols, HTTP/2. Only GET takes a
+ * pooled connection, for libcurl would silently send another method twice where that turns out
+ * closed. Opening a client makes the process ignore SIGPIPE. */
 #ifndef BASE_HTTP_CLIENT_H
 #define BASE_HTTP_CLIENT_H
 
@@ -18,7 +22,9 @@ struct http_request; /* in flight */
 
 struct http_answer {
     int error;           /* 0: an answer came; -ETIMEDOUT, -ECONNREFUSED, -ENOENT (no socket),
-                            -EACCES, -ECANCELED, -EMSGSIZE (larger than max_bytes), -EIO */
+                            -EACCES, -ECANCELED, -EMSGSIZE (larger than max_bytes: status and the
+                           first max_bytes are given all the same), -EIO (the peer broke off or
+                           does not speak HTTP), others of connect(2) as they are */
     const char *detail;  /* for people, where error != 0: libcurl's words; else "" */
     unsigned status;     /* HTTP status, where error == 0 */
     struct slice body;   /* valid during on_done; empty where on_data took it */
