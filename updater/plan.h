@@ -40,9 +40,12 @@ struct plan_progress {
     uint32_t step;            /* index of the step that is being carried out */
     bool step_entered;        /* its weight is published / its pause has begun */
     uint64_t step_since_ms;   /* wall clock, since step_entered */
-    uint64_t changed_ms;      /* wall clock of the last progress, for the progress deadline */
+    uint64_t changed_ms;      /* wall clock of the last progress, for the progress deadline; 0: it
+                                 does not run (paused, engine away), and starts anew after that */
     bool promote_wanted;      /* consumed by the pause it ends */
     bool aborted;             /* BACK was asked for by the operator: outcome aborted */
+    uint64_t seen[2];         /* bit per ordinal: a new container of it was there, so that one
+                                 that is missing later was removed by somebody */
     char why[PLAN_WHY_BYTES]; /* why BACK was entered, or what needs attention */
 };
 
@@ -64,13 +67,16 @@ struct plan_container {
     /* as routed: */
     enum backend_state backend; /* FREE: not in the table */
     enum verdict_state verdict; /* of its backend */
+    uint64_t started_ms;        /* wall clock: when the engine started it; 0: not, not known */
     uint64_t published_ms;      /* wall clock: when its backend entered the table; 0: not */
     char reason[128];           /* the verdict's */
     bool drained;        /* proven: scoreboard_is_drained() for the epoch of its drain */
     uint64_t drain_since_ms;    /* wall clock; 0: not draining */
     uint32_t active[KIND_COUNT];
     uint8_t end_kinds;   /* already asked of the workers */
-    uint32_t attempts;   /* failed tries of the next action on it in a row */
+    uint32_t attempts;   /* failed tries in a row of the action `attempted` on it; while the caller
+                            waits to try again (back-off), the container is busy */
+    uint8_t attempted;   /* enum plan_action_kind */
     char final_name[128]; /* new: the name it is to get (its old one's); empty: keeps its own */
 };
 
@@ -92,14 +98,17 @@ struct plan_observed {
     bool engine_reachable; /* false: container states are those of the last list; no action on the
                               engine is planned, and no deadline runs out on it */
     bool image_ready;    /* the new image is on the engine (pulled and resolved) */
-    uint32_t creating;   /* creates in flight */
+    uint32_t creating;   /* creates in flight, also those that an updater began that died since,
+                            until their container is seen or cannot come any more */
     uint32_t create_attempts; /* failed in a row */
     char create_error[PLAN_WHY_BYTES]; /* the last failure's words; empty: none */
     bool create_error_final; /* trying again cannot help (4xx of the engine) */
     /* the operator's wishes, each consumed through progress */
     bool wish_pause, wish_promote, wish_abort;
     unsigned container_count;
-    struct plan_container containers[PLAN_CONTAINERS_MAX]; /* this service's, old and new */
+    struct plan_container containers[PLAN_CONTAINERS_MAX]; /* this service's, old and new: a whole
+                            list (until the first one, engine_reachable is false). One that is gone
+                            from the engine is left out; the caller frees its slot by itself */
 };
 
 enum plan_action_kind {
@@ -136,6 +145,15 @@ void plan_next(const struct plan_observed *observed, struct plan *ret_plan);
 
 /* How many new containers a weight needs: in proportion, rounded up, at least 1 for weight > 0. */
 uint32_t plan_replicas_for(uint32_t replicas, uint32_t weight);
+
+/* What an operator may ask for. */
+enum plan_verb { VERB_PAUSE, VERB_RESUME, VERB_PROMOTE, VERB_ABORT };
+
+/* Whether the verb applies now. Returns 0, or -EPERM with `why` for people: what is the case and
+ * what to do instead. promote ends the present pause, or else the next one. */
+int plan_verb_applies(const struct plan_progress *progress, bool paused_by_operator,
+                      enum plan_verb verb, char why[PLAN_WHY_BYTES])
+    __attribute__((warn_unused_result));
 
 const char *plan_phase_name(enum plan_phase phase);       /* "forward", ... */
 const char *plan_outcome_name(enum plan_outcome outcome); /* "completed", "rolled_back", ... */
