@@ -6,31 +6,31 @@
 #ifndef UPDATER_ADMIN_H
 #define UPDATER_ADMIN_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 #include <stdint.h>
-
-#include <sys/types.h>
 
 struct admin;
 struct cJSON;
 struct ev_loop;
 
-#define ADMIN_BODY_BYTES_MAX  (256u * 1024)
-#define ADMIN_STREAMS_MAX     64u   /* clients of GET /v1/events at once; more get 503 */
-#define ADMIN_EVENTS_KEPT     1024u /* for Last-Event-ID: a client that comes back misses nothing */
+#define ADMIN_BODY_BYTES_MAX (256u * 1024)
+#define ADMIN_STREAMS_MAX    64u   /* clients of GET /v1/events at once; more get 503 */
+#define ADMIN_EVENTS_KEPT    1024u /* for Last-Event-ID: a client that comes back misses nothing */
 
 struct admin_request {
-    const char *method; /* "GET", "POST" */
-    const char *path;   /* "/v1/services/web", decoded, without query */
+    const char *method;       /* "GET", "POST" */
+    const char *path;         /* "/v1/services/web", decoded, without query */
     const struct cJSON *body; /* NULL: none was sent */
-    uid_t uid;          /* of the peer */
+    uid_t uid;                /* of the peer */
     pid_t pid;
-    void *connection;   /* for query parameters: admin_query() */
+    void *connection; /* for query parameters: admin_query() */
 };
 
 /* An answer. `body` is taken over and freed. Errors use admin_error(). */
 struct admin_answer {
-    unsigned status; /* 0: deferred */
+    unsigned status;    /* 0: deferred */
     struct cJSON *body; /* NULL: none */
     char *text;         /* instead of body: text of content_type (the metrics); freed */
     const char *content_type;
