@@ -1,0 +1,399 @@
+#include "stream.h"
+
+#include "buffer.h"
+#include "check.h"
+#include "list.h"
+#include "timer.h"
+
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <ev.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct stream_hub {
+    struct ev_loop *loop;
+    ev_prepare reaper;
+    struct list closed; /* freed when the turn ends */
+    size_t read_bytes;
+    char *scratch; /* what was read last; handed to one handler at a time */
+};
+
+struct stream {
+    struct stream_hub *hub;
+    stream_handler *handler;
+    void *owner;
+    ev_io reader, writer;
+    struct timer timer;
+    struct list node; /* hub->closed */
+    int fd;
+    int error;
+    bool connecting, wanted, shut_asked, write_failed;
+    size_t scratch_start, scratch_end; /* input that still lies in the scratch buffer */
+    struct buffer input, output;
+};
+
+static void on_closed(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    struct stream_hub *hub = container_of(watcher, struct stream_hub, reaper);
+
+    (void)loop;
+    (void)events;
+    while (!list_is_empty(&hub->closed)) {
+        struct stream *stream = container_of(hub->closed.next, struct stream, node);
+        list_remove(&stream->node);
+        free(stream);
+    }
+}
+
+struct stream_hub *stream_hub_new(struct ev_loop *loop, size_t read_bytes)
+{
+    struct stream_hub *hub = calloc(1, sizeof(*hub));
+
+    if (hub == NULL)
+        return NULL;
+    hub->scratch = malloc(read_bytes);
+    if (hub->scratch == NULL) {
+        free(hub);
+        return NULL;
+    }
+    hub->loop = loop;
+    hub->read_bytes = read_bytes;
+    list_init(&hub->closed);
+    ev_prepare_init(&hub->reaper, on_closed);
+    ev_prepare_start(loop, &hub->reaper);
+    return hub;
+}
+
+void stream_hub_free(struct stream_hub *hub)
+{
+    if (hub == NULL)
+        return;
+    on_closed(hub->loop, &hub->reaper, 0);
+    ev_prepare_stop(hub->loop, &hub->reaper);
+    free(hub->scratch);
+    free(hub);
+}
+
+/* --- reading ------------------------------------------------------------------------------ */
+
+/* What the handler left in the scratch buffer moves to memory of the stream's own. */
+static void keep_rest(struct stream *stream)
+{
+    size_t length = stream->scratch_end - stream->scratch_start;
+    struct slice rest = {stream->hub->scratch + stream->scratch_start, length};
+
+    stream->scratch_start = stream->scratch_end = 0;
+    if (length == 0 || stream->fd < 0)
+        return;
+    if (buffer_append(&stream->input, rest) < 0) {
+        stream->error = ENOMEM;
+        stream->write_failed = true;
+        ev_feed_event(stream->hub->loop, &stream->reader, EV_READ);
+    }
+}
+
+static void fail(struct stream *stream, int error)
+{
+    stream->error = error;
+    ev_io_stop(stream->hub->loop, &stream->reader);
+    ev_io_stop(stream->hub->loop, &stream->writer);
+    stream->handler(stream->owner, STREAM_ERROR);
+}
+
+static void take_in(struct stream *stream, size_t length)
+{
+    struct slice bytes = {stream->hub->scratch, length};
+
+    if (buffer_length(&stream->input) == 0) {
+        stream->scratch_end = length;
+    } else if (buffer_append(&stream->input, bytes) < 0) {
+        fail(stream, ENOMEM);
+        return;
+    }
+    stream->handler(stream->owner, STREAM_DATA);
+    keep_rest(stream);
+}
+
+static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct stream *stream = container_of(watcher, struct stream, reader);
+
+    (void)events;
+    if (stream->error == ENOMEM || (stream->write_failed && !stream->wanted)) {
+        fail(stream, stream->error);
+        return;
+    }
+    if (!stream->wanted) { /* stopped only now: most pauses end before a byte comes */
+        ev_io_stop(loop, watcher);
+        return;
+    }
+    ssize_t got = recv(stream->fd, stream->hub->scratch, stream->hub->read_bytes, 0);
+    if (got > 0) {
+        take_in(stream, (size_t)got);
+    } else if (got == 0) {
+        ev_io_stop(loop, watcher);
+        stream->wanted = false;
+        stream->handler(stream->owner, STREAM_EOF);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        fail(stream, errno);
+    } else if (stream->write_failed) {
+        fail(stream, stream->error);
+    }
+}
+
+struct slice stream_input(const struct stream *stream)
+{
+    if (stream->scratch_end > 0)
+        return (struct slice){stream->hub->scratch + stream->scratch_start,
+                              stream->scratch_end - stream->scratch_start};
+    return buffer_slice(&stream->input);
+}
+
+char *stream_input_bytes(struct stream *stream)
+{
+    if (stream->scratch_end > 0)
+        return stream->hub->scratch + stream->scratch_start;
+    return stream->input.data + stream->input.start;
+}
+
+void stream_consume(struct stream *stream, size_t count)
+{
+    if (stream->scratch_end > 0) {
+        check(count <= stream->scratch_end - stream->scratch_start);
+        stream->scratch_start += count;
+    } else {
+        buffer_consume(&stream->input, count);
+    }
+}
+
+void stream_want_input(struct stream *stream, bool wanted)
+{
+    if (wanted == stream->wanted)
+        return;
+    stream->wanted = wanted;
+    if (wanted && !stream->connecting && !ev_is_active(&stream->reader))
+        ev_io_start(stream->hub->loop, &stream->reader);
+}
+
+/* --- writing ------------------------------------------------------------------------------ */
+
+/* The other side may have answered before it broke off, so reading goes on; the reader tells. */
+static void fail_writing(struct stream *stream, int error)
+{
+    stream->write_failed = true;
+    stream->error = error;
+    buffer_release(&stream->output);
+    ev_io_stop(stream->hub->loop, &stream->writer);
+    ev_feed_event(stream->hub->loop, &stream->reader, EV_READ);
+}
+
+static void shut_now(struct stream *stream)
+{
+    if (shutdown(stream->fd, SHUT_WR) < 0 && errno != ENOTCONN)
+        fail_writing(stream, errno);
+}
+
+static void on_connect_done(struct stream *stream)
+{
+    int error = 0;
+    socklen_t length = sizeof(error);
+
+    stream->connecting = false;
+    ev_io_stop(stream->hub->loop, &stream->writer);
+    if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+        error = errno;
+    if (error != 0) {
+        fail(stream, error);
+        return;
+    }
+    if (stream->wanted)
+        ev_io_start(stream->hub->loop, &stream->reader);
+    stream->handler(stream->owner, STREAM_CONNECTED);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct stream *stream = container_of(watcher, struct stream, writer);
+    struct slice bytes = buffer_slice(&stream->output);
+
+    (void)events;
+    if (stream->connecting) {
+        on_connect_done(stream);
+        return;
+    }
+    ssize_t sent = send(stream->fd, bytes.data, bytes.length, MSG_NOSIGNAL);
+    if (sent < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            fail_writing(stream, errno);
+        return;
+    }
+    buffer_consume(&stream->output, (size_t)sent);
+    if (buffer_length(&stream->output) > 0)
+        return;
+    ev_io_stop(loop, watcher);
+    if (stream->shut_asked)
+        shut_now(stream);
+    stream->handler(stream->owner, STREAM_DRAINED);
+}
+
+static ssize_t send_pieces(int fd, const struct slice *pieces, unsigned count)
+{
+    struct iovec vector[STREAM_PIECES_MAX];
+    struct msghdr message = {.msg_iov = vector, .msg_iovlen = count};
+
+    if (count == 1)
+        return send(fd, pieces[0].data, pieces[0].length, MSG_NOSIGNAL);
+    for (unsigned i = 0; i < count; i++)
+        vector[i] = (struct iovec){(void *)(uintptr_t)pieces[i].data, pieces[i].length};
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+void stream_write(struct stream *stream, const struct slice *pieces, unsigned count)
+{
+    size_t sent = 0;
+
+    check(count > 0 && count <= STREAM_PIECES_MAX && !stream->connecting && !stream->shut_asked);
+    if (stream->write_failed || stream->error != 0)
+        return;
+    bool was_empty = buffer_length(&stream->output) == 0;
+    if (was_empty) {
+        ssize_t done = send_pieces(stream->fd, pieces, count);
+        if (done < 0 && errno != EAGAIN && errno != EINTR) {
+            fail_writing(stream, errno);
+            return;
+        }
+        sent = done > 0 ? (size_t)done : 0;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (sent >= pieces[i].length) {
+            sent -= pieces[i].length;
+            continue;
+        }
+        struct slice rest = {pieces[i].data + sent, pieces[i].length - sent};
+        sent = 0;
+        if (buffer_append(&stream->output, rest) < 0) {
+            fail_writing(stream, ENOMEM);
+            return;
+        }
+    }
+    if (was_empty && buffer_length(&stream->output) > 0)
+        ev_io_start(stream->hub->loop, &stream->writer);
+}
+
+size_t stream_pending(const struct stream *stream)
+{
+    return buffer_length(&stream->output);
+}
+
+void stream_shutdown(struct stream *stream)
+{
+    if (stream->shut_asked || stream->write_failed || stream->error != 0)
+        return;
+    stream->shut_asked = true;
+    if (buffer_length(&stream->output) == 0)
+        shut_now(stream);
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+static void on_deadline(struct timer *timer)
+{
+    struct stream *stream = container_of(timer, struct stream, timer);
+
+    stream->handler(stream->owner, STREAM_TIMEOUT);
+}
+
+struct stream *stream_new(struct stream_hub *hub, int fd, stream_handler *handler, void *owner)
+{
+    struct stream *stream = calloc(1, sizeof(*stream));
+
+    if (stream == NULL)
+        return NULL;
+    stream->hub = hub;
+    stream->handler = handler;
+    stream->owner = owner;
+    stream->fd = fd;
+    stream->wanted = true;
+    list_init(&stream->node);
+    timer_init(&stream->timer, on_deadline);
+    ev_io_init(&stream->reader, on_readable, fd, EV_READ);
+    ev_io_init(&stream->writer, on_writable, fd, EV_WRITE);
+    ev_io_start(hub->loop, &stream->reader);
+    return stream;
+}
+
+int stream_connect(struct stream_hub *hub, const struct address *address, stream_handler *handler,
+                   void *owner, struct stream **ret_stream)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = address_to_sockaddr(address, &storage);
+    int on = 1, error = 0;
+    int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+        (connect(fd, (const struct sockaddr *)&storage, length) < 0 && errno != EINPROGRESS)) {
+        error = -errno;
+        goto out;
+    }
+    struct stream *stream = stream_new(hub, fd, handler, owner);
+    if (stream == NULL) {
+        error = -ENOMEM;
+        goto out;
+    }
+    stream->connecting = true;
+    ev_io_stop(hub->loop, &stream->reader);
+    ev_io_start(hub->loop, &stream->writer);
+    *ret_stream = stream;
+    fd = -1;
+out:
+    if (fd >= 0)
+        close(fd);
+    return error;
+}
+
+void stream_close(struct stream *stream)
+{
+    if (stream == NULL)
+        return;
+    check(stream->fd >= 0);
+    ev_io_stop(stream->hub->loop, &stream->reader);
+    ev_io_stop(stream->hub->loop, &stream->writer);
+    timer_stop(stream->hub->loop, &stream->timer);
+    close(stream->fd);
+    stream->fd = -1;
+    stream->scratch_start = stream->scratch_end = 0;
+    buffer_release(&stream->input);
+    buffer_release(&stream->output);
+    list_append(&stream->hub->closed, &stream->node);
+}
+
+void stream_reset(struct stream *stream)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    if (stream == NULL)
+        return;
+    /* Where this fails the close is an orderly one: the framing still shows what is missing. */
+    if (setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) < 0)
+        stream->error = errno;
+    stream_close(stream);
+}
+
+void stream_set_deadline(struct stream *stream, uint64_t at_ms, uint64_t now_ms)
+{
+    if (at_ms == 0)
+        stream->timer.deadline_ms = 0; /* the watcher fires once for nothing, or serves the next */
+    else
+        timer_start_at(stream->hub->loop, &stream->timer, at_ms, now_ms);
+}
+
+int stream_error(const struct stream *stream)
+{
+    return stream->error;
+}

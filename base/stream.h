@@ -1,0 +1,75 @@
+/* A non-blocking connection that gives events. What lies below (a socket today, TLS on it later)
+ * does not show: protocol code never calls recv and never starts a watcher.
+ *
+ * Owner: whoever opened it, until stream_close(). Events come from the loop only, never from within
+ * a call of this interface. Memory outlives stream_close() until the turn of the loop ends, so a
+ * stream may be closed from its own handler.
+ *
+ * Input: a STREAM_DATA event says that stream_input() has grown. What the owner does not consume is
+ * kept and shown again, longer, with the next event. An owner that cannot take more says so by
+ * stream_want_input(false). Output: stream_write() writes at once and queues what the kernel did
+ * not take; STREAM_DRAINED tells when the queue is empty again. */
+#ifndef BASE_STREAM_H
+#define BASE_STREAM_H
+
+#include "address.h"
+#include "slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ev_loop;
+struct stream;
+struct stream_hub; /* what the streams of one loop share: a read buffer and the closed ones */
+
+enum stream_event {
+    STREAM_CONNECTED, /* the connect is done; only after stream_connect() */
+    STREAM_DATA,      /* stream_input() has new bytes */
+    STREAM_DRAINED,   /* everything queued was written */
+    STREAM_EOF,       /* the other side sends no more; once. Input may still hold bytes */
+    STREAM_TIMEOUT,   /* the deadline passed */
+    STREAM_ERROR,     /* broken: stream_error() says how. Nothing but closing makes sense */
+};
+
+typedef void stream_handler(void *owner, enum stream_event event);
+
+#define STREAM_PIECES_MAX 8u /* of one stream_write() */
+
+/* `read_bytes`: the most that one event brings. Returns NULL when out of memory. */
+struct stream_hub *stream_hub_new(struct ev_loop *loop, size_t read_bytes);
+/* All its streams must be closed. */
+void stream_hub_free(struct stream_hub *hub);
+
+/* Takes over a connected non-blocking socket and starts to read. NULL when out of memory; the
+ * socket is then still the caller's. */
+struct stream *stream_new(struct stream_hub *hub, int fd, stream_handler *handler, void *owner);
+/* Starts to connect. Returns 0, or -errno where that failed at once. */
+int stream_connect(struct stream_hub *hub, const struct address *address, stream_handler *handler,
+                   void *owner, struct stream **ret_stream) __attribute__((warn_unused_result));
+/* NULL is fine. Queued output is dropped. */
+void stream_close(struct stream *stream);
+/* Closes so that the other side sees a reset: it must not take what it has for the whole. */
+void stream_reset(struct stream *stream);
+
+struct slice stream_input(const struct stream *stream);
+/* The same bytes, for an owner that works on them in place before it consumes them. */
+char *stream_input_bytes(struct stream *stream);
+void stream_consume(struct stream *stream, size_t count);
+void stream_want_input(struct stream *stream, bool wanted);
+
+/* Writes the pieces in their order; copies what must be queued. A connection that fails here is
+ * told of by an event. */
+void stream_write(struct stream *stream, const struct slice *pieces, unsigned count);
+/* Bytes queued. */
+size_t stream_pending(const struct stream *stream);
+/* Ends the sending side once everything queued is written. */
+void stream_shutdown(struct stream *stream);
+
+/* One deadline per stream, lazy: pushing it on costs nothing. 0: none. */
+void stream_set_deadline(struct stream *stream, uint64_t at_ms, uint64_t now_ms);
+
+/* errno of the failure; 0: none. */
+int stream_error(const struct stream *stream);
+
+#endif
