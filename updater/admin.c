@@ -261,7 +261,8 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     *state = NULL;
 }
 
-static void on_daemon_log(void *context, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void on_daemon_log(void *context, const char *format,
+                                                                va_list arguments)
 {
     char text[512];
     (void)context;
