@@ -24,14 +24,19 @@
 #define PLAN_WHY_BYTES      192u
 
 enum plan_phase {
-    PHASE_FORWARD,   /* new ones come up, weight moves to them */
-    PHASE_PROMOTED,  /* no way back: old ones are drained, stopped, removed; names put right */
-    PHASE_BACK,      /* weight 0, new ones drained, stopped, removed */
-    PHASE_ENDED,     /* outcome says how */
+    PHASE_FORWARD,  /* new ones come up, weight moves to them */
+    PHASE_PROMOTED, /* no way back: old ones are drained, stopped, removed; names put right */
+    PHASE_BACK,     /* weight 0, new ones drained, stopped, removed */
+    PHASE_ENDED,    /* outcome says how */
 };
 
-enum plan_outcome { OUTCOME_NONE, OUTCOME_COMPLETED, OUTCOME_ROLLED_BACK, OUTCOME_ABORTED,
-                    OUTCOME_NEEDS_ATTENTION };
+enum plan_outcome {
+    OUTCOME_NONE,
+    OUTCOME_COMPLETED,
+    OUTCOME_ROLLED_BACK,
+    OUTCOME_ABORTED,
+    OUTCOME_NEEDS_ATTENTION
+};
 
 /* Journalled; everything else can be observed anew. */
 struct plan_progress {
@@ -50,38 +55,41 @@ struct plan_progress {
 };
 
 enum container_state { /* as the engine reports it */
-    CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_PAUSED, CONTAINER_RESTARTING,
-    CONTAINER_EXITED, /* also dead */
-    CONTAINER_REMOVING,
+                       CONTAINER_CREATED,
+                       CONTAINER_RUNNING,
+                       CONTAINER_PAUSED,
+                       CONTAINER_RESTARTING,
+                       CONTAINER_EXITED, /* also dead */
+                       CONTAINER_REMOVING,
 };
 
 struct plan_container {
     char id[65];
-    char name[128];      /* without the leading slash */
-    uint16_t ordinal;    /* 0-based; a new one takes over the configuration and the name of the old
-                            one of the same ordinal */
-    bool is_new;         /* label sluice.rollout is this rollout's */
+    char name[128];   /* without the leading slash */
+    uint16_t ordinal; /* 0-based; a new one takes over the configuration and the name of the old
+                         one of the same ordinal */
+    bool is_new;      /* label sluice.rollout is this rollout's */
     enum container_state state;
-    int exit_code;       /* where EXITED */
-    bool busy;           /* an action on it is in flight: nothing is planned for it */
+    int exit_code; /* where EXITED */
+    bool busy;     /* an action on it is in flight: nothing is planned for it */
     /* as routed: */
     enum backend_state backend; /* FREE: not in the table */
     enum verdict_state verdict; /* of its backend */
     uint64_t started_ms;        /* wall clock: when the engine started it; 0: not, not known */
     uint64_t published_ms;      /* wall clock: when its backend entered the table; 0: not */
     char reason[128];           /* the verdict's */
-    bool drained;        /* proven: scoreboard_is_drained() for the epoch of its drain */
+    bool drained;               /* proven: scoreboard_is_drained() for the epoch of its drain */
     uint64_t drain_since_ms;    /* wall clock; 0: not draining */
     uint32_t active[KIND_COUNT];
-    uint8_t end_kinds;   /* already asked of the workers */
-    uint32_t attempts;   /* failed tries in a row of the action `attempted` on it; while the caller
-                            waits to try again (back-off), the container is busy */
-    uint8_t attempted;   /* enum plan_action_kind */
+    uint8_t end_kinds;    /* already asked of the workers */
+    uint32_t attempts;    /* failed tries in a row of the action `attempted` on it; while the caller
+                             waits to try again (back-off), the container is busy */
+    uint8_t attempted;    /* enum plan_action_kind */
     char final_name[128]; /* new: the name it is to get (its old one's); empty: keeps its own */
 };
 
-struct plan_spec { /* fixed when the rollout starts; journalled with it */
-    uint32_t replicas;   /* old ones found at the start */
+struct plan_spec {            /* fixed when the rollout starts; journalled with it */
+    uint32_t replicas;        /* old ones found at the start */
     uint32_t max_unavailable; /* 0 */
     const struct config_step *steps;
     size_t step_count;
@@ -90,19 +98,19 @@ struct plan_spec { /* fixed when the rollout starts; journalled with it */
 };
 
 struct plan_observed {
-    uint64_t now_ms;     /* wall clock */
+    uint64_t now_ms; /* wall clock */
     const struct plan_spec *spec;
     struct plan_progress progress;
-    uint32_t weight;     /* as published now */
+    uint32_t weight;          /* as published now */
     bool weight_acknowledged; /* every live worker has seen the epoch that published it */
     bool engine_reachable; /* false: container states are those of the last list; no action on the
                               engine is planned, and no deadline runs out on it */
-    bool image_ready;    /* the new image is on the engine (pulled and resolved) */
-    uint32_t creating;   /* creates in flight, also those that an updater began that died since,
-                            until their container is seen or cannot come any more */
-    uint32_t create_attempts; /* failed in a row */
+    bool image_ready;      /* the new image is on the engine (pulled and resolved) */
+    uint32_t creating;     /* creates in flight, also those that an updater began that died since,
+                              until their container is seen or cannot come any more */
+    uint32_t create_attempts;          /* failed in a row */
     char create_error[PLAN_WHY_BYTES]; /* the last failure's words; empty: none */
-    bool create_error_final; /* trying again cannot help (4xx of the engine) */
+    bool create_error_final;           /* trying again cannot help (4xx of the engine) */
     /* the operator's wishes, each consumed through progress */
     bool wish_pause, wish_promote, wish_abort;
     unsigned container_count;
@@ -112,16 +120,16 @@ struct plan_observed {
 };
 
 enum plan_action_kind {
-    ACTION_CREATE,      /* ordinal: create and label a new container from the old one's config */
-    ACTION_START,       /* container */
-    ACTION_PUBLISH,     /* container: into the table, state STARTING (probed, no traffic) */
-    ACTION_READY,       /* container: state READY (in rotation while healthy) */
-    ACTION_SET_WEIGHT,  /* weight */
-    ACTION_DRAIN,       /* container: state DRAINING */
-    ACTION_END_KINDS,   /* container, kinds: budget has passed and the policy is close */
-    ACTION_STOP,        /* container; its proof of drain goes into the record */
-    ACTION_REMOVE,      /* container; the slot is freed */
-    ACTION_RENAME,      /* container to its final_name */
+    ACTION_CREATE,     /* ordinal: create and label a new container from the old one's config */
+    ACTION_START,      /* container */
+    ACTION_PUBLISH,    /* container: into the table, state STARTING (probed, no traffic) */
+    ACTION_READY,      /* container: state READY (in rotation while healthy) */
+    ACTION_SET_WEIGHT, /* weight */
+    ACTION_DRAIN,      /* container: state DRAINING */
+    ACTION_END_KINDS,  /* container, kinds: budget has passed and the policy is close */
+    ACTION_STOP,       /* container; its proof of drain goes into the record */
+    ACTION_REMOVE,     /* container; the slot is freed */
+    ACTION_RENAME,     /* container to its final_name */
 };
 
 struct plan_action {

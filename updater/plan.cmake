@@ -1,0 +1,9 @@
+# The planner: pure, so it links nothing that could do I/O.
+add_library(sluice_plan STATIC
+    plan.c
+    plan_back.c
+    plan_container.c
+    plan_forward.c
+    plan_parts.c
+    plan_promoted.c)
+target_link_libraries(sluice_plan PUBLIC sluice_board)

@@ -1,0 +1,81 @@
+/* Back: the weight goes to what still runs, then the new ones are drained, stopped and removed. */
+#include "plan_parts.h"
+
+/* New ones that serve, or could. */
+static unsigned count_useful_new(const struct planner *planner)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        count += container->is_new && container->state == CONTAINER_RUNNING &&
+                 container->backend != BACKEND_FREE && container->verdict == VERDICT_HEALTHY;
+    }
+    return count;
+}
+
+/* The way back leads nowhere: whoever is healthy goes on serving. */
+static void hold(struct planner *planner)
+{
+    planner_keep_serving(planner, true);
+    planner_wait(planner,
+                 "for an old container to be healthy: only new ones serve now, so they stay");
+    if (planner_deadline(planner, true))
+        planner_need_attention(planner,
+                               "no old container is healthy: the new ones were left serving");
+}
+
+static bool take_weight(struct planner *planner)
+{
+    struct plan_action *action;
+
+    if (planner->in->weight == 0 && planner->in->weight_acknowledged)
+        return true;
+    if (planner->in->weight == 0) {
+        planner_wait(planner, "for every worker to take the weight 0");
+        return false;
+    }
+    action = planner_act(planner, ACTION_SET_WEIGHT, "back: %s", planner->out->progress.why);
+    if (action != NULL)
+        action->weight = 0;
+    return false;
+}
+
+void plan_back(struct planner *planner)
+{
+    const struct plan_observed *in = planner->in;
+    struct plan_progress *progress = &planner->out->progress;
+    unsigned old_healthy = planner_count_healthy(planner, false);
+    unsigned floor = planner_floor(planner, false);
+    bool is_short;
+
+    for (unsigned i = 0; i < in->container_count; i++) {
+        if (!in->containers[i].is_new)
+            planner_bring_up(planner, i);
+    }
+    if (old_healthy == 0 && count_useful_new(planner) > 0) {
+        hold(planner);
+        return;
+    }
+    if (!take_weight(planner))
+        return;
+    /* Too few old ones, but they may recover: healthy new ones stay meanwhile, not for ever. */
+    is_short = old_healthy < floor && planner_count_healthy(planner, true) > 0;
+    is_short = !planner_deadline(planner, is_short) && is_short;
+    for (unsigned i = 0; i < in->container_count; i++) {
+        if (!in->containers[i].is_new)
+            continue;
+        if (is_short && container_is_healthy(&in->containers[i]))
+            planner_wait(planner, "for %u old containers to be healthy, %u are, before %s goes",
+                         floor, old_healthy, in->containers[i].name);
+        else
+            planner_retire(planner, i);
+    }
+    if (in->creating > 0)
+        planner_wait(planner, "for the engine to answer: a container may still be made");
+    else if (planner_count(planner, true) == 0 && in->engine_reachable)
+        planner_end(planner, progress->aborted ? OUTCOME_ABORTED : OUTCOME_ROLLED_BACK);
+    else
+        planner_wait(planner, "for the engine to be reachable again");
+}

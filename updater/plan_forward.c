@@ -1,0 +1,312 @@
+/* Forward: new containers come up, weight moves to them, step by step. */
+#include "plan_parts.h"
+
+#include <stdio.h>
+
+static bool was_seen(const struct plan_progress *progress, unsigned ordinal)
+{
+    return ordinal < 128 && (progress->seen[ordinal / 64] >> (ordinal % 64) & 1) != 0;
+}
+
+static void note_seen(struct planner *planner)
+{
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        if (container->is_new && container->ordinal < 128)
+            planner->out->progress.seen[container->ordinal / 64] |= 1ull
+                                                                    << (container->ordinal % 64);
+    }
+}
+
+/* Not in rotation yet: it must be healthy in time. */
+static bool is_late(struct planner *planner, const struct plan_container *container)
+{
+    uint64_t since_ms =
+        container->published_ms > 0 ? container->published_ms : container->started_ms;
+    bool is_up = container->backend == BACKEND_READY ||
+                 (container->backend == BACKEND_STARTING && container->verdict == VERDICT_HEALTHY);
+    uint64_t at_ms = since_ms + planner->in->spec->health_timeout_ms;
+    char limit[PLAN_DURATION_BYTES];
+
+    if (is_up || since_ms == 0 || planner->in->spec->health_timeout_ms == 0 ||
+        !planner->in->engine_reachable)
+        return false;
+    if (planner->in->now_ms < at_ms) {
+        planner_look_at(planner, at_ms);
+        return false;
+    }
+    planner_go_back(planner, "%s was not healthy within %s%s%s", container->name,
+                    planner_duration(planner->in->spec->health_timeout_ms, limit),
+                    container->reason[0] != '\0' ? ": " : "", container->reason);
+    return true;
+}
+
+/* Turns back where this new container has failed. */
+static bool has_failed(struct planner *planner, const struct plan_container *container)
+{
+    const char *name = container->name;
+
+    if (container->state == CONTAINER_EXITED)
+        planner_go_back(planner, "%s exited with code %d", name, container->exit_code);
+    else if (container->state == CONTAINER_RESTARTING)
+        planner_go_back(planner, "%s keeps exiting and is being restarted", name);
+    else if (container->state == CONTAINER_REMOVING)
+        planner_go_back(planner, "%s is being removed by somebody", name);
+    else if (container->backend != BACKEND_FREE && container->verdict == VERDICT_UNHEALTHY)
+        planner_go_back(planner, "%s is unhealthy%s%s", name,
+                        container->reason[0] != '\0' ? ": " : "", container->reason);
+    else if (container_gave_up(container, ACTION_START))
+        planner_go_back(planner, "%s could not be started in %u tries", name,
+                        (unsigned)container->attempts);
+    else if (container_gave_up(container, ACTION_PUBLISH))
+        planner_go_back(planner, "%s has no address that Sluice could reach", name);
+    else
+        return is_late(planner, container);
+    return true;
+}
+
+static bool find_failure(struct planner *planner)
+{
+    const struct plan_observed *in = planner->in;
+    const struct plan_progress *progress = &planner->out->progress;
+
+    if (in->create_error_final || in->create_attempts >= PLAN_ATTEMPTS_MAX) {
+        planner_go_back(planner, "a new container could not be made: %s", in->create_error);
+        return true;
+    }
+    for (unsigned ordinal = 0; ordinal < 128; ordinal++) {
+        int index;
+
+        if (!was_seen(progress, ordinal))
+            continue;
+        index = planner_new_of(planner, ordinal);
+        if (index >= 0 && has_failed(planner, &in->containers[index]))
+            return true;
+        if (index < 0 && in->engine_reachable) {
+            planner_go_back(planner, "new container %u was removed by somebody", ordinal + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Names what an ordinal lacks; true where it serves or could. */
+static bool ordinal_is_up(struct planner *planner, unsigned index)
+{
+    const struct plan_container *container = &planner->in->containers[index];
+
+    if (container_is_healthy(container))
+        return true;
+    planner_bring_up(planner, index);
+    if (container->state == CONTAINER_PAUSED)
+        planner_wait(planner, "for %s: somebody has paused it in the engine", container->name);
+    else if (container->backend == BACKEND_FREE)
+        planner_wait(planner, "for %s to be started", container->name);
+    else
+        planner_wait(planner, "for %s to become healthy%s%s", container->name,
+                     container->reason[0] != '\0' ? ": " : "", container->reason);
+    return false;
+}
+
+/* May another container be made now? */
+static bool may_create(struct planner *planner)
+{
+    const struct plan_observed *in = planner->in;
+
+    if (in->wish_pause)
+        planner_wait(planner, "paused by an operator: `sluice resume` goes on");
+    else if (!in->image_ready)
+        planner_wait(planner, "for the new image to be on the engine");
+    else if (in->creating > 0)
+        planner_wait(planner, "for the engine to make a container%s%s",
+                     in->create_error[0] != '\0' ? ", after: " : "", in->create_error);
+    else
+        return true;
+    return false;
+}
+
+/* True when the first `needed` ordinals are all in rotation and healthy. */
+static bool raise_to(struct planner *planner, uint32_t needed)
+{
+    bool all_up = true;
+    bool may_make = true;
+    unsigned made = 0;
+
+    for (unsigned ordinal = 0; ordinal < needed; ordinal++) {
+        int index = planner_new_of(planner, ordinal);
+        struct plan_action *action;
+
+        if (index >= 0) {
+            all_up = ordinal_is_up(planner, (unsigned)index) && all_up;
+            continue;
+        }
+        all_up = false;
+        if (made == PLAN_CREATES_AT_ONCE || !may_make || !(may_make = may_create(planner)))
+            continue;
+        action = planner_act(planner, ACTION_CREATE, "%u of %u new containers needed", ordinal + 1,
+                             (unsigned)needed);
+        if (action != NULL)
+            action->ordinal = (uint16_t)ordinal;
+        made++;
+    }
+    return all_up;
+}
+
+/* The weight that holds at this step: its own, or that of the last one before it. */
+static uint32_t weight_at(const struct plan_spec *spec, uint32_t step)
+{
+    uint32_t weight = 0;
+
+    if (step >= spec->step_count)
+        return WEIGHT_MAX;
+    for (uint32_t i = 0; i <= step; i++) {
+        if (spec->steps[i].kind == STEP_SET_WEIGHT)
+            weight = spec->steps[i].weight;
+    }
+    return weight;
+}
+
+static void enter_step(struct planner *planner)
+{
+    struct plan_progress *progress = &planner->out->progress;
+
+    if (progress->step_entered)
+        return;
+    progress->step_entered = true;
+    progress->step_since_ms = planner->in->now_ms;
+    progress->changed_ms = planner->in->now_ms;
+}
+
+/* True when the wait is over. */
+static bool pause_is_over(struct planner *planner, const struct config_step *step)
+{
+    struct plan_progress *progress = &planner->out->progress;
+    uint64_t at_ms = progress->step_since_ms + step->pause_ms;
+
+    if (progress->promote_wanted) {
+        progress->promote_wanted = false;
+        return true;
+    }
+    if (!step->until_promoted && planner->in->now_ms >= at_ms)
+        return true;
+    planner->on_schedule = true;
+    if (step->until_promoted) {
+        planner_wait(planner,
+                     "for an operator: `sluice promote` goes on, `sluice abort` goes back");
+        return false;
+    }
+    planner_look_at(planner, at_ms);
+    planner_wait(planner, "the pause of step %u to end", (unsigned)progress->step + 1);
+    return false;
+}
+
+static bool watch_is_over(struct planner *planner)
+{
+    uint64_t at_ms = planner->out->progress.step_since_ms + planner->in->spec->monitor_ms;
+    char length[PLAN_DURATION_BYTES];
+
+    if (planner->in->now_ms >= at_ms)
+        return true;
+    planner->on_schedule = true;
+    planner_look_at(planner, at_ms);
+    planner_wait(planner, "watching the new version at full weight for %s",
+                 planner_duration(planner->in->spec->monitor_ms, length));
+    return false;
+}
+
+/* True when the present step is done. */
+static bool step_is_done(struct planner *planner)
+{
+    const struct plan_observed *in = planner->in;
+    uint32_t step = planner->out->progress.step;
+    uint32_t weight = weight_at(in->spec, step);
+
+    if (!raise_to(planner, plan_replicas_for(in->spec->replicas, weight)))
+        return false;
+    if (in->wish_pause) {
+        planner_wait(planner, "paused by an operator: `sluice resume` goes on");
+        return false;
+    }
+    if (in->weight != weight) {
+        struct plan_action *action = planner_act(
+            planner, ACTION_SET_WEIGHT, "step %u: all it needs are healthy", (unsigned)step + 1);
+
+        if (action != NULL)
+            action->weight = weight;
+        return false;
+    }
+    if (!in->weight_acknowledged) {
+        if (step < in->spec->step_count && in->spec->steps[step].kind == STEP_SET_WEIGHT)
+            enter_step(planner);
+        planner_wait(planner, "for every worker to take the weight");
+        return false;
+    }
+    enter_step(planner);
+    if (step >= in->spec->step_count)
+        return watch_is_over(planner);
+    return in->spec->steps[step].kind == STEP_SET_WEIGHT ||
+           pause_is_over(planner, &in->spec->steps[step]);
+}
+
+static void retire_surplus(struct planner *planner)
+{
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        if (planner_is_surplus(planner, i))
+            planner_retire(planner, i);
+    }
+}
+
+static void bring_up_old(struct planner *planner)
+{
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        if (!planner->in->containers[i].is_new)
+            planner_bring_up(planner, i);
+    }
+}
+
+static void promote(struct planner *planner)
+{
+    struct plan_progress *progress = &planner->out->progress;
+
+    progress->phase = PHASE_PROMOTED;
+    progress->changed_ms = 0;
+    progress->promote_wanted = false;
+}
+
+void plan_forward(struct planner *planner)
+{
+    struct plan_progress *progress = &planner->out->progress;
+    const struct plan_observed *in = planner->in;
+
+    note_seen(planner);
+    progress->promote_wanted = progress->promote_wanted || in->wish_promote;
+    if (in->wish_abort) {
+        planner_go_back(planner, "aborted by an operator");
+        progress->aborted = true;
+        return;
+    }
+    if (find_failure(planner))
+        return;
+    bring_up_old(planner);
+    retire_surplus(planner);
+    while (progress->phase == PHASE_FORWARD && step_is_done(planner)) {
+        if (progress->step >= in->spec->step_count) {
+            promote(planner);
+            return;
+        }
+        progress->step++;
+        progress->step_entered = false;
+        progress->step_since_ms = in->now_ms;
+        progress->changed_ms = in->now_ms;
+    }
+    if (progress->phase == PHASE_FORWARD &&
+        planner_deadline(planner, !in->wish_pause && !planner->on_schedule)) {
+        char waited[PLAN_DURATION_BYTES], waiting[PLAN_WHY_BYTES];
+
+        snprintf(waiting, sizeof(waiting), "%s", planner->out->waiting);
+        planner_go_back(planner, "no progress for %s%s%s",
+                        planner_duration(in->spec->progress_deadline_ms, waited),
+                        waiting[0] != '\0' ? "; it waited " : "", waiting);
+    }
+}

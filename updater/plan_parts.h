@@ -1,0 +1,75 @@
+/* What the planner's files share: one run of plan_next(), and the small steps that every phase
+ * takes. Pure, like all of the planner.
+ *
+ * Owner: plan_next(). Life: one call of it. */
+#ifndef UPDATER_PLAN_PARTS_H
+#define UPDATER_PLAN_PARTS_H
+
+#include "plan.h"
+
+#define PLAN_CREATES_AT_ONCE 2u /* more would only queue in the engine */
+#define PLAN_ATTEMPTS_MAX    5u /* of one action on one container; the back-off is the caller's */
+
+struct planner {
+    const struct plan_observed *in;
+    struct plan *out;
+    bool on_schedule; /* a pause or the watch at the end runs: no progress is due */
+};
+
+/* --- what is the case --------------------------------------------------------------------- */
+
+bool container_runs(const struct plan_container *container);    /* a stop is needed */
+bool container_can_run(const struct plan_container *container); /* it may (still) serve some time */
+bool container_is_healthy(const struct plan_container *container); /* in rotation, that is */
+bool container_gave_up(const struct plan_container *container, enum plan_action_kind kind);
+unsigned planner_count(const struct planner *planner, bool is_new);
+unsigned planner_count_healthy(const struct planner *planner, bool is_new);
+/* How many of a group must be healthy before healthy ones of the other may go: replicas less
+ * max_unavailable, less those that are gone for good, at least one. */
+unsigned planner_floor(const struct planner *planner, bool is_new);
+/* Index of the new container of an ordinal; -1: none. Of several (an updater that died may have
+ * left one that it did not know) the one that has come furthest; the others are surplus. */
+int planner_new_of(const struct planner *planner, unsigned ordinal);
+bool planner_is_surplus(const struct planner *planner, unsigned index);
+
+/* --- what is to be done -------------------------------------------------------------------- */
+
+/* Adds an action. NULL where it must wait: too many at once, or the engine is away. */
+struct plan_action *planner_act(struct planner *planner, enum plan_action_kind kind,
+                                const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same for one container; nothing while it is busy. */
+void planner_act_on(struct planner *planner, enum plan_action_kind kind, unsigned index,
+                    const char *why);
+/* What it waits for; the first reason given stands. */
+void planner_wait(struct planner *planner, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Time alone will change the answer at `at_ms`. */
+void planner_look_at(struct planner *planner, uint64_t at_ms);
+/* The progress deadline: counts while `runs`; true once it has passed. */
+bool planner_deadline(struct planner *planner, bool runs);
+/* Forgets the actions planned so far and turns back, for this reason. */
+void planner_go_back(struct planner *planner, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Ends the rollout as it stands: nothing more is touched until somebody has looked. */
+void planner_need_attention(struct planner *planner, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void planner_end(struct planner *planner, enum plan_outcome outcome);
+
+/* Start, publish, put into rotation: one container's next step up. */
+void planner_bring_up(struct planner *planner, unsigned index);
+/* Drain, stop, remove: one container's next step down. */
+void planner_retire(struct planner *planner, unsigned index);
+/* No healthy one stays while some of the leaving group could serve: puts those back in rotation. */
+void planner_keep_serving(struct planner *planner, bool is_new);
+
+/* "30s", "1m30s", "500ms" */
+#define PLAN_DURATION_BYTES 24
+const char *planner_duration(uint64_t ms, char text[PLAN_DURATION_BYTES]);
+
+/* --- the phases ---------------------------------------------------------------------------- */
+
+void plan_forward(struct planner *planner);
+void plan_back(struct planner *planner);
+void plan_promoted(struct planner *planner);
+
+#endif

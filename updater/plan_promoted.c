@@ -1,0 +1,130 @@
+/* Promoted: no way back. Old containers are drained, stopped and removed; names are put right. */
+#include "plan_parts.h"
+
+#include <string.h>
+
+static bool name_is_final(const struct plan_container *container)
+{
+    return container->final_name[0] == '\0' || strcmp(container->name, container->final_name) == 0;
+}
+
+static bool name_is_taken(const struct planner *planner, const char *name)
+{
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        if (strcmp(planner->in->containers[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static unsigned count_leaving(const struct planner *planner)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < planner->in->container_count; i++)
+        count += !planner->in->containers[i].is_new || planner_is_surplus(planner, i);
+    return count;
+}
+
+/* Returns how many names are still to be put right. */
+static unsigned rename_new(struct planner *planner)
+{
+    unsigned left = 0;
+
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        if (!container->is_new || name_is_final(container) || planner_is_surplus(planner, i) ||
+            container->state == CONTAINER_REMOVING)
+            continue;
+        left++;
+        if (name_is_taken(planner, container->final_name))
+            continue;
+        if (container_gave_up(container, ACTION_RENAME) && !container->busy) {
+            planner_need_attention(planner, "%s could not be renamed to %s in %u tries",
+                                   container->name, container->final_name,
+                                   (unsigned)container->attempts);
+            return left;
+        }
+        planner_act_on(planner, ACTION_RENAME, i, "the old one of this name is gone");
+    }
+    return left;
+}
+
+/* True when the old ones may go on leaving. */
+static bool new_ones_carry(struct planner *planner, unsigned healthy, unsigned floor)
+{
+    if (planner_count(planner, false) == 0 || healthy >= floor) {
+        (void)planner_deadline(planner, false);
+        return true;
+    }
+    if (planner_deadline(planner, true)) {
+        planner_need_attention(planner,
+                               "%u of %u new containers are healthy: the old ones that are "
+                               "left were kept",
+                               healthy, (unsigned)planner->in->spec->replicas);
+        return false;
+    }
+    if (healthy > 0)
+        return true;
+    planner_keep_serving(planner, false);
+    planner_wait(planner, "for a new container to be healthy: none is, so the old ones stay");
+    return false;
+}
+
+static bool take_weight(struct planner *planner)
+{
+    struct plan_action *action;
+
+    if (planner->in->weight == WEIGHT_MAX) {
+        if (!planner->in->weight_acknowledged)
+            planner_wait(planner, "for every worker to take the full weight");
+        return planner->in->weight_acknowledged;
+    }
+    action = planner_act(planner, ACTION_SET_WEIGHT, "the new version is promoted");
+    if (action != NULL)
+        action->weight = WEIGHT_MAX;
+    return false;
+}
+
+static void retire_old(struct planner *planner, unsigned healthy, unsigned floor)
+{
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        if (container->is_new && !planner_is_surplus(planner, i))
+            continue;
+        if (!container->is_new && healthy < floor && container_is_healthy(container))
+            planner_wait(planner, "for %u new containers to be healthy, %u are, before %s goes",
+                         floor, healthy, container->name);
+        else
+            planner_retire(planner, i);
+    }
+}
+
+void plan_promoted(struct planner *planner)
+{
+    const struct plan_observed *in = planner->in;
+    unsigned healthy = planner_count_healthy(planner, true);
+    unsigned floor = planner_floor(planner, true);
+    unsigned left;
+
+    for (unsigned i = 0; i < in->container_count; i++) {
+        if (in->containers[i].is_new && !planner_is_surplus(planner, i))
+            planner_bring_up(planner, i);
+    }
+    if (!new_ones_carry(planner, healthy, floor) || !take_weight(planner))
+        return;
+    retire_old(planner, healthy, floor);
+    if (planner->out->progress.phase == PHASE_ENDED)
+        return;
+    left = rename_new(planner);
+    if (planner->out->progress.phase == PHASE_ENDED || planner->out->action_count > 0)
+        return;
+    if (in->creating > 0)
+        planner_wait(planner, "for the engine to answer: a container may still be made");
+    else if (left > 0)
+        planner_wait(planner, "for the names to be put right");
+    else if (count_leaving(planner) == 0 && in->engine_reachable)
+        planner_end(planner, OUTCOME_COMPLETED);
+}
