@@ -1,0 +1,223 @@
+/* Field lines (RFC 9112 §5): reading, and going on in a head that came in pieces. */
+#include "http1_internal.h"
+
+#include <assert.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+static_assert(sizeof(size_t) == 8, "progress is packed into a size_t");
+static_assert(HTTP1_HEAD_BYTES_MAX < 1u << 24 && HTTP1_FIELDS_MAX < 1u << 16, "progress fits");
+
+struct http1_progress http1_progress_unpack(size_t scanned)
+{
+    return (struct http1_progress){.position = scanned & 0xffffff,
+                                   .line = scanned >> 24 & 0xffffff,
+                                   .fields = (unsigned)(scanned >> 48)};
+}
+
+size_t http1_progress_pack(struct http1_progress progress)
+{
+    return progress.position | progress.line << 24 | (size_t)progress.fields << 48;
+}
+
+void http1_skip_text(struct http1_cursor *cursor)
+{
+    const char *at = cursor->at;
+#ifdef __SSE2__
+    while (cursor->end - at >= 16) {
+        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i space = _mm_set1_epi8(0x20);
+        __m128i text = _mm_cmpeq_epi8(_mm_max_epu8(block, space), block);
+        __m128i del = _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f));
+        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_andnot_si128(del, text)) ^ 0xffff;
+        if (stops != 0) {
+            cursor->at = at + __builtin_ctz(stops);
+            return;
+        }
+        at += 16;
+    }
+#endif
+    while (at < cursor->end && http1_is(*at, BYTE_TEXT) && *at != '\t')
+        at++;
+    cursor->at = at;
+}
+
+/* Like http1_skip_text, but goes over tabs. */
+static void skip_value(struct http1_cursor *cursor)
+{
+    for (;;) {
+        http1_skip_text(cursor);
+        if (cursor->at == cursor->end || *cursor->at != '\t')
+            return;
+        cursor->at++;
+    }
+}
+
+enum http1_result http1_read_line_end(struct http1_cursor *cursor)
+{
+    if (cursor->at == cursor->end)
+        return HTTP1_MORE;
+    if (*cursor->at != '\r')
+        return HTTP1_BAD_FIELD;
+    if (cursor->end - cursor->at < 2)
+        return HTTP1_MORE;
+    if (cursor->at[1] != '\n')
+        return HTTP1_BAD_FIELD;
+    cursor->at += 2;
+    return HTTP1_DONE;
+}
+
+static void skip_first_line(struct http1_cursor *cursor, enum http1_first_line kind)
+{
+    if (kind == FIRST_LINE_REQUEST)
+        http1_skip_text(cursor);
+    else
+        skip_value(cursor);
+}
+
+enum http1_result http1_read_first_line(struct http1_cursor *cursor, enum http1_first_line kind,
+                                        struct slice *ret_line)
+{
+    const char *start = cursor->at;
+
+    skip_first_line(cursor, kind);
+    const char *end = cursor->at;
+    enum http1_result result = http1_read_line_end(cursor);
+    if (result == HTTP1_DONE)
+        *ret_line = (struct slice){start, (size_t)(end - start)};
+    return result;
+}
+
+/* Reads a name and its colon. */
+static enum http1_result read_name(struct http1_cursor *cursor, struct slice *ret_name)
+{
+    const char *start = cursor->at;
+    const char *at = start;
+    const char *end = cursor->end - start > (ptrdiff_t)HTTP1_NAME_BYTES_MAX
+                          ? start + HTTP1_NAME_BYTES_MAX + 1
+                          : cursor->end;
+
+    while (at < end && http1_is(*at, BYTE_TOKEN))
+        at++;
+    *ret_name = (struct slice){start, (size_t)(at - start)};
+    if (ret_name->length > HTTP1_NAME_BYTES_MAX)
+        return HTTP1_BAD_FIELD;
+    if (at == end)
+        return HTTP1_MORE;
+    if (*at != ':' || at == start)
+        return HTTP1_BAD_FIELD;
+    cursor->at = at + 1;
+    return HTTP1_DONE;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Reads one field line. With HTTP1_MORE the cursor stands where reading is to go on: at the line's
+ * start, or in its value. */
+static enum http1_result read_field(struct http1_cursor *cursor, struct http_field *ret_field)
+{
+    enum http1_result result = read_name(cursor, &ret_field->name);
+    if (result != HTTP1_DONE)
+        return result;
+
+    while (cursor->at < cursor->end && is_blank(*cursor->at))
+        cursor->at++;
+    const char *start = cursor->at;
+    skip_value(cursor);
+    const char *end = cursor->at;
+    while (end > start && is_blank(end[-1]))
+        end--;
+    ret_field->value = (struct slice){start, (size_t)(end - start)};
+    return http1_read_line_end(cursor);
+}
+
+enum http1_result http1_read_fields(const char *start, struct http1_cursor *cursor,
+                                    struct http1_fields *fields, size_t *ret_scanned)
+{
+    struct http_field one_too_many;
+    const char *line;
+    enum http1_result result;
+
+    for (fields->count = 0;; fields->count++) {
+        line = cursor->at;
+        if (line < cursor->end && *line == '\r') {
+            result = http1_read_line_end(cursor);
+            break;
+        }
+        bool full = fields->count == HTTP1_FIELDS_MAX;
+        struct http_field *field = full ? &one_too_many : &fields->list[fields->count];
+        result = read_field(cursor, field);
+        if (result == HTTP1_DONE && full)
+            result = HTTP1_TOO_MANY_FIELDS;
+        if (result != HTTP1_DONE)
+            break;
+        http1_classify(field);
+    }
+    if (result == HTTP1_MORE)
+        *ret_scanned = http1_progress_pack((struct http1_progress){
+            .line = (size_t)(line - start),
+            .position = (size_t)(cursor->at - start),
+            .fields = fields->count,
+        });
+    return result;
+}
+
+/* Goes on with the line of `progress`. */
+static enum http1_result resume_line(struct slice bytes, struct http1_progress *progress,
+                                     bool *ret_head_end)
+{
+    struct http1_cursor cursor = {bytes.data + progress->position, bytes.data + bytes.length};
+    struct http_field field;
+    enum http1_result result;
+
+    *ret_head_end = false;
+    if (progress->position > progress->line) {
+        skip_value(&cursor);
+        result = http1_read_line_end(&cursor);
+    } else if (cursor.at < cursor.end && *cursor.at == '\r') {
+        result = http1_read_line_end(&cursor);
+        *ret_head_end = result == HTTP1_DONE;
+    } else {
+        result = read_field(&cursor, &field);
+    }
+    progress->position = (size_t)(cursor.at - bytes.data);
+    return result;
+}
+
+enum http1_result http1_resume(struct slice bytes, enum http1_first_line kind, size_t *scanned)
+{
+    struct http1_progress progress = http1_progress_unpack(*scanned);
+    enum http1_result result;
+    bool head_end;
+
+    if (progress.line == 0) { /* still in the first line */
+        struct http1_cursor cursor = {bytes.data + progress.position, bytes.data + bytes.length};
+        skip_first_line(&cursor, kind);
+        if (cursor.end - cursor.at >= 2)
+            return HTTP1_DONE;
+        *scanned = (size_t)(cursor.at - bytes.data);
+        return cursor.at < cursor.end && *cursor.at != '\r' ? HTTP1_DONE : HTTP1_MORE;
+    }
+    for (;;) {
+        result = resume_line(bytes, &progress, &head_end);
+        if (result != HTTP1_DONE || head_end)
+            break;
+        if (progress.fields++ == HTTP1_FIELDS_MAX)
+            return HTTP1_TOO_MANY_FIELDS;
+        progress.line = progress.position;
+    }
+    if (result == HTTP1_MORE)
+        *scanned = http1_progress_pack(progress);
+    return result;
+}
+
+enum http1_result http1_unfinished(enum http1_result result, struct slice bytes,
+                                   enum http1_result too_large)
+{
+    return result == HTTP1_MORE && bytes.length == HTTP1_HEAD_BYTES_MAX ? too_large : result;
+}

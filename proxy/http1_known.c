@@ -1,0 +1,160 @@
+/* The fields that the proxy knows, and what framing they ask for. */
+#include "http1_internal.h"
+
+struct known {
+    const char *name; /* lower case */
+    uint8_t length;
+    uint8_t field;
+    uint8_t flags;
+};
+
+#define KNOWN(text, field, flags)                                                                  \
+    {                                                                                              \
+        (text), sizeof(text) - 1, (field), (flags)                                                 \
+    }
+
+/* By length, then the more frequent first. Protected: what the proxy or a backend trusts, and what
+ * is meant for every recipient (RFC 9110 §7.6.1: never appropriate as a connection option). */
+static const struct known known_fields[] = {
+    KNOWN("te", FIELD_TE, KNOWN_HOP),
+    KNOWN("via", FIELD_VIA, KNOWN_PROTECTED),
+    KNOWN("age", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("host", FIELD_HOST, KNOWN_PROTECTED),
+    KNOWN("date", FIELD_DATE, KNOWN_PROTECTED),
+    KNOWN("vary", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("range", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("cookie", FIELD_COOKIE, KNOWN_PROTECTED),
+    KNOWN("origin", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("expect", FIELD_EXPECT, KNOWN_PROTECTED),
+    KNOWN("server", FIELD_SERVER, KNOWN_PROTECTED),
+    KNOWN("upgrade", FIELD_UPGRADE, KNOWN_HOP),
+    KNOWN("trailer", FIELD_TRAILER, KNOWN_HOP),
+    KNOWN("location", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("forwarded", FIELD_FORWARDED, KNOWN_PROTECTED),
+    KNOWN("x-real-ip", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("connection", FIELD_CONNECTION, KNOWN_HOP),
+    KNOWN("keep-alive", FIELD_KEEP_ALIVE, KNOWN_HOP),
+    KNOWN("set-cookie", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("tracestate", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("traceparent", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("content-type", FIELD_CONTENT_TYPE, KNOWN_PROTECTED),
+    KNOWN("x-request-id", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("authorization", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("cache-control", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("content-range", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("content-length", FIELD_CONTENT_LENGTH, KNOWN_PROTECTED),
+    KNOWN("http2-settings", FIELD_OTHER, KNOWN_HOP),
+    KNOWN("x-forwarded-for", FIELD_X_FORWARDED_FOR, KNOWN_PROTECTED),
+    KNOWN("x-forwarded-host", FIELD_X_FORWARDED_HOST, KNOWN_PROTECTED),
+    KNOWN("x-forwarded-port", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("proxy-connection", FIELD_PROXY_CONNECTION, KNOWN_HOP),
+    KNOWN("content-encoding", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("x-forwarded-proto", FIELD_X_FORWARDED_PROTO, KNOWN_PROTECTED),
+    KNOWN("transfer-encoding", FIELD_TRANSFER_ENCODING, KNOWN_HOP),
+    KNOWN("proxy-authenticate", FIELD_PROXY_AUTHENTICATE, KNOWN_HOP),
+    KNOWN("x-forwarded-prefix", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("x-forwarded-server", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("proxy-authorization", FIELD_PROXY_AUTHORIZATION, KNOWN_HOP),
+};
+
+#define KNOWN_COUNT      (sizeof(known_fields) / sizeof(known_fields[0]))
+#define KNOWN_LENGTH_MAX 19
+
+/* Index of the first of each length, and of the end: known_fields is sorted by length. The test
+ * finds_every_known_field holds the two together. */
+static const uint8_t first_of_length[KNOWN_LENGTH_MAX + 2] = {
+    0, 0, 0, 1, 3, 6, 7, 11, 13, 14, 16, 20, 21, 23, 26, 28, 29, 33, 35, 38, KNOWN_COUNT,
+};
+
+static const struct slice forwarded_prefix = {"x-forwarded-", 12};
+
+/* Whether `name` is `known`, in any case; *twin: with an underscore for a hyphen. */
+static bool matches(struct slice name, const struct known *known, bool *twin)
+{
+    *twin = false;
+    for (size_t i = 0; i < name.length; i++) {
+        char c = name.data[i];
+        char lower = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+        if (lower == known->name[i])
+            continue;
+        if (c != '_' || known->name[i] != '-')
+            return false;
+        *twin = true;
+    }
+    return true;
+}
+
+static const struct known *find(struct slice name, bool *twin)
+{
+    if (name.length > KNOWN_LENGTH_MAX)
+        return NULL;
+    const struct known *known = &known_fields[first_of_length[name.length]];
+    const struct known *end = &known_fields[first_of_length[name.length + 1]];
+    for (; known < end; known++)
+        if ((name.data[0] | 0x20) == known->name[0] && matches(name, known, twin))
+            return known;
+    return NULL;
+}
+
+void http1_classify(struct http_field *field)
+{
+    bool twin;
+    const struct known *known = find(field->name, &twin);
+
+    field->known = known != NULL && !twin ? known->field : FIELD_OTHER;
+    field->hop = known != NULL && (twin || (known->flags & KNOWN_HOP) != 0);
+}
+
+bool http1_is_protected(struct slice name)
+{
+    bool twin;
+    const struct known *known = find(name, &twin);
+
+    if (known != NULL)
+        return !twin && (known->flags & KNOWN_PROTECTED) != 0;
+    return name.length > forwarded_prefix.length &&
+           slice_equals_ignoring_case((struct slice){name.data, forwarded_prefix.length},
+                                      forwarded_prefix);
+}
+
+static enum http1_result read_length(struct slice value, struct http1_framing_fields *framing)
+{
+    uint64_t length;
+
+    if (framing->has_length || slice_to_u64(value, &length) != 0 || length > INT64_MAX)
+        return HTTP1_BAD_CONTENT_LENGTH;
+    framing->has_length = true;
+    framing->length = length;
+    return HTTP1_DONE;
+}
+
+static enum http1_result read_encoding(struct slice value, uint8_t minor_version,
+                                       struct http1_framing_fields *framing)
+{
+    if (framing->has_chunked || minor_version == 0 ||
+        !slice_equals_ignoring_case(value, SLICE("chunked")))
+        return HTTP1_BAD_TRANSFER_ENCODING;
+    framing->has_chunked = true;
+    return HTTP1_DONE;
+}
+
+enum http1_result http1_read_framing(const struct http1_fields *fields, uint8_t minor_version,
+                                     struct http1_framing_fields *ret_framing)
+{
+    struct http1_framing_fields framing = {0};
+
+    for (unsigned i = 0; i < fields->count; i++) {
+        const struct http_field *field = &fields->list[i];
+        enum http1_result result = HTTP1_DONE;
+        if (field->known == FIELD_CONTENT_LENGTH)
+            result = read_length(field->value, &framing);
+        else if (field->known == FIELD_TRANSFER_ENCODING)
+            result = read_encoding(field->value, minor_version, &framing);
+        if (result != HTTP1_DONE)
+            return result;
+    }
+    if (framing.has_length && framing.has_chunked)
+        return HTTP1_BAD_FRAMING;
+    *ret_framing = framing;
+    return HTTP1_DONE;
+}
