@@ -1,0 +1,191 @@
+#include "script.h"
+
+#include "base/check.h"
+#include "base/list.h"
+#include "base/memory.h"
+
+#include <linux/close_range.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct script {
+    struct list node;
+    struct ev_loop *loop;
+    ev_io end;    /* on the pidfd: readable when the process has ended */
+    ev_io output; /* on the pipe */
+    pid_t pid;    /* of the process and of its group */
+    char text[SCRIPT_OUTPUT_BYTES];
+    size_t length;
+    void (*on_end)(void *context, int status, struct slice output); /* NULL: abandoned */
+    void *context;
+};
+
+/* --- the child's side, between fork and exec ------------------------------------------------ */
+
+static void reset_signals(void)
+{
+    static const int changed[] = {SIGPIPE, SIGINT, SIGHUP, SIGTERM};
+    sigset_t none;
+
+    for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++)
+        signal(changed[i], SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn static void run(const struct script_options *options, int output)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    reset_signals();
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+        dup2(output, STDERR_FILENO) < 0 || chdir("/") < 0)
+        _exit(126);
+    syscall(SYS_close_range, 3u, ~0u, 0);
+    execvpe(options->argv[0], options->argv, options->environment);
+    dprintf(STDOUT_FILENO, "cannot run %s: %s\n", options->argv[0], strerror(errno));
+    _exit(127);
+}
+
+/* --- the parent's side ---------------------------------------------------------------------- */
+
+/* Reads what there is. Returns false at the end of the output. */
+static bool read_output(struct script *script)
+{
+    char bytes[512];
+    ssize_t got;
+
+    while ((got = read(script->output.fd, bytes, sizeof(bytes))) > 0) {
+        size_t fits = sizeof(script->text) - 1 - script->length;
+        size_t take = (size_t)got < fits ? (size_t)got : fits;
+        memcpy(script->text + script->length, bytes, take);
+        script->length += take;
+        if ((size_t)got < sizeof(bytes))
+            return true; /* one that never stops printing must not hold the loop */
+    }
+    return got < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static void on_output(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct script *script = container_of(io, struct script, output);
+
+    (void)events;
+    if (!read_output(script))
+        ev_io_stop(loop, io);
+}
+
+static void kill_group(const struct script *script)
+{
+    kill(-script->pid, SIGKILL);
+}
+
+static void script_close(struct script *script)
+{
+    ev_io_stop(script->loop, &script->end);
+    ev_io_stop(script->loop, &script->output);
+    close(script->end.fd);
+    close(script->output.fd);
+    list_remove(&script->node);
+}
+
+static void on_process_end(struct ev_loop *loop, ev_io *io, int events)
+{
+    struct script *script = container_of(io, struct script, end);
+    int status = 0;
+
+    (void)loop;
+    (void)events;
+    kill_group(script); /* what it left behind; its own number is still taken by the zombie */
+    if (waitpid(script->pid, &status, WNOHANG) == 0)
+        return;
+    read_output(script);
+    script_close(script);
+    if (script->on_end != NULL)
+        script->on_end(script->context, status, (struct slice){script->text, script->length});
+    free(script);
+}
+
+static void watch(struct script *script, int pidfd, int output)
+{
+    ev_io_init(&script->end, on_process_end, pidfd, EV_READ);
+    ev_io_init(&script->output, on_output, output, EV_READ);
+    ev_io_start(script->loop, &script->end);
+    ev_io_start(script->loop, &script->output);
+}
+
+int script_start(struct ev_loop *loop, const struct script_options *options,
+                 struct script **ret_script)
+{
+    struct script *script = NULL;
+    int pipe_fds[2] = {-1, -1};
+    int error = 0, pidfd;
+    pid_t pid;
+
+    check(options->argv != NULL && options->argv[0] != NULL);
+    if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+        return -errno;
+    fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK);
+    pid = fork();
+    if (pid == 0)
+        run(options, pipe_fds[1]);
+    if (pid < 0) {
+        error = -errno;
+        goto out;
+    }
+    setpgid(pid, pid); /* here as well: whoever comes first */
+    pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (pidfd < 0) {
+        error = -errno;
+        kill(-pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        goto out;
+    }
+    script = memory_new(sizeof(*script));
+    *script = (struct script){
+        .loop = loop, .pid = pid, .on_end = options->on_end, .context = options->context};
+    list_init(&script->node);
+    list_append(options->running, &script->node);
+    watch(script, pidfd, pipe_fds[0]);
+    pipe_fds[0] = -1;
+    *ret_script = script;
+out:
+    if (pipe_fds[0] >= 0)
+        close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    return error;
+}
+
+void script_kill(struct script *script)
+{
+    kill_group(script);
+}
+
+void script_abandon(struct script *script)
+{
+    script->on_end = NULL;
+    kill_group(script);
+}
+
+void script_end_all(struct list *running)
+{
+    while (!list_is_empty(running)) {
+        struct script *script = container_of(running->next, struct script, node);
+        kill_group(script);
+        waitpid(script->pid, NULL, 0);
+        script_close(script);
+        free(script);
+    }
+}
