@@ -1,0 +1,239 @@
+/* The canonical form: every default spelled out, in one fixed order. */
+#include "base/check.h"
+#include "base/memory.h"
+#include "config.h"
+#include "value.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The file keeps what it says beyond these by the reader's rules; here it is only written. */
+static cJSON *must(cJSON *item)
+{
+    if (item == NULL)
+        exit(EXIT_TRY_AGAIN);
+    return item;
+}
+
+static void put(cJSON *object, const char *key, cJSON *value)
+{
+    if (!cJSON_AddItemToObject(object, key, must(value)))
+        exit(EXIT_TRY_AGAIN);
+}
+
+static void append(cJSON *array, cJSON *value)
+{
+    if (!cJSON_AddItemToArray(array, must(value)))
+        exit(EXIT_TRY_AGAIN);
+}
+
+static void put_text(cJSON *object, const char *key, const char *text)
+{
+    if (text != NULL)
+        put(object, key, cJSON_CreateString(text));
+}
+
+static void put_duration(cJSON *object, const char *key, uint32_t ms)
+{
+    char text[DURATION_TEXT_BYTES];
+
+    duration_format(ms, text);
+    put(object, key, cJSON_CreateString(text));
+}
+
+static cJSON *timeouts_to_json(const struct config_timeouts *timeouts)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put_duration(json, "header", timeouts->header_ms);
+    put_duration(json, "body", timeouts->body_ms);
+    put_duration(json, "connect", timeouts->connect_ms);
+    put_duration(json, "response", timeouts->response_ms);
+    put_duration(json, "idle", timeouts->idle_ms);
+    put_duration(json, "tunnel", timeouts->tunnel_ms);
+    put_duration(json, "queue", timeouts->queue_ms);
+    return json;
+}
+
+static cJSON *listener_to_json(const struct config *config, const struct config_listener *listener)
+{
+    char address[ADDRESS_TEXT_BYTES];
+    cJSON *json = must(cJSON_CreateObject());
+
+    address_format(&listener->address, address);
+    put_text(json, "address", address);
+    put_text(json, "protocol", listener->protocol == PROTOCOL_TCP ? "tcp" : "http");
+    if (listener->service >= 0)
+        put_text(json, "service", config->services[listener->service].name);
+    return json;
+}
+
+static cJSON *http_to_json(const struct config_check *check)
+{
+    char status[16];
+    cJSON *json = must(cJSON_CreateObject());
+
+    snprintf(status, sizeof(status), "%u-%u", check->status_min, check->status_max);
+    put_text(json, "path", check->path);
+    put_text(json, "status", status);
+    put_text(json, "body", check->body);
+    put_text(json, "host", check->host);
+    return json;
+}
+
+static cJSON *script_to_json(char *const *script)
+{
+    cJSON *json = must(cJSON_CreateArray());
+
+    for (; *script != NULL; script++)
+        append(json, cJSON_CreateString(*script));
+    return json;
+}
+
+static cJSON *check_to_json(const struct config_check *check)
+{
+    if (check->kind == CHECK_NONE)
+        return cJSON_CreateString("none");
+    cJSON *json = must(cJSON_CreateObject());
+    if (check->kind == CHECK_HTTP)
+        put(json, "http", http_to_json(check));
+    else if (check->kind == CHECK_SCRIPT)
+        put(json, "script", script_to_json(check->script));
+    else
+        put(json, check->kind == CHECK_TCP ? "tcp" : "container", cJSON_CreateObject());
+    put_duration(json, "interval", check->interval_ms);
+    put_duration(json, "timeout", check->timeout_ms);
+    put_duration(json, "start_period", check->start_period_ms);
+    put(json, "retries", cJSON_CreateNumber(check->retries));
+    put(json, "successes", cJSON_CreateNumber(check->successes));
+    return json;
+}
+
+static cJSON *step_to_json(const struct config_step *step)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    if (step->kind == STEP_SET_WEIGHT)
+        put(json, "set_weight", cJSON_CreateNumber(step->weight / 100.0));
+    else if (step->until_promoted)
+        put(json, "pause", cJSON_CreateObject());
+    else
+        put_duration(json, "pause", step->pause_ms);
+    return json;
+}
+
+static cJSON *rollout_to_json(const struct config_rollout *rollout)
+{
+    static const char *const on_timeout[] = {"close", "wait", "fail"};
+    cJSON *json = must(cJSON_CreateObject());
+    cJSON *steps = must(cJSON_CreateArray());
+    cJSON *drain = must(cJSON_CreateObject());
+
+    for (size_t i = 0; i < rollout->step_count; i++)
+        append(steps, step_to_json(&rollout->steps[i]));
+    put_duration(drain, "requests", rollout->drain.requests_ms);
+    put_duration(drain, "websockets", rollout->drain.websockets_ms);
+    put_duration(drain, "tcp", rollout->drain.tcp_ms);
+    put_text(drain, "on_timeout", on_timeout[rollout->drain.on_timeout]);
+    put_text(json, "strategy", "canary");
+    put(json, "steps", steps);
+    put(json, "drain", drain);
+    put_duration(json, "progress_deadline", rollout->progress_deadline_ms);
+    put_duration(json, "health_timeout", rollout->health_timeout_ms);
+    put_duration(json, "monitor", rollout->monitor_ms);
+    put_duration(json, "stop_grace_period", rollout->stop_grace_period_ms);
+    return json;
+}
+
+static cJSON *texts_to_json(char *const *texts, size_t count)
+{
+    cJSON *json = must(cJSON_CreateArray());
+
+    for (size_t i = 0; i < count; i++)
+        append(json, cJSON_CreateString(texts[i]));
+    return json;
+}
+
+static cJSON *routes_to_json(const struct config_service *service)
+{
+    cJSON *json = must(cJSON_CreateArray());
+
+    for (size_t i = 0; i < service->route_count; i++) {
+        cJSON *route = must(cJSON_CreateObject());
+        put_text(route, "host", service->routes[i].host);
+        put_text(route, "path", service->routes[i].path);
+        append(json, route);
+    }
+    return json;
+}
+
+static cJSON *discover_to_json(const struct config_service *service)
+{
+    cJSON *json = must(cJSON_CreateObject());
+    const char *value = service->label_value;
+    char *label = memory_format("%s%s%s", service->label_key, value == NULL ? "" : "=",
+                                value == NULL ? "" : value);
+
+    put_text(json, "label", label);
+    put_text(json, "project", service->project);
+    free(label);
+    return json;
+}
+
+static cJSON *service_to_json(const struct config_service *service)
+{
+    static const char *const balance[] = {"least_requests", "round_robin", "random"};
+    cJSON *json = must(cJSON_CreateObject());
+
+    if (service->protocol == PROTOCOL_HTTP)
+        put(json, "routes", routes_to_json(service));
+    if (service->label_key != NULL) {
+        put(json, "discover", discover_to_json(service));
+        if (service->port > 0)
+            put(json, "port", cJSON_CreateNumber(service->port));
+        put_text(json, "network", service->network);
+        put(json, "published", cJSON_CreateBool(service->published));
+    } else {
+        put(json, "backends", texts_to_json(service->backends, service->backend_count));
+        put(json, "canary", texts_to_json(service->canary, service->canary_count));
+    }
+    put_text(json, "balance", balance[service->balance]);
+    put(json, "healthcheck", check_to_json(&service->check));
+    put(json, "timeouts", timeouts_to_json(&service->timeouts));
+    put(json, "rollout", rollout_to_json(&service->rollout));
+    return json;
+}
+
+char *config_to_json(const struct config *config)
+{
+    cJSON *json = must(cJSON_CreateObject());
+    cJSON *listeners = must(cJSON_CreateObject());
+    cJSON *services = must(cJSON_CreateObject());
+    cJSON *engine = must(cJSON_CreateObject());
+    cJSON *admin = must(cJSON_CreateObject());
+
+    for (size_t i = 0; i < config->listener_count; i++)
+        put(listeners, config->listeners[i].name, listener_to_json(config, &config->listeners[i]));
+    for (size_t i = 0; i < config->service_count; i++)
+        put(services, config->services[i].name, service_to_json(&config->services[i]));
+    put_text(engine, "host", config->engine_host);
+    put(engine, "cert_path",
+        config->engine_cert_path == NULL ? cJSON_CreateNull()
+                                         : cJSON_CreateString(config->engine_cert_path));
+    put_text(admin, "socket", config->admin_socket);
+    put(json, "listeners", listeners);
+    put(json, "services", services);
+    put(json, "engine", engine);
+    put(json, "admin", admin);
+    put_text(json, "state", config->state);
+    put_text(json, "user", config->user);
+    put(json, "timeouts", timeouts_to_json(&config->timeouts));
+    put(json, "workers", cJSON_CreateNumber(config->workers));
+    put_text(json, "access_log", config->access_log == ACCESS_LOG_ON ? "on" : "off");
+    char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    if (text == NULL)
+        exit(EXIT_TRY_AGAIN);
+    return text;
+}

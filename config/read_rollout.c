@@ -1,0 +1,221 @@
+#include "base/memory.h"
+#include "base/slice.h"
+#include "reader.h"
+#include "value.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STEP_INTERVAL_MS (30u * 1000)
+
+static void read_set_weight(struct reader *reader, const struct node *node, void *target)
+{
+    struct config_step *step = target;
+    uint32_t weight = 0;
+
+    step->kind = STEP_SET_WEIGHT;
+    if (node->kind != NODE_SCALAR || !node->plain || config_parse_weight(node->text, &weight) < 0)
+        reader_refuse(reader, node, "per cent from 0.01 to 100, to two places");
+    else if (weight == 0)
+        reader_refuse(reader, node, "more than 0: a step of no traffic tests nothing");
+    else
+        step->weight = weight;
+}
+
+const struct table pause_table = {.name = "pause"};
+
+static void read_pause(struct reader *reader, const struct node *node, void *target)
+{
+    struct config_step *step = target;
+
+    step->kind = STEP_PAUSE;
+    if (node->kind == NODE_MAPPING) {
+        step->until_promoted = true;
+        table_read(reader, node, &pause_table, step);
+    } else if (node->kind != NODE_SCALAR ||
+               config_parse_duration(node->text, &step->pause_ms) < 0) {
+        reader_refuse(reader, node,
+                      "a duration from 0 to 720h, or {} to wait for `sluice "
+                      "promote`");
+    }
+}
+
+static const struct field step_fields[] = {
+    {.key = "set_weight", .kind = FIELD_OTHER, .read = read_set_weight},
+    {.key = "pause", .kind = FIELD_OTHER, .read = read_pause},
+};
+const struct table step_table = TABLE("step", step_fields);
+
+static void steps_append(struct config_rollout *rollout, struct config_step step)
+{
+    rollout->steps =
+        memory_resize(rollout->steps, (rollout->step_count + 1) * sizeof(*rollout->steps));
+    rollout->steps[rollout->step_count++] = step;
+}
+
+static void steps_append_weight(struct config_rollout *rollout, uint32_t weight,
+                                uint32_t interval_ms)
+{
+    if (rollout->step_count > 0 && interval_ms > 0)
+        steps_append(rollout, (struct config_step){.kind = STEP_PAUSE, .pause_ms = interval_ms});
+    steps_append(rollout, (struct config_step){.kind = STEP_SET_WEIGHT, .weight = weight});
+}
+
+void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms)
+{
+    static const uint32_t weights[] = {500, 2500, 5000, WEIGHT_MAX};
+
+    for (size_t i = 0; i < sizeof(weights) / sizeof(weights[0]); i++)
+        steps_append_weight(rollout, weights[i], interval_ms);
+}
+
+static void check_steps(struct reader *reader, const struct node *node,
+                        const struct config_rollout *rollout)
+{
+    const struct config_step *last = NULL;
+
+    if (rollout->step_count == 0 || rollout->steps[0].kind != STEP_SET_WEIGHT) {
+        reader_tell(reader, node->line,
+                    "found no weight as the first step, allowed is "
+                    "`set_weight` first");
+        return;
+    }
+    for (size_t i = 0; i < rollout->step_count; i++)
+        if (rollout->steps[i].kind == STEP_SET_WEIGHT)
+            last = &rollout->steps[i];
+    if (last->weight != WEIGHT_MAX)
+        reader_tell(reader, node->line,
+                    "found %g as the last weight, allowed is 100: a rollout ends with all "
+                    "traffic on the new version",
+                    last->weight / 100.0);
+}
+
+/* `[5, 25, 50, 100]`, with a pause of `interval` between two. */
+static void read_short_steps(struct reader *reader, const struct node *node,
+                             struct config_rollout *rollout, uint32_t interval_ms)
+{
+    if (!reader_wants_list(reader, node, CONFIG_STEPS_MAX / 2))
+        return;
+    for (size_t i = 0; i < node->count; i++) {
+        struct config_step step = {.kind = STEP_SET_WEIGHT};
+        size_t mark = reader_enter_index(reader, i);
+        if (node->items[i]->kind == NODE_SCALAR)
+            read_set_weight(reader, node->items[i], &step);
+        else
+            reader_refuse(reader, node->items[i],
+                          "per cent, as in the first entry: either all short or none");
+        steps_append_weight(rollout, step.weight, interval_ms);
+        reader_leave(reader, mark);
+    }
+}
+
+static void read_long_steps(struct reader *reader, const struct node *node,
+                            struct config_rollout *rollout)
+{
+    if (!reader_wants_list(reader, node, CONFIG_STEPS_MAX))
+        return;
+    for (size_t i = 0; i < node->count; i++) {
+        const struct node *item = node->items[i];
+        struct config_step step = {0};
+        size_t mark = reader_enter_index(reader, i);
+        table_read(reader, item, &step_table, &step);
+        if (item->kind == NODE_MAPPING &&
+            (node_get(item, "set_weight") == NULL) == (node_get(item, "pause") == NULL))
+            reader_tell(reader, item->line,
+                        "found %s, allowed is one of set_weight and pause in each step",
+                        item->count == 0 ? "nothing" : "both or neither");
+        steps_append(rollout, step);
+        reader_leave(reader, mark);
+    }
+}
+
+static bool steps_are_short(const struct node *node)
+{
+    return node == NULL ||
+           (node->kind == NODE_SEQUENCE && node->count > 0 && node->items[0]->kind == NODE_SCALAR);
+}
+
+static const char *const on_timeout_words[] = {"close", "wait", "fail", NULL};
+
+#define DURATION(name, structure, member, smallest, largest, usual)                                \
+    {                                                                                              \
+        .key = (name), .kind = FIELD_DURATION, .offset = offsetof(structure, member),              \
+        .min = (smallest), .max = (largest), .fallback = (usual)                                   \
+    }
+
+#define MINUTE_MS (60u * 1000)
+
+static const struct field drain_fields[] = {
+    DURATION("requests", struct config_drain, requests_ms, 0, DURATION_MAX_MS, MINUTE_MS / 2),
+    DURATION("websockets", struct config_drain, websockets_ms, 0, DURATION_MAX_MS, 5 * MINUTE_MS),
+    DURATION("tcp", struct config_drain, tcp_ms, 0, DURATION_MAX_MS, 5 * MINUTE_MS),
+    {.key = "on_timeout",
+     .kind = FIELD_WORD,
+     .offset = offsetof(struct config_drain, on_timeout),
+     .words = on_timeout_words,
+     .fallback = ON_TIMEOUT_CLOSE},
+};
+const struct table drain_table = TABLE("drain", drain_fields);
+
+static void read_strategy(struct reader *reader, const struct node *node, void *target)
+{
+    (void)target;
+    if (node->kind != NODE_SCALAR || strcmp(node->text, "canary") != 0)
+        reader_refuse(reader, node, "canary (the only strategy so far)");
+}
+
+static const struct field rollout_fields[] = {
+    {.key = "strategy", .kind = FIELD_OTHER, .read = read_strategy},
+    {.key = "steps", .kind = FIELD_OTHER}, /* rollout_read() reads these two together */
+    {.key = "interval", .kind = FIELD_OTHER},
+    {.key = "drain",
+     .kind = FIELD_TABLE,
+     .offset = offsetof(struct config_rollout, drain),
+     .table = &drain_table},
+    DURATION("progress_deadline", struct config_rollout, progress_deadline_ms, 1000,
+             DURATION_MAX_MS, 10 * MINUTE_MS),
+    DURATION("health_timeout", struct config_rollout, health_timeout_ms, 1, DURATION_MAX_MS, 0),
+    DURATION("monitor", struct config_rollout, monitor_ms, 0, DURATION_MAX_MS, 5000),
+    DURATION("stop_grace_period", struct config_rollout, stop_grace_period_ms, 0, 3600 * 1000, 0),
+};
+const struct table rollout_table = TABLE("rollout", rollout_fields);
+
+static uint32_t read_interval(struct reader *reader, const struct node *node, bool usable)
+{
+    uint32_t interval_ms = STEP_INTERVAL_MS;
+
+    if (node == NULL)
+        return interval_ms;
+    size_t mark = reader_enter(reader, "interval");
+    if (!usable)
+        reader_refuse(reader, node,
+                      "only with short steps such as [5, 25, 50, 100]; long ones "
+                      "have `pause`");
+    else if (node->kind != NODE_SCALAR || config_parse_duration(node->text, &interval_ms) < 0)
+        reader_refuse(reader, node, "a duration from 0 to 720h, such as 30s, 5m");
+    reader_leave(reader, mark);
+    return interval_ms;
+}
+
+void rollout_read(struct reader *reader, const struct node *node, void *target)
+{
+    struct config_rollout *rollout = &((struct config_service *)target)->rollout;
+    const struct node *steps = node_get(node, "steps");
+    bool are_short = steps_are_short(steps);
+
+    table_read(reader, node, &rollout_table, rollout);
+    size_t before = reader->problems.count;
+    uint32_t interval_ms = read_interval(reader, node_get(node, "interval"), are_short);
+    if (steps == NULL) {
+        rollout_default_steps(rollout, interval_ms);
+        return;
+    }
+    size_t mark = reader_enter(reader, "steps");
+    if (are_short)
+        read_short_steps(reader, steps, rollout, interval_ms);
+    else
+        read_long_steps(reader, steps, rollout);
+    if (reader->problems.count == before)
+        check_steps(reader, steps, rollout);
+    reader_leave(reader, mark);
+}

@@ -1,0 +1,104 @@
+/* Reading a mapping by a table: name, kind, range, default of each key in one place.
+ *
+ * Owner: one config_read_*(). The reader knows where it is in the document (`path`), so that every
+ * refusal tells it. Values that are refused leave their target at the default, and reading goes
+ * on: all errors of a file are told at once. */
+#ifndef CONFIG_READER_H
+#define CONFIG_READER_H
+
+#include "config.h"
+#include "node.h"
+#include "problems.h"
+
+#define READER_PATH_BYTES 512
+
+struct reader {
+    struct problems problems;
+    const struct config_overrides *overrides; /* never NULL */
+    struct config *config;
+    char path[READER_PATH_BYTES];
+    size_t path_length;
+    bool canonical; /* what the supervisor handed down: the environment counts no more */
+};
+
+enum field_kind {
+    FIELD_DURATION, /* uint32_t, milliseconds */
+    FIELD_NUMBER16, /* uint16_t */
+    FIELD_BOOL,     /* bool */
+    FIELD_WORD,     /* an enum: index into `words` */
+    FIELD_TEXT,     /* char *, judged by `valid` and `max` bytes */
+    FIELD_TABLE,    /* an embedded struct, read by `table` */
+    FIELD_OTHER,    /* `read` does it */
+};
+
+struct table;
+
+struct field {
+    const char *key;
+    enum field_kind kind;
+    size_t offset;
+    uint32_t min, max;
+    uint32_t fallback;
+    const char *const *words; /* NULL-terminated */
+    const char *allowed;      /* text: for people */
+    bool (*valid)(const char *text);
+    const struct table *table;
+    void (*read)(struct reader *reader, const struct node *node, void *target);
+};
+
+struct table {
+    const char *name; /* as in schema.json's $defs */
+    const struct field *fields;
+    size_t count;
+};
+
+#define TABLE(table_name, table_fields)                                                            \
+    {                                                                                              \
+        .name = (table_name), .fields = (table_fields),                                            \
+        .count = sizeof(table_fields) / sizeof((table_fields)[0])                                  \
+    }
+
+/* Sets every field with a default; texts are left NULL. */
+void table_defaults(const struct table *table, void *target);
+
+/* Reads what is given over what the target holds. Unknown keys are refused. */
+void table_read(struct reader *reader, const struct node *node, const struct table *table,
+                void *target);
+
+/* Every table there is, for tests and for the schema. NULL-terminated. */
+extern const struct table *const config_tables[];
+extern const struct table config_table, listener_table, service_table, route_table, discover_table,
+    healthcheck_table, http_check_table, tcp_check_table, container_check_table, rollout_table,
+    step_table, pause_table, drain_table, timeouts_table, engine_table, admin_table;
+
+/* Where in the document: returns what reader_leave() wants. */
+size_t reader_enter(struct reader *reader, const char *key);
+size_t reader_enter_index(struct reader *reader, size_t index);
+void reader_leave(struct reader *reader, size_t mark);
+
+/* "FILE:LINE: path: found <the node>, allowed <...>". */
+void reader_refuse(struct reader *reader, const struct node *node, const char *allowed, ...)
+    __attribute__((format(printf, 3, 4)));
+/* "FILE:LINE: path: <text>", where there is more to say. */
+void reader_tell(struct reader *reader, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Where the node is not of the kind: refuses it and returns false. */
+bool reader_wants_mapping(struct reader *reader, const struct node *node);
+bool reader_wants_list(struct reader *reader, const struct node *node, size_t max);
+/* Text that YAML takes for text (numbers and words like `no` want quotes). */
+bool reader_wants_text(struct reader *reader, const struct node *node);
+
+/* Checks across fields, with the node for its lines. */
+void service_check(struct reader *reader, const struct node *node, struct config_service *service);
+void config_check(struct reader *reader, const struct node *root);
+
+/* Reads an element of `services`; in read_service.c. */
+void service_read(struct reader *reader, const struct node *node, struct config_service *service);
+void healthcheck_read(struct reader *reader, const struct node *node, void *target);
+void rollout_read(struct reader *reader, const struct node *node, void *target);
+void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms);
+/* The whole document, defaults, environment and overrides; in read.c. */
+void config_read_tree(struct reader *reader, const struct node *root);
+
+#endif

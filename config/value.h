@@ -1,0 +1,36 @@
+/* Single values as text: durations, weights, names, hosts, paths. Pure. */
+#ifndef CONFIG_VALUE_H
+#define CONFIG_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DURATION_MAX_MS     (30u * 24 * 3600 * 1000) /* fits 32 bits; nothing waits for longer */
+#define DURATION_TEXT_BYTES 32
+
+/* The shortest text that config_parse_duration() reads back to the same: "1m30s", "1500ms"
+ * becomes "1s500ms", 0 is "0". */
+void duration_format(uint64_t ms, char text[DURATION_TEXT_BYTES]);
+
+/* A service's or listener's name. */
+bool name_is_valid(const char *text);
+/* A whole decimal number without sign and leading zeros. */
+bool number_parse(const char *text, uint64_t *ret_value);
+/* DNS name, IPv4, or IPv6 in brackets; no port. `*.` at the start is for routes. */
+bool host_is_valid(const char *text);
+/* "host:port", port 1 to 65535. */
+bool endpoint_is_valid(const char *text);
+/* An HTTP path: "/...", visible ASCII without ? and #. */
+bool path_is_valid(const char *text);
+/* The same with a query, for a check. */
+bool check_path_is_valid(const char *text);
+/* Text without control bytes, not empty. */
+bool text_is_clean(const char *text);
+/* unix:///path or tcp://host:port. */
+bool engine_host_is_valid(const char *text);
+
+/* Edits (insert, remove, change, swap of neighbours) from one word to the other. */
+size_t edit_distance(const char *a, const char *b);
+
+#endif
