@@ -66,6 +66,8 @@ static cJSON *listener_to_json(const struct config *config, const struct config_
     put_text(json, "protocol", listener->protocol == PROTOCOL_TCP ? "tcp" : "http");
     if (listener->service >= 0)
         put_text(json, "service", config->services[listener->service].name);
+    if (listener->port != 0)
+        put(json, "port", cJSON_CreateNumber(listener->port));
     return json;
 }
 

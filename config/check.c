@@ -137,6 +137,9 @@ static void resolve_service(struct reader *reader, const struct node *node,
                         "found a tcp listener without a service, allowed with `service: NAME`");
         return;
     }
+    if (listener->port != 0 && listener->protocol != PROTOCOL_TCP)
+        reader_tell(reader, node->key_line,
+                    "found `port` without `protocol: tcp`, allowed with it");
     size_t mark = reader_enter(reader, "service");
     if (listener->protocol != PROTOCOL_TCP)
         reader_refuse(reader, named,
@@ -182,14 +185,15 @@ static void check_listeners(struct reader *reader, const struct node *nodes)
     reader_leave(reader, outer);
 }
 
-/* tcp where a tcp listener leads to it; else http, with every host and path where none is told. */
+/* tcp where a tcp listener leads to its port (not to a second one of its containers); else http,
+ * with every host and path where none is told. */
 static void derive_protocols(struct reader *reader, const struct node *nodes)
 {
     struct config *config = reader->config;
     size_t outer = reader_enter(reader, "services");
 
     for (size_t i = 0; i < config->listener_count; i++)
-        if (config->listeners[i].service >= 0)
+        if (config->listeners[i].service >= 0 && config->listeners[i].port == 0)
             config->services[config->listeners[i].service].protocol = PROTOCOL_TCP;
     for (size_t i = 0; i < config->service_count; i++) {
         struct config_service *service = &config->services[i];

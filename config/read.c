@@ -47,6 +47,11 @@ static const struct field listener_fields[] = {
      .words = protocol_words,
      .fallback = PROTOCOL_HTTP},
     {.key = "service", .kind = FIELD_OTHER}, /* config_check() resolves the name */
+    {.key = "port",
+     .kind = FIELD_NUMBER16,
+     .offset = offsetof(struct config_listener, port),
+     .min = 1,
+     .max = UINT16_MAX},
 };
 const struct table listener_table = TABLE("listener", listener_fields);
 
