@@ -18,12 +18,12 @@ struct engine;
 struct ev_loop;
 
 struct engine_reply {
-    int error;       /* 0: done (304 on start/stop and 404 on remove count as done);
-                        -ENOENT 404; -EEXIST 409; -EACCES 401, 403; -EINVAL 400;
-                        -EREMOTEIO 5xx; -ECONNREFUSED, -ENOTCONN: the engine is not there;
-                        -ETIMEDOUT; -EPROTO: not understood */
-    unsigned status; /* HTTP status, 0 where none came */
-    const char *message; /* for people: the engine's words, or what went wrong; never NULL */
+    int error;                /* 0: done (304 on start/stop and 404 on remove count as done);
+                                 -ENOENT 404; -EEXIST 409; -EACCES 401, 403; -EINVAL 400;
+                                 -EREMOTEIO 5xx; -ECONNREFUSED, -ENOTCONN: the engine is not there;
+                                 -ETIMEDOUT; -EPROTO: not understood */
+    unsigned status;          /* HTTP status, 0 where none came */
+    const char *message;      /* for people: the engine's words, or what went wrong; never NULL */
     const struct cJSON *json; /* the answer's body; NULL: none */
 };
 typedef void engine_callback(void *context, const struct engine_reply *reply);

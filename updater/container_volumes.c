@@ -1,0 +1,110 @@
+#include "base/memory.h"
+#include "container_parts.h"
+#include "engine_json.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANONYMOUS_LENGTH 64u
+
+/* The engine names a volume that was given no name by 32 random bytes. */
+static bool is_anonymous(const cJSON *mount)
+{
+    const char *type = engine_json_string(mount, "Type");
+    const char *name = engine_json_string(mount, "Name");
+
+    return type != NULL && strcmp(type, "volume") == 0 && name != NULL &&
+           strlen(name) == ANONYMOUS_LENGTH && strspn(name, "0123456789abcdef") == ANONYMOUS_LENGTH;
+}
+
+/* Whether one of `binds` ("source:target[:mode]") has this target. */
+static bool is_bound(const cJSON *binds, const char *target)
+{
+    size_t length = strlen(target);
+    const cJSON *bind;
+
+    if (!cJSON_IsArray(binds))
+        return false;
+    cJSON_ArrayForEach(bind, binds)
+    {
+        const char *colon = cJSON_IsString(bind) ? strchr(bind->valuestring, ':') : NULL;
+        if (colon != NULL && strncmp(colon + 1, target, length) == 0 &&
+            (colon[1 + length] == '\0' || colon[1 + length] == ':'))
+            return true;
+    }
+    return false;
+}
+
+static cJSON *find_mount(cJSON *mounts, const char *target)
+{
+    cJSON *mount;
+
+    if (!cJSON_IsArray(mounts))
+        return NULL;
+    cJSON_ArrayForEach(mount, mounts)
+    {
+        const char *found = engine_json_string(mount, "Target");
+        if (found != NULL && strcmp(found, target) == 0)
+            return mount;
+    }
+    return NULL;
+}
+
+/* A list of that name in an object, made where there is none (null counts as none). */
+static cJSON *need_array(cJSON *object, const char *key)
+{
+    cJSON *array = cJSON_GetObjectItemCaseSensitive(object, key);
+
+    if (cJSON_IsArray(array))
+        return array;
+    cJSON_DeleteItemFromObjectCaseSensitive(object, key);
+    return cJSON_AddArrayToObject(object, key);
+}
+
+static void bind_by_name(cJSON *host_config, const cJSON *mounted, const char *target)
+{
+    const char *name = engine_json_string(mounted, "Name");
+    bool read_only = cJSON_IsFalse(engine_json_get(mounted, "RW"));
+
+    if (strchr(target, ':') == NULL) {
+        char *bind = memory_format("%s:%s%s", name, target, read_only ? ":ro" : "");
+        cJSON_AddItemToArray(need_array(host_config, "Binds"), cJSON_CreateString(bind));
+        free(bind);
+        return;
+    }
+    cJSON *mount = cJSON_CreateObject(); /* a colon cannot be said in a bind */
+    cJSON_AddStringToObject(mount, "Type", "volume");
+    cJSON_AddStringToObject(mount, "Source", name);
+    cJSON_AddStringToObject(mount, "Target", target);
+    cJSON_AddBoolToObject(mount, "ReadOnly", read_only);
+    cJSON_AddItemToArray(need_array(host_config, "Mounts"), mount);
+}
+
+void container_keep_volumes(cJSON *settings, const cJSON *inspect)
+{
+    cJSON *host_config = cJSON_GetObjectItemCaseSensitive(settings, "HostConfig");
+    cJSON *volumes = cJSON_GetObjectItemCaseSensitive(settings, "Volumes");
+    const cJSON *mounts = engine_json_get(inspect, "Mounts");
+    const cJSON *mounted;
+
+    if (!cJSON_IsArray(mounts))
+        return;
+    cJSON_ArrayForEach(mounted, mounts)
+    {
+        const char *target = engine_json_string(mounted, "Destination");
+        if (target == NULL || target[0] == '\0')
+            continue;
+        cJSON *mount = find_mount(cJSON_GetObjectItemCaseSensitive(host_config, "Mounts"), target);
+        if (cJSON_IsObject(volumes)) /* what is mounted below needs no new volume */
+            cJSON_DeleteItemFromObjectCaseSensitive(volumes, target);
+        if (!is_anonymous(mounted) || is_bound(engine_json_get(host_config, "Binds"), target))
+            continue;
+        if (mount == NULL) {
+            bind_by_name(host_config, mounted, target);
+        } else if (engine_json_is_empty(engine_json_get(mount, "Source"))) {
+            cJSON_DeleteItemFromObjectCaseSensitive(mount, "Source");
+            cJSON_AddStringToObject(mount, "Source", engine_json_string(mounted, "Name"));
+        }
+    }
+}

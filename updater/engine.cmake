@@ -1,0 +1,19 @@
+# The engine client and what containers are made of. Apart, so that tests link it alone.
+add_library(sluice_engine STATIC
+    container.c
+    container_difference.c
+    container_facts.c
+    container_networks.c
+    container_settings.c
+    container_volumes.c
+    engine.c
+    engine_calls.c
+    engine_events.c
+    engine_json.c
+    engine_objects.c
+    engine_pull.c
+    engine_registry.c
+    engine_remove.c
+    engine_text.c)
+target_include_directories(sluice_engine PUBLIC ${CMAKE_SOURCE_DIR})
+target_link_libraries(sluice_engine PUBLIC sluice_base_http sluice_board PkgConfig::CJSON)

@@ -1,0 +1,192 @@
+#include "engine_registry.h"
+
+#include "base/memory.h"
+#include "base/slice.h"
+#include "engine_json.h"
+
+#include <cjson/cJSON.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CONFIG_BYTES_MAX ((size_t)1024 * 1024)
+
+/* --- base64 (RFC 4648): read with either alphabet, written with the URL-safe one (§5) ------- */
+
+static int sextet(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+' || c == '-')
+        return 62;
+    return c == '/' || c == '_' ? 63 : -1;
+}
+
+/* NULL where it is none. */
+static char *base64_decode(const char *text)
+{
+    char *bytes = memory_new(strlen(text) * 3 / 4 + 1);
+    size_t length = 0;
+    unsigned bits = 0, kept = 0;
+
+    for (; *text != '\0' && *text != '='; text++) {
+        int value = sextet(*text);
+        if (value < 0) {
+            free(bytes);
+            return NULL;
+        }
+        bits = (bits << 6 | (unsigned)value) & 0xffff;
+        kept += 6;
+        if (kept >= 8) {
+            kept -= 8;
+            bytes[length++] = (char)(unsigned char)(bits >> kept & 0xff);
+        }
+    }
+    bytes[length] = '\0';
+    return bytes;
+}
+
+static char *base64_encode(struct slice bytes)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                   "0123456789-_";
+    char *text = memory_new(bytes.length / 3 * 4 + 5);
+    char *out = text;
+
+    for (size_t i = 0; i < bytes.length; i += 3) {
+        size_t left = bytes.length - i;
+        uint32_t bits = 0;
+        for (size_t k = 0; k < 3; k++)
+            bits = bits << 8 | (k < left ? (unsigned char)bytes.data[i + k] : 0);
+        *out++ = alphabet[bits >> 18 & 63];
+        *out++ = alphabet[bits >> 12 & 63];
+        *out++ = left > 1 ? alphabet[bits >> 6 & 63] : '=';
+        *out++ = left > 2 ? alphabet[bits & 63] : '=';
+    }
+    *out = '\0';
+    return text;
+}
+
+/* --- the file's entries --------------------------------------------------------------------- */
+
+static struct slice host_of_key(const char *key)
+{
+    struct slice host = slice_from_string(key);
+
+    if (slice_starts_with(host, SLICE("https://")))
+        host = (struct slice){host.data + 8, host.length - 8};
+    else if (slice_starts_with(host, SLICE("http://")))
+        host = (struct slice){host.data + 7, host.length - 7};
+    const char *slash = memchr(host.data, '/', host.length);
+    if (slash != NULL)
+        host.length = (size_t)(slash - host.data);
+    return host;
+}
+
+static const cJSON *find_entry(const cJSON *config, const char *registry)
+{
+    const cJSON *auths = engine_json_get(config, "auths");
+    const cJSON *entry;
+
+    if (!cJSON_IsObject(auths))
+        return NULL;
+    cJSON_ArrayForEach(entry, auths)
+    {
+        size_t length = strlen(entry->string);
+        if (registry == NULL && length > 4 && strcmp(entry->string + length - 4, "/v1/") == 0)
+            return entry;
+        if (registry != NULL &&
+            slice_equals_ignoring_case(host_of_key(entry->string), slice_from_string(registry)))
+            return entry;
+    }
+    return NULL;
+}
+
+/* What the engine wants to be told; NULL where the entry holds nothing of use. */
+static cJSON *credentials(const cJSON *entry)
+{
+    const char *token = engine_json_string(entry, "identitytoken");
+    const char *encoded = engine_json_string(entry, "auth");
+    const char *user = engine_json_string(entry, "username");
+    const char *password = engine_json_string(entry, "password");
+    char *decoded = encoded != NULL ? base64_decode(encoded) : NULL;
+    char *colon = decoded != NULL ? strchr(decoded, ':') : NULL;
+    cJSON *result = NULL;
+
+    if (colon != NULL) {
+        *colon = '\0';
+        user = decoded;
+        password = colon + 1;
+    }
+    if (token != NULL && token[0] != '\0') {
+        result = cJSON_CreateObject();
+        cJSON_AddStringToObject(result, "identitytoken", token);
+    } else if (user != NULL && password != NULL) {
+        result = cJSON_CreateObject();
+        cJSON_AddStringToObject(result, "username", user);
+        cJSON_AddStringToObject(result, "password", password);
+    }
+    if (result != NULL)
+        cJSON_AddStringToObject(result, "serveraddress", entry->string);
+    free(decoded);
+    return result;
+}
+
+char *engine_registry_auth_from(const cJSON *config, const char *registry)
+{
+    const cJSON *entry = find_entry(config, registry);
+    cJSON *object = entry != NULL ? credentials(entry) : NULL;
+    char *text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
+    char *auth;
+
+    if (text != NULL)
+        auth = base64_encode(slice_from_string(text));
+    else
+        auth = memory_copy_string(ENGINE_AUTH_ANONYMOUS);
+    cJSON_free(text);
+    cJSON_Delete(object);
+    return auth;
+}
+
+/* --- the file ------------------------------------------------------------------------------- */
+
+static cJSON *read_config(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us up */
+    cJSON *config = NULL;
+
+    if (fd < 0)
+        return NULL;
+    char *text = memory_new(CONFIG_BYTES_MAX);
+    size_t length = 0;
+    ssize_t got;
+    while (length < CONFIG_BYTES_MAX &&
+           (got = read(fd, text + length, CONFIG_BYTES_MAX - length)) > 0)
+        length += (size_t)got;
+    if (length < CONFIG_BYTES_MAX)
+        config = engine_json_parse((struct slice){text, length});
+    free(text);
+    close(fd);
+    return config;
+}
+
+char *engine_registry_auth(const char *registry)
+{
+    const char *folder = getenv("DOCKER_CONFIG");
+    const char *home = getenv("HOME");
+    char *path;
+
+    if (folder != NULL && folder[0] != '\0')
+        path = memory_format("%s/config.json", folder);
+    else
+        path = memory_format("%s/.docker/config.json", home != NULL ? home : "/root");
+    cJSON *config = read_config(path);
+    char *auth = engine_registry_auth_from(config, registry);
+    cJSON_Delete(config);
+    free(path);
+    return auth;
+}
