@@ -1,5 +1,6 @@
 """sluice-health itself, against backends that do what each test needs."""
 import os
+import selectors
 import signal
 import socket
 import threading
@@ -418,14 +419,55 @@ def test_500_backends_do_not_stall(start_bench, backend):
     assert time.monotonic() - started < 10
 
 
+class Silent:
+    """Takes connections and never answers; knows how many were open at most."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.open = self.most = 0
+        self.ended = False
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.socket, selectors.EVENT_READ)
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        while not self.ended:
+            ready = [key.fileobj for key, _ in self.selector.select(0.05)]
+            for connection in (c for c in ready if c is not self.socket):
+                if not connection.recv(4096):
+                    self.selector.unregister(connection)
+                    connection.close()
+                    self.open -= 1
+            if self.socket in ready:
+                connection, _ = self.socket.accept()
+                self.selector.register(connection, selectors.EVENT_READ)
+                self.open += 1
+                self.most = max(self.most, self.open)
+
+    def close(self):
+        self.ended = True
+        self.thread.join()
+        for key in list(self.selector.get_map().values()):
+            key.fileobj.close()
+        self.selector.close()
+
+
 def test_backends_that_hang_do_not_hold_up_another(start_bench, backend):
-    """More than may be checked at once: the others wait their turn, and no longer."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as silent:
-        bench = start_bench({"http": {}, "interval": "400ms", "timeout": "400ms"})
+    """More than may be checked at once (256): the others wait their turn, and no longer."""
+    silent = Silent()
+    try:
+        bench = start_bench({"http": {}, "interval": "1s", "timeout": "1s"})
         for slot in range(400):
-            bench.say("add", slot, "web", "127.0.0.1:%d" % silent.getsockname()[1])
+            bench.say("add", slot, "web", silent.address)
+        wait_until(lambda: silent.open >= 256)
         bench.add(backend.address, slot=400)
         assert bench.verdict(400, patience=5) == ("healthy", "")
+        bench.wait(lambda line: line.startswith("verdict 0 1 unhealthy"))
+        assert silent.most <= 256 + 16  # some that are closing are still counted
+    finally:
+        silent.close()
 
 
 def wait_until(condition):
