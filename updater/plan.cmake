@@ -7,3 +7,12 @@ add_library(sluice_plan STATIC
     plan_parts.c
     plan_promoted.c)
 target_link_libraries(sluice_plan PUBLIC sluice_board)
+
+add_library(sluice_journal STATIC
+    journal.c
+    journal_actions.c
+    journal_records.c
+    journal_rollouts.c
+    journal_schema.c
+    journal_spec.c)
+target_link_libraries(sluice_journal PUBLIC sluice_plan PRIVATE PkgConfig::SQLITE PkgConfig::CJSON)

@@ -1,0 +1,47 @@
+/* The tables. A change of them is a new JOURNAL_SCHEMA with the way from the one before. */
+#include "journal_parts.h"
+
+const char journal_schema[] =
+    "CREATE TABLE services (name TEXT PRIMARY KEY, stable_rollout TEXT, options TEXT,"
+    " weight INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE rollouts (id TEXT PRIMARY KEY, service TEXT NOT NULL, strategy TEXT,"
+    " spec TEXT NOT NULL, image TEXT, image_id TEXT, digest TEXT, previous_image TEXT,"
+    " previous_image_id TEXT, reason TEXT, user TEXT, created_ms INTEGER NOT NULL,"
+    " ended_ms INTEGER NOT NULL, replicas INTEGER NOT NULL, weight INTEGER NOT NULL,"
+    " wish_pause INTEGER NOT NULL, wish_promote INTEGER NOT NULL, wish_abort INTEGER NOT NULL,"
+    " phase TEXT NOT NULL, outcome TEXT NOT NULL, step INTEGER NOT NULL,"
+    " step_entered INTEGER NOT NULL, step_since_ms INTEGER NOT NULL, changed_ms INTEGER NOT NULL,"
+    " promote_wanted INTEGER NOT NULL, aborted INTEGER NOT NULL, seen_low INTEGER NOT NULL,"
+    " seen_high INTEGER NOT NULL, why TEXT NOT NULL) STRICT;"
+    "CREATE UNIQUE INDEX one_in_progress ON rollouts (service) WHERE phase <> 'ended';"
+    "CREATE INDEX rollouts_by_time ON rollouts (service, created_ms);"
+
+    "CREATE TABLE actions (id INTEGER PRIMARY KEY, rollout TEXT NOT NULL"
+    " REFERENCES rollouts (id) ON DELETE CASCADE, kind TEXT NOT NULL, container TEXT,"
+    " ordinal INTEGER NOT NULL, detail TEXT, started_ms INTEGER NOT NULL,"
+    " ended_ms INTEGER NOT NULL, error INTEGER NOT NULL, message TEXT) STRICT;"
+    "CREATE INDEX actions_by_rollout ON actions (rollout, ended_ms);"
+
+    "CREATE TABLE steps (rollout TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,"
+    " position INTEGER NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
+    " figures TEXT, PRIMARY KEY (rollout, position)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE containers (rollout TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,"
+    " id TEXT NOT NULL, name TEXT, final_name TEXT, image_id TEXT, ordinal INTEGER NOT NULL,"
+    " is_new INTEGER NOT NULL, slot INTEGER NOT NULL, generation INTEGER NOT NULL,"
+    " created_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL, published_ms INTEGER NOT NULL,"
+    " stopped_ms INTEGER NOT NULL, removed_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (rollout, id)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE drains (rollout TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,"
+    " id TEXT NOT NULL, container TEXT, slot INTEGER NOT NULL, generation INTEGER NOT NULL,"
+    " is_new INTEGER NOT NULL, forced INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    " started_ms INTEGER NOT NULL, drained_ms INTEGER NOT NULL, duration_ms INTEGER NOT NULL,"
+    " stopped_ms INTEGER NOT NULL, removed_ms INTEGER NOT NULL, notice_us INTEGER NOT NULL,"
+    " proof TEXT, PRIMARY KEY (rollout, id)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE log (id INTEGER PRIMARY KEY, rollout TEXT NOT NULL"
+    " REFERENCES rollouts (id) ON DELETE CASCADE, time_ms INTEGER NOT NULL, event TEXT NOT NULL,"
+    " message TEXT) STRICT;"
+    "CREATE INDEX log_by_rollout ON log (rollout, id);";

@@ -1,0 +1,132 @@
+/* A rollout's spec as JSON: fixed when it starts, so that a later config changes nothing in it. */
+#include "base/memory.h"
+#include "journal.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const on_timeout_names[] = {
+    [ON_TIMEOUT_CLOSE] = "close",
+    [ON_TIMEOUT_WAIT] = "wait",
+    [ON_TIMEOUT_FAIL] = "fail",
+};
+
+static cJSON *write_step(const struct config_step *step)
+{
+    cJSON *json = cJSON_CreateObject();
+
+    if (step->kind == STEP_SET_WEIGHT)
+        cJSON_AddNumberToObject(json, "weight", step->weight);
+    else if (step->until_promoted)
+        cJSON_AddStringToObject(json, "pause", "until_promoted");
+    else
+        cJSON_AddNumberToObject(json, "pause_ms", step->pause_ms);
+    return json;
+}
+
+char *journal_spec_write(const struct plan_spec *spec)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON *steps = cJSON_AddArrayToObject(json, "steps");
+    cJSON *drain = cJSON_AddObjectToObject(json, "drain");
+    char *printed, *text;
+
+    for (size_t i = 0; i < spec->step_count; i++)
+        cJSON_AddItemToArray(steps, write_step(&spec->steps[i]));
+    cJSON_AddNumberToObject(drain, "requests_ms", spec->drain.requests_ms);
+    cJSON_AddNumberToObject(drain, "websockets_ms", spec->drain.websockets_ms);
+    cJSON_AddNumberToObject(drain, "tcp_ms", spec->drain.tcp_ms);
+    cJSON_AddStringToObject(drain, "on_timeout", on_timeout_names[spec->drain.on_timeout]);
+    cJSON_AddNumberToObject(json, "replicas", spec->replicas);
+    cJSON_AddNumberToObject(json, "max_unavailable", spec->max_unavailable);
+    cJSON_AddNumberToObject(json, "health_timeout_ms", spec->health_timeout_ms);
+    cJSON_AddNumberToObject(json, "progress_deadline_ms", spec->progress_deadline_ms);
+    cJSON_AddNumberToObject(json, "monitor_ms", spec->monitor_ms);
+    printed = cJSON_PrintUnformatted(json);
+    text = memory_format("%s", printed != NULL ? printed : "");
+    cJSON_free(printed);
+    cJSON_Delete(json);
+    return text;
+}
+
+/* False where it is not there, or not a whole number of 32 bits. */
+static bool read_number(const cJSON *object, const char *key, uint32_t *ret_number)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= UINT32_MAX))
+        return false;
+    *ret_number = (uint32_t)item->valuedouble;
+    return (double)*ret_number >= item->valuedouble;
+}
+
+static bool read_step(const cJSON *json, struct config_step *step)
+{
+    const cJSON *pause = cJSON_GetObjectItemCaseSensitive(json, "pause");
+
+    if (read_number(json, "weight", &step->weight)) {
+        step->kind = STEP_SET_WEIGHT;
+        return step->weight <= WEIGHT_MAX;
+    }
+    step->kind = STEP_PAUSE;
+    if (cJSON_IsString(pause) && strcmp(pause->valuestring, "until_promoted") == 0) {
+        step->until_promoted = true;
+        return true;
+    }
+    return read_number(json, "pause_ms", &step->pause_ms);
+}
+
+static bool read_drain(const cJSON *json, struct config_drain *drain)
+{
+    const cJSON *on_timeout = cJSON_GetObjectItemCaseSensitive(json, "on_timeout");
+
+    if (!cJSON_IsString(on_timeout))
+        return false;
+    for (enum config_on_timeout way = ON_TIMEOUT_CLOSE; way <= ON_TIMEOUT_FAIL; way++) {
+        if (strcmp(on_timeout->valuestring, on_timeout_names[way]) == 0) {
+            drain->on_timeout = way;
+            return read_number(json, "requests_ms", &drain->requests_ms) &&
+                   read_number(json, "websockets_ms", &drain->websockets_ms) &&
+                   read_number(json, "tcp_ms", &drain->tcp_ms);
+        }
+    }
+    return false;
+}
+
+int journal_spec_read(const char *json, struct plan_spec *ret_spec, struct config_step **ret_steps)
+{
+    struct plan_spec spec = {0};
+    cJSON *root = cJSON_Parse(json);
+    const cJSON *steps = cJSON_GetObjectItemCaseSensitive(root, "steps");
+    struct config_step *read = NULL;
+    const cJSON *item;
+    int count = cJSON_GetArraySize(steps);
+    int error = -EINVAL;
+
+    if (!cJSON_IsArray(steps) || count > CONFIG_STEPS_MAX ||
+        !read_drain(cJSON_GetObjectItemCaseSensitive(root, "drain"), &spec.drain) ||
+        !read_number(root, "replicas", &spec.replicas) ||
+        !read_number(root, "max_unavailable", &spec.max_unavailable) ||
+        !read_number(root, "health_timeout_ms", &spec.health_timeout_ms) ||
+        !read_number(root, "progress_deadline_ms", &spec.progress_deadline_ms) ||
+        !read_number(root, "monitor_ms", &spec.monitor_ms))
+        goto out;
+    read = memory_new_array((size_t)count + 1, sizeof(*read));
+    cJSON_ArrayForEach(item, steps)
+    {
+        if (!read_step(item, &read[spec.step_count]))
+            goto out;
+        spec.step_count++;
+    }
+    spec.steps = read;
+    *ret_spec = spec;
+    *ret_steps = read;
+    read = NULL;
+    error = 0;
+out:
+    free(read);
+    cJSON_Delete(root);
+    return error;
+}
