@@ -22,7 +22,7 @@ static int errno_of(struct journal *journal, int result)
     case SQLITE_FULL:
         return -ENOSPC;
     case SQLITE_CONSTRAINT:
-        return -EEXIST;
+        return result == SQLITE_CONSTRAINT_FOREIGNKEY ? -ENOENT : -EEXIST;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return -EBUSY;
