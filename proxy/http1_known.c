@@ -66,8 +66,6 @@ static const uint8_t first_of_length[KNOWN_LENGTH_MAX + 2] = {
     0, 0, 0, 1, 3, 6, 7, 11, 13, 14, 16, 20, 21, 23, 26, 28, 29, 33, 35, 38, KNOWN_COUNT,
 };
 
-static const struct slice forwarded_prefix = {"x-forwarded-", 12};
-
 /* Whether `name` is `known`, in any case; *twin: with an underscore for a hyphen. */
 static bool matches(struct slice name, const struct known *known, bool *twin)
 {
@@ -96,25 +94,34 @@ static const struct known *find(struct slice name, bool *twin)
     return NULL;
 }
 
+/* "x-forwarded-" in any case; *twin as above. */
+static bool begins_forwarded(struct slice name, bool *twin)
+{
+    static const struct known prefix = KNOWN("x-forwarded-", FIELD_OTHER, KNOWN_PROTECTED);
+
+    return name.length > prefix.length && (name.data[0] | 0x20) == 'x' &&
+           matches((struct slice){name.data, prefix.length}, &prefix, twin);
+}
+
 void http1_classify(struct http_field *field)
 {
-    bool twin;
+    bool twin = false;
     const struct known *known = find(field->name, &twin);
 
+    if (known == NULL && !begins_forwarded(field->name, &twin))
+        twin = false;
     field->known = known != NULL && !twin ? known->field : FIELD_OTHER;
-    field->hop = known != NULL && (twin || (known->flags & KNOWN_HOP) != 0);
+    field->hop = twin || (known != NULL && (known->flags & KNOWN_HOP) != 0);
 }
 
 bool http1_is_protected(struct slice name)
 {
-    bool twin;
+    bool twin = false;
     const struct known *known = find(name, &twin);
 
     if (known != NULL)
         return !twin && (known->flags & KNOWN_PROTECTED) != 0;
-    return name.length > forwarded_prefix.length &&
-           slice_equals_ignoring_case((struct slice){name.data, forwarded_prefix.length},
-                                      forwarded_prefix);
+    return begins_forwarded(name, &twin) && !twin;
 }
 
 static enum http1_result read_length(struct slice value, struct http1_framing_fields *framing)
