@@ -1,0 +1,337 @@
+/* sluice-engine-tool: the engine client and container_recreate() driven by hand and by the tests
+ * beside this file. Each subcommand makes its calls, prints one JSON line per answer and ends:
+ * 0 done, 1 an error (named on stderr), 2 usage.
+ *
+ *     sluice-engine-tool HOST COMMAND [ARGUMENT ...]      (TOOL_CERT_PATH: folder for TLS)
+ *
+ * Not installed. */
+#include "base/memory.h"
+#include "updater/container.h"
+#include "updater/engine.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct tool {
+    struct ev_loop *loop;
+    struct engine *engine;
+    const char *const *arguments;
+    int exit_code;
+    unsigned pending;
+    cJSON *answer; /* of the last call of ask(); NULL: none */
+    int error;
+    char *message;
+};
+
+static void tell(const cJSON *json)
+{
+    char *text = json != NULL ? cJSON_PrintUnformatted(json) : NULL;
+
+    printf("%s\n", text != NULL ? text : "null");
+    fflush(stdout);
+    cJSON_free(text);
+}
+
+static void on_answer(void *context, const struct engine_reply *reply)
+{
+    struct tool *tool = context;
+
+    cJSON_Delete(tool->answer);
+    free(tool->message);
+    tool->answer = cJSON_Duplicate(reply->json, true);
+    tool->error = reply->error;
+    tool->message = memory_copy_string(reply->message);
+    if (reply->error != 0) {
+        fprintf(stderr, "error=%s status=%u passing=%d message=%s\n",
+                strerrorname_np(-reply->error), reply->status, engine_error_is_passing(reply),
+                reply->message);
+        tool->exit_code = 1;
+    }
+    ev_break(tool->loop, EVBREAK_ONE);
+}
+
+/* Runs the loop until the call just made has been answered. Returns its JSON, for the caller to
+ * free; NULL on an error or where there is none. */
+static cJSON *wait_for_answer(struct tool *tool)
+{
+    ev_run(tool->loop, 0);
+    cJSON *answer = tool->answer;
+    tool->answer = NULL;
+    return answer;
+}
+
+/* --- commands ------------------------------------------------------------------------------- */
+
+static void tell_answer(struct tool *tool)
+{
+    cJSON *answer = wait_for_answer(tool);
+
+    if (tool->error == 0)
+        tell(answer);
+    cJSON_Delete(answer);
+}
+
+static void run_ping(struct tool *tool)
+{
+    engine_ping(tool->engine, on_answer, tool);
+    tell_answer(tool);
+    fprintf(stderr, "api=%s\n", engine_api_version(tool->engine));
+}
+
+static void run_list(struct tool *tool)
+{
+    engine_list(tool->engine, tool->arguments, on_answer, tool);
+    tell_answer(tool);
+}
+
+static void run_inspect(struct tool *tool)
+{
+    engine_inspect(tool->engine, tool->arguments[0], on_answer, tool);
+    tell_answer(tool);
+}
+
+static void run_image(struct tool *tool)
+{
+    engine_image_inspect(tool->engine, tool->arguments[0], on_answer, tool);
+    tell_answer(tool);
+}
+
+static void run_create(struct tool *tool)
+{
+    cJSON *config = cJSON_Parse(tool->arguments[1]);
+
+    engine_create(tool->engine, tool->arguments[0], config, on_answer, tool);
+    tell_answer(tool);
+    cJSON_Delete(config);
+}
+
+static void run_start(struct tool *tool)
+{
+    engine_start(tool->engine, tool->arguments[0], on_answer, tool);
+    tell_answer(tool);
+}
+
+static void run_stop(struct tool *tool)
+{
+    engine_stop(tool->engine, tool->arguments[0], atoi(tool->arguments[1]), on_answer, tool);
+    tell_answer(tool);
+}
+
+static void run_kill(struct tool *tool)
+{
+    engine_kill(tool->engine, tool->arguments[0], tool->arguments[1], on_answer, tool);
+    tell_answer(tool);
+}
+
+static void run_remove(struct tool *tool)
+{
+    engine_remove(tool->engine, tool->arguments[0], true, false, on_answer, tool);
+    tell_answer(tool);
+}
+
+static void run_rename(struct tool *tool)
+{
+    engine_rename(tool->engine, tool->arguments[0], tool->arguments[1], on_answer, tool);
+    tell_answer(tool);
+}
+
+static void on_progress(void *context, const cJSON *object)
+{
+    (void)context;
+    tell(object);
+}
+
+static void run_pull(struct tool *tool)
+{
+    engine_pull(tool->engine, tool->arguments[0], on_progress, on_answer, tool);
+    tell_answer(tool);
+}
+
+/* --- events --------------------------------------------------------------------------------- */
+
+static void tell_event(const char *what, const char *detail, const char *id)
+{
+    printf("%s %s %s\n", what, detail, id);
+    fflush(stdout);
+}
+
+static void on_event(void *context, const char *action, const char *id, const cJSON *event)
+{
+    struct tool *tool = context;
+
+    (void)event;
+    tell_event("event", action, id);
+    if (--tool->pending == 0)
+        ev_break(tool->loop, EVBREAK_ONE);
+}
+
+static void on_gap(void *context)
+{
+    (void)context;
+    tell_event("gap", "-", "-");
+}
+
+static void on_lost(void *context, const char *message)
+{
+    (void)context;
+    tell_event("lost", message, "-");
+}
+
+/* events COUNT: follows until so many have come. */
+static void run_events(struct tool *tool)
+{
+    tool->pending = (unsigned)atoi(tool->arguments[0]);
+    engine_follow(tool->engine, &(struct engine_event_handlers){on_event, on_gap, on_lost, tool});
+    ev_run(tool->loop, 0);
+}
+
+/* ticks COUNT: asks for the list so often, one after the other: a call after an engine's restart
+ * shows the new negotiation. */
+static void run_pings(struct tool *tool)
+{
+    static const char *const none[] = {NULL};
+    int count = atoi(tool->arguments[0]);
+
+    for (int i = 0; i < count; i++) {
+        engine_list(tool->engine, none, on_answer, tool);
+        cJSON_Delete(wait_for_answer(tool));
+        printf("%s %s\n", tool->error == 0 ? "ok" : strerrorname_np(-tool->error),
+               engine_api_version(tool->engine));
+        fflush(stdout);
+        if (getchar() == EOF)
+            break;
+    }
+}
+
+/* --- recreate ------------------------------------------------------------------------------- */
+
+static cJSON *ask_inspect(struct tool *tool, const char *id)
+{
+    engine_inspect(tool->engine, id, on_answer, tool);
+    return wait_for_answer(tool);
+}
+
+static cJSON *ask_image(struct tool *tool, const char *reference)
+{
+    engine_image_inspect(tool->engine, reference, on_answer, tool);
+    return wait_for_answer(tool);
+}
+
+static char *create_and_connect(struct tool *tool, const char *name, const cJSON *create,
+                                const cJSON *connects)
+{
+    const cJSON *endpoint;
+
+    engine_create(tool->engine, name, create, on_answer, tool);
+    cJSON *created = wait_for_answer(tool);
+    char *id =
+        memory_copy_string(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(created, "Id")));
+    cJSON_Delete(created);
+    if (id == NULL)
+        return NULL;
+    cJSON_ArrayForEach(endpoint, connects)
+    {
+        engine_network_connect(tool->engine, endpoint->string, id, endpoint, on_answer, tool);
+        cJSON_Delete(wait_for_answer(tool));
+    }
+    engine_start(tool->engine, id, on_answer, tool);
+    cJSON_Delete(wait_for_answer(tool));
+    return id;
+}
+
+/* recreate ID IMAGE NAME: makes, connects and starts a container like ID of IMAGE, and prints its
+ * id and the difference. */
+static void run_recreate(struct tool *tool)
+{
+    cJSON *old = ask_inspect(tool, tool->arguments[0]);
+    const char *old_image_id = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(old, "Image"));
+    cJSON *old_image = old_image_id != NULL ? ask_image(tool, old_image_id) : NULL;
+    cJSON *labels = cJSON_Parse("{\"" LABEL_ROLLOUT "\": \"r1\", \"" LABEL_GROUP "\": \"canary\"}");
+    cJSON *create = NULL, *connects = NULL, *new = NULL, *new_image = NULL;
+    char *id = NULL, *difference = NULL;
+    char why[256];
+
+    if (old == NULL || old_image == NULL)
+        goto out;
+    if (container_recreate(old, old_image, tool->arguments[1], labels,
+                           engine_api_version(tool->engine), &create, &connects, why) < 0) {
+        fprintf(stderr, "refused: %s\n", why);
+        tool->exit_code = 3;
+        goto out;
+    }
+    id = create_and_connect(tool, tool->arguments[2], create, connects);
+    if (id == NULL)
+        goto out;
+    new = ask_inspect(tool, id);
+    new_image = ask_image(tool, tool->arguments[1]);
+    difference = container_difference(old, old_image, new, new_image);
+    printf("id %s\n%s", id, difference != NULL ? difference : "");
+out:
+    free(id);
+    free(difference);
+    cJSON_Delete(old);
+    cJSON_Delete(old_image);
+    cJSON_Delete(labels);
+    cJSON_Delete(create);
+    cJSON_Delete(connects);
+    cJSON_Delete(new);
+    cJSON_Delete(new_image);
+}
+
+/* difference OLD NEW: what recreate prints, for two containers that are there. */
+static void run_difference(struct tool *tool)
+{
+    cJSON *containers[2], *images[2];
+    char *difference;
+
+    for (int i = 0; i < 2; i++) {
+        containers[i] = ask_inspect(tool, tool->arguments[i]);
+        images[i] = ask_image(
+            tool, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(containers[i], "Image")));
+    }
+    difference = container_difference(containers[0], images[0], containers[1], images[1]);
+    printf("%s", difference != NULL ? difference : "");
+    free(difference);
+    for (int i = 0; i < 2; i++) {
+        cJSON_Delete(containers[i]);
+        cJSON_Delete(images[i]);
+    }
+}
+
+static const struct command {
+    const char *name;
+    int arguments; /* at least */
+    void (*run)(struct tool *tool);
+} commands[] = {
+    {"ping", 0, run_ping},     {"list", 0, run_list},         {"inspect", 1, run_inspect},
+    {"image", 1, run_image},   {"create", 2, run_create},     {"start", 1, run_start},
+    {"stop", 2, run_stop},     {"kill", 2, run_kill},         {"remove", 1, run_remove},
+    {"rename", 2, run_rename}, {"pull", 1, run_pull},         {"events", 1, run_events},
+    {"lists", 1, run_pings},   {"recreate", 3, run_recreate}, {"difference", 2, run_difference},
+};
+
+int main(int count, char **arguments)
+{
+    struct tool tool = {.loop = ev_default_loop(0),
+                        .arguments = (const char *const *)arguments + 3};
+
+    for (size_t i = 0; count >= 3 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(arguments[2], commands[i].name) != 0 || count - 3 < commands[i].arguments)
+            continue;
+        if (engine_open(tool.loop, arguments[1], getenv("TOOL_CERT_PATH"), &tool.engine) < 0) {
+            fprintf(stderr, "no engine's address: %s\n", arguments[1]);
+            return 2;
+        }
+        commands[i].run(&tool);
+        engine_close(tool.engine);
+        cJSON_Delete(tool.answer);
+        free(tool.message);
+        return tool.exit_code;
+    }
+    fprintf(stderr, "usage: sluice-engine-tool HOST COMMAND [ARGUMENT ...]\n");
+    return 2;
+}
