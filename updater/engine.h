@@ -1,11 +1,13 @@
 /* The engine client: Docker Engine API calls on the libev loop (Unix socket, TCP, TCP with TLS).
  *
- * The API version is negotiated through /_ping before the first other call, and again after the
- * engine was away; nothing is hard-coded. Every call has a timeout that fits it, and every error
- * carries the engine's own message. Endpoints used are listed in docs/engine-api.md; no others are.
+ * The API version is negotiated through GET /version before the first other call, and again after
+ * the engine was away or has refused the version in use; nothing is hard-coded. (/_ping says it in
+ * a header only, /version also says the oldest.) Every call has a timeout that fits it, and every
+ * error carries the engine's own message. Endpoints used are listed in docs/engine-api.md; no
+ * others are.
  *
  * Owner: the updater. A call's callback runs exactly once, never before the call returns. JSON in
- * a reply is valid during the callback. */
+ * a reply is valid during the callback. A callback may start calls, but not close the engine. */
 #ifndef UPDATER_ENGINE_H
 #define UPDATER_ENGINE_H
 
@@ -21,7 +23,8 @@ struct engine_reply {
     int error;                /* 0: done (304 on start/stop and 404 on remove count as done);
                                  -ENOENT 404; -EEXIST 409; -EACCES 401, 403; -EINVAL 400;
                                  -EREMOTEIO 5xx; -ECONNREFUSED, -ENOTCONN: the engine is not there;
-                                 -ETIMEDOUT; -EPROTO: not understood */
+                                 -ETIMEDOUT; -EPROTO: not understood;
+                        -ECANCELED: the engine client was closed */
     unsigned status;          /* HTTP status, 0 where none came */
     const char *message;      /* for people: the engine's words, or what went wrong; never NULL */
     const struct cJSON *json; /* the answer's body; NULL: none */
@@ -77,6 +80,7 @@ void engine_image_inspect(struct engine *engine, const char *reference, engine_c
 
 /* Follows events of containers from now on until engine_close(). When the stream breaks it is
  * taken up again with `since` from the last event seen, so none is missed; on_event gets each once.
+ * What a HEALTHCHECK's own runs cause (exec_create, exec_start, exec_die) is left out.
  * on_gap: the stream was (re)connected: list again, for what the engine itself may have lost.
  * on_lost: the stream broke; it is being tried again with back-off (0.1 s to 5 s). */
 struct engine_event_handlers {
