@@ -7,6 +7,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The file keeps what it says beyond these by the reader's rules; here it is only written. */
 static cJSON *must(cJSON *item)
@@ -207,6 +208,38 @@ static cJSON *service_to_json(const struct config_service *service)
     return json;
 }
 
+/* JSON allows more raw characters in its strings than YAML does (DEL, U+0085, U+FEFF ...). Beyond
+ * ASCII all up to U+FFFF are written as escapes; above, surrogates would be needed, which YAML does
+ * not know, and raw is fine. Takes `json` over. */
+static char *escape_beyond_ascii(char *json)
+{
+    size_t length = strlen(json);
+    char *escaped = memory_new(length * 6 + 1);
+    size_t used = 0;
+
+    for (size_t i = 0; i < length;) {
+        const unsigned char *at = (const unsigned char *)json + i;
+        unsigned point = 0;
+        size_t bytes = 1;
+        if (at[0] == 0x7f) {
+            point = at[0];
+        } else if (at[0] >= 0xc2 && at[0] < 0xe0) {
+            point = (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu);
+            bytes = 2;
+        } else if (at[0] >= 0xe0 && at[0] < 0xf0) {
+            point = (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
+            bytes = 3;
+        }
+        if (point == 0)
+            escaped[used++] = json[i];
+        else
+            used += (size_t)snprintf(escaped + used, 7, "\\u%04x", point);
+        i += bytes;
+    }
+    free(json);
+    return escaped;
+}
+
 char *config_to_json(const struct config *config)
 {
     cJSON *json = must(cJSON_CreateObject());
@@ -237,5 +270,5 @@ char *config_to_json(const struct config *config)
     cJSON_Delete(json);
     if (text == NULL)
         exit(EXIT_TRY_AGAIN);
-    return text;
+    return escape_beyond_ascii(text);
 }

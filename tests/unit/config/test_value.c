@@ -1,0 +1,124 @@
+#include "../unit.h"
+#include "config/config.h"
+#include "config/value.h"
+
+#include <errno.h>
+
+static void reads_durations(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t ms;
+    } cases[] = {{"0", 0},        {"500ms", 500},       {"30s", 30000},     {"5m", 300000},
+                 {"1h", 3600000}, {"1m30s", 90000},     {"1h1ms", 3600001}, {"0s", 0},
+                 {"90s", 90000},  {"720h", 2592000000u}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t ms = 1;
+        assert_int_equal(config_parse_duration(cases[i].text, &ms), 0);
+        assert_int_equal(ms, cases[i].ms);
+    }
+}
+
+static void refuses_what_is_no_duration_and_leaves_the_result(void **state)
+{
+    static const char *const cases[] = {"",      "30",  "s",   "-1s",  "1.5s",         "1s1m",
+                                        "1s1s",  "1 s", "1S",  "721h", "99999999999s", "1d",
+                                        "1ms1s", "00",  "5m ", "0x1s", "1ss"};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t ms = 42;
+        assert_int_equal(config_parse_duration(cases[i], &ms), -EINVAL);
+        assert_int_equal(ms, 42);
+    }
+}
+
+static void a_formatted_duration_reads_back(void **state)
+{
+    static const uint32_t cases[] = {0, 1, 999, 1000, 1500, 60000, 90001, 3600000, 2592000000u};
+    char text[DURATION_TEXT_BYTES];
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t ms = 42;
+        duration_format(cases[i], text);
+        assert_int_equal(config_parse_duration(text, &ms), 0);
+        assert_int_equal(ms, cases[i]);
+    }
+}
+
+static void reads_weights_in_hundredths_of_a_per_cent(void **state)
+{
+    static const struct {
+        const char *text;
+        uint32_t weight;
+    } cases[] = {{"0", 0},       {"5", 500},        {"0.25", 25}, {"100", 10000},
+                 {"12.5", 1250}, {"100.00", 10000}, {"0.01", 1},  {"7.500", 750}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t weight = 42;
+        assert_int_equal(config_parse_weight(cases[i].text, &weight), 0);
+        assert_int_equal(weight, cases[i].weight);
+    }
+}
+
+static void refuses_what_is_no_weight(void **state)
+{
+    static const char *const cases[] = {"",   "-1", "100.01", "101", "1e1", "5%",
+                                        "5.", ".5", "0.001",  " 5",  "x",   "1000"};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t weight = 42;
+        assert_int_equal(config_parse_weight(cases[i], &weight), -EINVAL);
+        assert_int_equal(weight, 42);
+    }
+}
+
+static void counts_the_edits_between_words(void **state)
+{
+    (void)state;
+    assert_int_equal(edit_distance("tcp", "tcp"), 0);
+    assert_int_equal(edit_distance("tpc", "tcp"), 1);
+    assert_int_equal(edit_distance("adress", "address"), 1);
+    assert_int_equal(edit_distance("", "abc"), 3);
+    assert_int_equal(edit_distance("abc", ""), 3);
+    assert_int_equal(edit_distance("kitten", "sitting"), 3);
+}
+
+static void knows_hosts_and_endpoints(void **state)
+{
+    (void)state;
+    assert_true(endpoint_is_valid("127.0.0.1:80"));
+    assert_true(endpoint_is_valid("[::1]:65535"));
+    assert_true(endpoint_is_valid("my_app.internal:1"));
+    assert_false(endpoint_is_valid("host"));
+    assert_false(endpoint_is_valid("host:0"));
+    assert_false(endpoint_is_valid("host:65536"));
+    assert_false(endpoint_is_valid("::1:80"));
+    assert_false(endpoint_is_valid(":80"));
+    assert_false(endpoint_is_valid("a..b:80"));
+    assert_false(host_is_valid("-a"));
+    assert_false(host_is_valid("a."));
+    assert_false(host_is_valid("a b"));
+    assert_false(host_is_valid("["));
+    assert_false(host_is_valid("[]"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_durations),
+        cmocka_unit_test(refuses_what_is_no_duration_and_leaves_the_result),
+        cmocka_unit_test(a_formatted_duration_reads_back),
+        cmocka_unit_test(reads_weights_in_hundredths_of_a_per_cent),
+        cmocka_unit_test(refuses_what_is_no_weight),
+        cmocka_unit_test(counts_the_edits_between_words),
+        cmocka_unit_test(knows_hosts_and_endpoints),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
