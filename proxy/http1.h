@@ -12,49 +12,74 @@
 #include <stdint.h>
 
 /* Limits, each with the test that hits it in tests/unit/proxy. */
-#define HTTP1_HEAD_BYTES_MAX   (64u * 1024) /* request line or status line with all fields */
-#define HTTP1_TARGET_BYTES_MAX (16u * 1024) /* past it 414 */
-#define HTTP1_FIELDS_MAX       128u         /* past it 431 (request) or 502 (response) */
-#define HTTP1_METHOD_BYTES_MAX 32u          /* past it 501 (RFC 9112 §3) */
-#define HTTP1_NAME_BYTES_MAX   256u         /* name of a field */
-#define HTTP1_OPTIONS_MAX      64u          /* options that Connection names */
-#define HTTP1_CHUNK_LINE_MAX   256u         /* chunk size with its extensions */
-#define HTTP1_CHUNK_EXCESS_MAX (16u * 1024) /* chunk lines that bring no body to speak of */
+#define HTTP1_HEAD_BYTES_MAX    (64u * 1024) /* request line or status line with all fields */
+#define HTTP1_TARGET_BYTES_MAX  (16u * 1024) /* past it 414 */
+#define HTTP1_FIELDS_MAX        128u         /* past it 431 (request) or 502 (response) */
+#define HTTP1_METHOD_BYTES_MAX  32u          /* past it 501 (RFC 9112 §3) */
+#define HTTP1_NAME_BYTES_MAX    256u         /* name of a field */
+#define HTTP1_OPTIONS_MAX       64u          /* options that Connection names */
+#define HTTP1_CHUNK_LINE_MAX    256u         /* chunk size with its extensions */
+#define HTTP1_CHUNK_EXCESS_MAX  (16u * 1024) /* chunk lines that bring no body to speak of */
 #define HTTP1_TRAILER_BYTES_MAX (8u * 1024)
 
 enum http_method {
-    HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_CONNECT, HTTP_OPTIONS, HTTP_TRACE,
-    HTTP_PATCH, HTTP_OTHER, /* any other token, passed through */
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_DELETE,
+    HTTP_CONNECT,
+    HTTP_OPTIONS,
+    HTTP_TRACE,
+    HTTP_PATCH,
+    HTTP_OTHER, /* any other token, passed through */
 };
 
 enum http_framing {
     HTTP_BODY_NONE,
-    HTTP_BODY_LENGTH,  /* content_length bytes */
+    HTTP_BODY_LENGTH, /* content_length bytes */
     HTTP_BODY_CHUNKED,
-    HTTP_BODY_CLOSE,   /* responses only: until the connection ends */
+    HTTP_BODY_CLOSE, /* responses only: until the connection ends */
 };
 
 struct http_field {
-    struct slice name; /* as received */
+    struct slice name;  /* as received */
     struct slice value; /* trimmed */
-    uint8_t known;     /* enum http_known_field: 0 for others */
-    bool hop;          /* hop by hop (RFC 9110 §7.6.1) or named by Connection: not forwarded */
+    uint8_t known;      /* enum http_known_field: 0 for others */
+    bool hop;           /* hop by hop (RFC 9110 §7.6.1) or named by Connection: not forwarded */
 };
 
 enum http_known_field { /* those that the proxy looks at */
-    FIELD_OTHER, FIELD_HOST, FIELD_CONNECTION, FIELD_CONTENT_LENGTH, FIELD_TRANSFER_ENCODING,
-    FIELD_UPGRADE, FIELD_EXPECT, FIELD_TE, FIELD_TRAILER, FIELD_KEEP_ALIVE,
-    FIELD_PROXY_CONNECTION, FIELD_PROXY_AUTHENTICATE, FIELD_PROXY_AUTHORIZATION,
-    FIELD_X_FORWARDED_FOR, FIELD_X_FORWARDED_PROTO, FIELD_X_FORWARDED_HOST, FIELD_FORWARDED,
-    FIELD_VIA, FIELD_DATE, FIELD_SERVER, FIELD_CONTENT_TYPE, FIELD_COOKIE,
+                        FIELD_OTHER,
+                        FIELD_HOST,
+                        FIELD_CONNECTION,
+                        FIELD_CONTENT_LENGTH,
+                        FIELD_TRANSFER_ENCODING,
+                        FIELD_UPGRADE,
+                        FIELD_EXPECT,
+                        FIELD_TE,
+                        FIELD_TRAILER,
+                        FIELD_KEEP_ALIVE,
+                        FIELD_PROXY_CONNECTION,
+                        FIELD_PROXY_AUTHENTICATE,
+                        FIELD_PROXY_AUTHORIZATION,
+                        FIELD_X_FORWARDED_FOR,
+                        FIELD_X_FORWARDED_PROTO,
+                        FIELD_X_FORWARDED_HOST,
+                        FIELD_FORWARDED,
+                        FIELD_VIA,
+                        FIELD_DATE,
+                        FIELD_SERVER,
+                        FIELD_CONTENT_TYPE,
+                        FIELD_COOKIE,
 };
 
 struct http1_request {
     enum http_method method;
     struct slice method_text;
-    struct slice target; /* as received: origin-form, absolute-form or "*" */
-    struct slice path;   /* path with query as it is to be sent on, always origin-form or "*" */
-    struct slice host;   /* host[:port], from absolute-form where given, else from Host */
+    struct slice target;   /* as received: origin-form, absolute-form or "*" */
+    struct slice path;     /* path with query as it is to be sent on, always origin-form or "*" */
+    struct slice host;     /* host[:port], from absolute-form where given, else from Host */
     uint8_t minor_version; /* 0 or 1 */
     enum http_framing framing;
     uint64_t content_length;
@@ -73,8 +98,8 @@ struct http1_response {
     enum http_framing framing; /* with the request's method taken into account */
     uint64_t content_length;   /* also where a HEAD's or 304's answer only announces it */
     bool has_content_length;
-    bool keep_alive;           /* what the backend allows for this connection */
-    bool upgrade;              /* 101 with Upgrade and Connection: upgrade */
+    bool keep_alive; /* what the backend allows for this connection */
+    bool upgrade;    /* 101 with Upgrade and Connection: upgrade */
     unsigned field_count;
     struct http_field fields[HTTP1_FIELDS_MAX];
 };
@@ -86,17 +111,17 @@ enum http1_result {
     HTTP1_MORE, /* not all of it is here yet */
     HTTP1_BAD_REQUEST_LINE,
     HTTP1_BAD_TARGET,
-    HTTP1_TARGET_TOO_LONG,    /* 414 */
-    HTTP1_BAD_VERSION,        /* 505 for another major version, else 400: see http1_status() */
+    HTTP1_TARGET_TOO_LONG, /* 414 */
+    HTTP1_BAD_VERSION,     /* 505 for another major version, else 400: see http1_status() */
     HTTP1_UNSUPPORTED_VERSION,
     HTTP1_BAD_STATUS_LINE,
-    HTTP1_BAD_FIELD,          /* name, colon, value or line end */
-    HTTP1_TOO_MANY_FIELDS,    /* 431 */
-    HTTP1_HEAD_TOO_LARGE,     /* 431 */
-    HTTP1_BAD_HOST,           /* none, several, malformed, or at odds with absolute-form */
+    HTTP1_BAD_FIELD,       /* name, colon, value or line end */
+    HTTP1_TOO_MANY_FIELDS, /* 431 */
+    HTTP1_HEAD_TOO_LARGE,  /* 431 */
+    HTTP1_BAD_HOST,        /* none, several, malformed, or at odds with absolute-form */
     HTTP1_BAD_CONTENT_LENGTH,
     HTTP1_BAD_TRANSFER_ENCODING,
-    HTTP1_BAD_FRAMING,        /* both framings, or a framing where none may be */
+    HTTP1_BAD_FRAMING, /* both framings, or a framing where none may be */
     HTTP1_BAD_CHUNK,
     HTTP1_BAD_TRAILER,
     HTTP1_BAD_EXPECT,         /* 417 */
@@ -131,7 +156,7 @@ struct http1_chunked { /* embedded in its owner; zero is the start */
     bool has_size; /* a digit was seen */
     uint16_t line_bytes;
     uint32_t trailer_bytes; /* before the last chunk: what chunk lines cost in excess */
-    uint64_t left; /* of the present chunk */
+    uint64_t left;          /* of the present chunk */
 };
 
 /* Takes bytes off the front of `bytes` and finds body data in them. Each call sets *ret_consumed to

@@ -43,10 +43,10 @@ static enum http1_result read_options(struct http1_fields *fields, struct slice 
     while (http1_list_next(&list, &option)) {
         if (!http1_is_token(option) || ++*option_count > HTTP1_OPTIONS_MAX)
             return HTTP1_BAD_FIELD;
-        if (slice_equals_ignoring_case(option, SLICE("close")))
-            connection->close = true;
-        else if (slice_equals_ignoring_case(option, SLICE("keep-alive")))
+        if (slice_equals_ignoring_case(option, SLICE("keep-alive")))
             connection->keep_alive = true;
+        else if (slice_equals_ignoring_case(option, SLICE("close")))
+            connection->close = true;
         else if (slice_equals_ignoring_case(option, SLICE("upgrade")))
             connection->upgrade = true;
         else
@@ -87,7 +87,8 @@ enum http1_result http1_read_connection(struct http1_fields *fields,
     struct http1_connection connection = {0};
     unsigned option_count = 0;
 
-    for (unsigned i = 0; i < fields->count; i++) {
+    bool any = http1_has(fields, FIELD_CONNECTION) || http1_has(fields, FIELD_UPGRADE);
+    for (unsigned i = 0; i < fields->count && any; i++) {
         const struct http_field *field = &fields->list[i];
         enum http1_result result = HTTP1_DONE;
         if (field->known == FIELD_CONNECTION)

@@ -22,51 +22,64 @@ size_t http1_progress_pack(struct http1_progress progress)
     return progress.position | progress.line << 24 | (size_t)progress.fields << 48;
 }
 
-void http1_skip_text(struct http1_cursor *cursor)
+/* The first byte that is no text, or a tab, or `end`. */
+static inline const char *find_stop(const char *at, const char *end)
 {
-    const char *at = cursor->at;
 #ifdef __SSE2__
-    while (cursor->end - at >= 16) {
+    while (end - at >= 16) {
         __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
         __m128i space = _mm_set1_epi8(0x20);
         __m128i text = _mm_cmpeq_epi8(_mm_max_epu8(block, space), block);
         __m128i del = _mm_cmpeq_epi8(block, _mm_set1_epi8(0x7f));
         unsigned stops = (unsigned)_mm_movemask_epi8(_mm_andnot_si128(del, text)) ^ 0xffff;
+        if (stops != 0)
+            return at + __builtin_ctz(stops);
+        at += 16;
+    }
+#endif
+    while (at < end && http1_is(*at, BYTE_TEXT) && *at != '\t')
+        at++;
+    return at;
+}
+
+/* The first byte that is not of a token, or `end`. Nearly all names are of letters and hyphens:
+ * those go by sixteen, the rest by the table. */
+static inline const char *find_token_end(const char *at, const char *end)
+{
+#ifdef __SSE2__
+    while (end - at >= 16) {
+        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+        __m128i lower = _mm_or_si128(block, _mm_set1_epi8(0x20));
+        __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
+                                       _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
+        __m128i plain = _mm_or_si128(letter, _mm_cmpeq_epi8(block, _mm_set1_epi8('-')));
+        unsigned stops = (unsigned)_mm_movemask_epi8(plain) ^ 0xffff;
         if (stops != 0) {
-            cursor->at = at + __builtin_ctz(stops);
-            return;
+            at += __builtin_ctz(stops);
+            break;
         }
         at += 16;
     }
 #endif
-    while (at < cursor->end && http1_is(*at, BYTE_TEXT) && *at != '\t')
+    while (at < end && http1_is(*at, BYTE_TOKEN))
         at++;
-    cursor->at = at;
+    return at;
+}
+
+void http1_skip_text(struct http1_cursor *cursor)
+{
+    cursor->at = find_stop(cursor->at, cursor->end);
 }
 
 /* Like http1_skip_text, but goes over tabs. */
-static void skip_value(struct http1_cursor *cursor)
+static inline void skip_value(struct http1_cursor *cursor)
 {
     for (;;) {
-        http1_skip_text(cursor);
+        cursor->at = find_stop(cursor->at, cursor->end);
         if (cursor->at == cursor->end || *cursor->at != '\t')
             return;
         cursor->at++;
     }
-}
-
-enum http1_result http1_read_line_end(struct http1_cursor *cursor)
-{
-    if (cursor->at == cursor->end)
-        return HTTP1_MORE;
-    if (*cursor->at != '\r')
-        return HTTP1_BAD_FIELD;
-    if (cursor->end - cursor->at < 2)
-        return HTTP1_MORE;
-    if (cursor->at[1] != '\n')
-        return HTTP1_BAD_FIELD;
-    cursor->at += 2;
-    return HTTP1_DONE;
 }
 
 static void skip_first_line(struct http1_cursor *cursor, enum http1_first_line kind)
@@ -91,16 +104,14 @@ enum http1_result http1_read_first_line(struct http1_cursor *cursor, enum http1_
 }
 
 /* Reads a name and its colon. */
-static enum http1_result read_name(struct http1_cursor *cursor, struct slice *ret_name)
+static inline enum http1_result read_name(struct http1_cursor *cursor, struct slice *ret_name)
 {
     const char *start = cursor->at;
-    const char *at = start;
     const char *end = cursor->end - start > (ptrdiff_t)HTTP1_NAME_BYTES_MAX
                           ? start + HTTP1_NAME_BYTES_MAX + 1
                           : cursor->end;
 
-    while (at < end && http1_is(*at, BYTE_TOKEN))
-        at++;
+    const char *at = find_token_end(start, end);
     *ret_name = (struct slice){start, (size_t)(at - start)};
     if (ret_name->length > HTTP1_NAME_BYTES_MAX)
         return HTTP1_BAD_FIELD;
@@ -119,7 +130,8 @@ static bool is_blank(char c)
 
 /* Reads one field line. With HTTP1_MORE the cursor stands where reading is to go on: at the line's
  * start, or in its value. */
-static enum http1_result read_field(struct http1_cursor *cursor, struct http_field *ret_field)
+static inline enum http1_result read_field(struct http1_cursor *cursor,
+                                           struct http_field *ret_field)
 {
     enum http1_result result = read_name(cursor, &ret_field->name);
     if (result != HTTP1_DONE)
@@ -157,6 +169,7 @@ enum http1_result http1_read_fields(const char *start, struct http1_cursor *curs
         if (result != HTTP1_DONE)
             break;
         http1_classify(field);
+        fields->seen |= 1u << field->known;
     }
     if (result == HTTP1_MORE)
         *ret_scanned = http1_progress_pack((struct http1_progress){

@@ -41,7 +41,16 @@ void http1_skip_text(struct http1_cursor *cursor);
 
 /* Moves behind the CRLF where the cursor stands on it. HTTP1_MORE where it is cut, HTTP1_BAD_FIELD
  * for anything else. */
-enum http1_result http1_read_line_end(struct http1_cursor *cursor);
+static inline enum http1_result http1_read_line_end(struct http1_cursor *cursor)
+{
+    if (cursor->end - cursor->at >= 2 && cursor->at[0] == '\r' && cursor->at[1] == '\n') {
+        cursor->at += 2;
+        return HTTP1_DONE;
+    }
+    if (cursor->at == cursor->end || (cursor->end - cursor->at == 1 && *cursor->at == '\r'))
+        return HTTP1_MORE;
+    return HTTP1_BAD_FIELD;
+}
 
 /* What a first line may hold: a reason phrase may have tabs, a request line may not. */
 enum http1_first_line { FIRST_LINE_REQUEST, FIRST_LINE_RESPONSE };
@@ -54,7 +63,13 @@ enum http1_result http1_read_first_line(struct http1_cursor *cursor, enum http1_
 struct http1_fields {
     struct http_field *list; /* HTTP1_FIELDS_MAX */
     unsigned count;
+    uint32_t seen; /* a bit for each enum http_known_field */
 };
+
+static inline bool http1_has(const struct http1_fields *fields, enum http_known_field known)
+{
+    return (fields->seen & 1u << known) != 0;
+}
 
 /* Reads field lines up to and with the empty line. `start` is where the head begins. With
  * HTTP1_MORE, *ret_scanned says how far it came. */

@@ -66,10 +66,41 @@ static const uint8_t first_of_length[KNOWN_LENGTH_MAX + 2] = {
     0, 0, 0, 1, 3, 6, 7, 11, 13, 14, 16, 20, 21, 23, 26, 28, 29, 33, 35, 38, KNOWN_COUNT,
 };
 
+static uint64_t load(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* Whether two texts of the same length are equal, the first in any case. The first is a token, the
+ * second of lower-case letters, digits and hyphens: setting one bit folds the former onto the
+ * latter, and nothing else that a token may hold. */
+static bool equals_folded(const char *name, const char *lower, size_t length)
+{
+    const uint64_t fold = 0x2020202020202020;
+
+    if (length >= 8) {
+        size_t i = 0;
+        for (; i + 8 <= length; i += 8)
+            if ((load(name + i) | fold) != load(lower + i))
+                return false;
+        return (load(name + length - 8) | fold) == load(lower + length - 8);
+    }
+    for (size_t i = 0; i < length; i++)
+        if ((name[i] | 0x20) != lower[i])
+            return false;
+    return true;
+}
+
 /* Whether `name` is `known`, in any case; *twin: with an underscore for a hyphen. */
 static bool matches(struct slice name, const struct known *known, bool *twin)
 {
     *twin = false;
+    if (equals_folded(name.data, known->name, name.length))
+        return true;
+    if (memchr(name.data, '_', name.length) == NULL)
+        return false;
     for (size_t i = 0; i < name.length; i++) {
         char c = name.data[i];
         char lower = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
@@ -150,7 +181,9 @@ enum http1_result http1_read_framing(const struct http1_fields *fields, uint8_t 
 {
     struct http1_framing_fields framing = {0};
 
-    for (unsigned i = 0; i < fields->count; i++) {
+    bool any =
+        http1_has(fields, FIELD_CONTENT_LENGTH) || http1_has(fields, FIELD_TRANSFER_ENCODING);
+    for (unsigned i = 0; i < fields->count && any; i++) {
         const struct http_field *field = &fields->list[i];
         enum http1_result result = HTTP1_DONE;
         if (field->known == FIELD_CONTENT_LENGTH)

@@ -97,8 +97,10 @@ static enum http1_result read_host(struct http1_request *request, unsigned defau
         return request->minor_version == 0 ? HTTP1_DONE : HTTP1_BAD_HOST;
     if (!http1_is_host(host->value))
         return HTTP1_BAD_HOST;
-    if (request->host.length == 0)
+    if (request->host.length == 0) {
         request->host = host->value;
+        return HTTP1_DONE;
+    }
     return http1_same_host(request->host, host->value, default_port) ? HTTP1_DONE : HTTP1_BAD_HOST;
 }
 
@@ -117,12 +119,13 @@ static enum http1_result read_body(struct http1_request *request, const struct h
 }
 
 /* In HTTP/1.0 the one expectation there is must be ignored (RFC 9110 §10.1.1). */
-static enum http1_result read_expect(struct http1_request *request)
+static enum http1_result read_expect(struct http1_request *request,
+                                     const struct http1_fields *fields)
 {
     bool has_body = request->framing == HTTP_BODY_CHUNKED || request->content_length > 0;
 
     request->expect_continue = false;
-    for (unsigned i = 0; i < request->field_count; i++) {
+    for (unsigned i = 0; i < fields->count && http1_has(fields, FIELD_EXPECT); i++) {
         if (request->fields[i].known != FIELD_EXPECT)
             continue;
         if (!slice_equals_ignoring_case(request->fields[i].value, SLICE("100-continue")))
@@ -132,9 +135,9 @@ static enum http1_result read_expect(struct http1_request *request)
     return HTTP1_DONE;
 }
 
-static enum http1_result read_meaning(struct http1_request *request, unsigned default_port)
+static enum http1_result read_meaning(struct http1_request *request, struct http1_fields fields,
+                                      unsigned default_port)
 {
-    struct http1_fields fields = {request->fields, request->field_count};
     struct http1_connection connection;
 
     enum http1_result result = read_host(request, default_port);
@@ -143,7 +146,7 @@ static enum http1_result read_meaning(struct http1_request *request, unsigned de
     if (result == HTTP1_DONE)
         result = http1_read_connection(&fields, &connection);
     if (result == HTTP1_DONE)
-        result = read_expect(request);
+        result = read_expect(request, &fields);
     if (result != HTTP1_DONE)
         return result;
 
@@ -161,7 +164,7 @@ static enum http1_result parse(struct slice bytes, size_t *scanned, struct http1
                                size_t *ret_length)
 {
     struct http1_cursor cursor = {bytes.data, bytes.data + bytes.length};
-    struct http1_fields fields = {request->fields, 0};
+    struct http1_fields fields = {.list = request->fields};
     struct slice line;
     unsigned default_port;
 
@@ -183,7 +186,7 @@ static enum http1_result parse(struct slice bytes, size_t *scanned, struct http1
         return http1_unfinished(result, bytes, HTTP1_HEAD_TOO_LARGE);
     request->field_count = fields.count;
     *ret_length = (size_t)(cursor.at - bytes.data);
-    return read_meaning(request, default_port);
+    return read_meaning(request, fields, default_port);
 }
 
 enum http1_result http1_parse_request(struct slice bytes, size_t *scanned,

@@ -53,9 +53,9 @@ static enum http1_result read_body(struct http1_response *response,
     return HTTP1_DONE;
 }
 
-static enum http1_result read_meaning(struct http1_response *response, enum http_method method)
+static enum http1_result read_meaning(struct http1_response *response, struct http1_fields fields,
+                                      enum http_method method)
 {
-    struct http1_fields fields = {response->fields, response->field_count};
     struct http1_connection connection;
 
     enum http1_result result = read_body(response, &fields, method);
@@ -75,7 +75,7 @@ static enum http1_result parse(struct slice bytes, enum http_method method, size
                                struct http1_response *response, size_t *ret_length)
 {
     struct http1_cursor cursor = {bytes.data, bytes.data + bytes.length};
-    struct http1_fields fields = {response->fields, 0};
+    struct http1_fields fields = {.list = response->fields};
     struct slice line;
 
     if (!begins_like_one(bytes))
@@ -95,7 +95,7 @@ static enum http1_result parse(struct slice bytes, enum http_method method, size
         return result;
     response->field_count = fields.count;
     *ret_length = (size_t)(cursor.at - bytes.data);
-    return read_meaning(response, method);
+    return read_meaning(response, fields, method);
 }
 
 enum http1_result http1_parse_response(struct slice bytes, enum http_method method, size_t *scanned,
