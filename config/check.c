@@ -131,15 +131,15 @@ static void resolve_service(struct reader *reader, const struct node *node,
 
     if (node->kind != NODE_MAPPING)
         return;
+    if (listener->port != 0 && listener->protocol != PROTOCOL_TCP)
+        reader_tell(reader, node->key_line,
+                    "found `port` without `protocol: tcp`, allowed with it");
     if (named == NULL) {
         if (listener->protocol == PROTOCOL_TCP)
             reader_tell(reader, node->key_line,
                         "found a tcp listener without a service, allowed with `service: NAME`");
         return;
     }
-    if (listener->port != 0 && listener->protocol != PROTOCOL_TCP)
-        reader_tell(reader, node->key_line,
-                    "found `port` without `protocol: tcp`, allowed with it");
     size_t mark = reader_enter(reader, "service");
     if (listener->protocol != PROTOCOL_TCP)
         reader_refuse(reader, named,
