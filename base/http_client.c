@@ -2,15 +2,13 @@
 
 #include "check.h"
 #include "clock.h"
+#include "http_setup.h"
 #include "list.h"
 #include "timer.h"
-
-#include <sys/socket.h>
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,13 +259,6 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *context, v
     return 0;
 }
 
-static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    (void)context;
-    (void)purpose;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 /* --- what a request receives ---------------------------------------------------------------- */
 
 static void heard(struct http_request *request)
@@ -350,114 +341,6 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
 
 /* --- starting ------------------------------------------------------------------------------- */
 
-static bool url_is_valid(const char *url)
-{
-    CURLU *parsed = curl_url();
-    char *scheme = NULL;
-    bool valid = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK &&
-                 curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-                 (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0);
-
-    curl_free(scheme);
-    curl_url_cleanup(parsed);
-    return valid;
-}
-
-static bool add_header(struct http_request *request, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(request->headers, line);
-
-    if (longer == NULL)
-        return false;
-    request->headers = longer;
-    return true;
-}
-
-static bool set_headers(struct http_request *request, const struct http_request_options *options)
-{
-    bool typed = false;
-
-    for (const char *const *line = options->headers; line != NULL && *line != NULL; line++) {
-        if (!add_header(request, *line))
-            return false;
-        if (strncasecmp(*line, "content-type:", 13) == 0)
-            typed = true;
-    }
-    /* libcurl adds both by itself: a wait for 100 (Continue), and a form's type. */
-    if (!add_header(request, "Expect:") || (!typed && !add_header(request, "Content-Type:")))
-        return false;
-    return curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers) == CURLE_OK;
-}
-
-static bool set_method(CURL *easy, const struct http_request_options *options)
-{
-    bool post = strcmp(options->method, "POST") == 0;
-    bool get = strcmp(options->method, "GET") == 0;
-    CURLcode code = CURLE_OK;
-
-    if (options->body.data != NULL || post) {
-        const char *data = options->body.data != NULL ? options->body.data : "";
-        code |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        code |=
-            curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body.length);
-        code |= curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, data);
-    } else if (strcmp(options->method, "HEAD") == 0) {
-        return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L) == CURLE_OK;
-    }
-    if (!post)
-        code |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, options->method);
-    /* libcurl sends a request again, unasked, where a connection that it took from its pool turns
-     * out closed. That is harmless for GET only: the others get a connection of their own. */
-    if (!get)
-        code |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    return code == CURLE_OK;
-}
-
-static bool set_tls(CURL *easy, const char *folder)
-{
-    static const struct {
-        CURLoption option;
-        const char *file;
-    } files[] = {
-        {CURLOPT_CAINFO, "ca.pem"}, {CURLOPT_SSLCERT, "cert.pem"}, {CURLOPT_SSLKEY, "key.pem"}};
-    char path[4096];
-
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        int length = snprintf(path, sizeof(path), "%s/%s", folder, files[i].file);
-        if (length < 0 || (size_t)length >= sizeof(path) ||
-            curl_easy_setopt(easy, files[i].option, path) != CURLE_OK)
-            return false;
-    }
-    return true;
-}
-
-static bool set_transport(CURL *easy, const struct http_request_options *options)
-{
-    CURLcode code = CURLE_OK;
-
-    code |= curl_easy_setopt(easy, CURLOPT_URL, options->url);
-    code |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    code |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    code |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    code |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    code |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    code |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* whatever the environment says */
-    code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "sluice/" SLUICE_VERSION);
-    code |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-    code |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
-    if (options->connect_timeout_ms > 0)
-        code |=
-            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
-    if (options->unix_socket != NULL)
-        code |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
-    if (options->fresh_connection) {
-        code |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-        code |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    }
-    return code == CURLE_OK && (options->cert_path == NULL || set_tls(easy, options->cert_path));
-}
-
 static bool set_callbacks(struct http_request *request)
 {
     CURL *easy = request->easy;
@@ -478,7 +361,7 @@ struct http_request *http_client_start(struct http_client *client,
     struct http_request *request = NULL;
 
     check(options->method != NULL && options->url != NULL && options->on_done != NULL);
-    if (client->closing || !url_is_valid(options->url))
+    if (client->closing || !http_url_is_valid(options->url))
         return NULL;
     request = calloc(1, sizeof(*request));
     if (request == NULL)
@@ -493,8 +376,7 @@ struct http_request *http_client_start(struct http_client *client,
     request->context = options->context;
     timer_init(&request->silence, on_silence);
     request->easy = curl_easy_init();
-    if (request->easy == NULL || !set_transport(request->easy, options) ||
-        !set_method(request->easy, options) || !set_headers(request, options) ||
+    if (request->easy == NULL || !http_request_set_up(request->easy, options, &request->headers) ||
         !set_callbacks(request))
         goto failed;
     if (client->in_curl) {
