@@ -1,0 +1,45 @@
+#include "answer.h"
+
+#include "base/check.h"
+
+#include <stdio.h>
+
+static const struct {
+    unsigned status;
+    const char *reason;
+    const char *text; /* what is wrong and where to look */
+} answers[] = {
+    {400, "Bad Request", "The request is not valid HTTP."},
+    {404, "Not Found", "No service is routed to this host and path."},
+    {405, "Method Not Allowed", "This method is not forwarded."},
+    {408, "Request Timeout", "The request did not arrive in time."},
+    {414, "URI Too Long", "The request target is too long."},
+    {417, "Expectation Failed", "This expectation cannot be met."},
+    {431, "Request Header Fields Too Large", "The request's head is too large."},
+    {501, "Not Implemented", "This method is not supported."},
+    {502, "Bad Gateway", "The service's backend could not be reached or broke off."},
+    {503, "Service Unavailable", "No backend of the service can serve at the moment."},
+    {504, "Gateway Timeout", "The service's backend did not answer in time."},
+    {505, "HTTP Version Not Supported", "This version of HTTP is not supported."},
+};
+
+size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, bool close, bool head_only,
+                    const char *date)
+{
+    size_t i = 0;
+
+    while (i < sizeof(answers) / sizeof(answers[0]) - 1 && answers[i].status != status)
+        i++;
+    check(answers[i].status == status);
+    int length =
+        snprintf(buffer, ANSWER_BYTES_MAX,
+                 "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n"
+                 "Content-Length: %zu\r\n%s%s%s\r\n%s%s",
+                 status, answers[i].reason, date, strlen(answers[i].text) + 1,
+                 status == 503 ? "Retry-After: 1\r\n" : "",
+                 status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
+                 close ? "Connection: close\r\n" : "", head_only ? "" : answers[i].text,
+                 head_only ? "" : "\n");
+    check(length > 0 && (size_t)length < ANSWER_BYTES_MAX);
+    return (size_t)length;
+}

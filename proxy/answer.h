@@ -1,0 +1,15 @@
+/* The proxy's own answers: an error status with a short plain body. Pure. */
+#ifndef PROXY_ANSWER_H
+#define PROXY_ANSWER_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+#define ANSWER_BYTES_MAX 512u
+
+/* Writes a whole HTTP/1.1 answer; returns its length. `head_only`: to a HEAD. */
+size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, bool close, bool head_only,
+                    const char *date);
+
+#endif

@@ -1,0 +1,253 @@
+#include "client.h"
+
+#include "access_log.h"
+#include "answer.h"
+#include "base/check.h"
+#include "http1.h"
+#include "relay.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static void set_deadline(struct client *client, uint64_t after_ms)
+{
+    uint64_t now_ms = client->worker->now_ms;
+
+    stream_set_deadline(client->stream, after_ms > 0 ? now_ms + after_ms : 0, now_ms);
+}
+
+/* --- the end ------------------------------------------------------------------------------ */
+
+static void leave(struct client *client)
+{
+    check(client->state != CLIENT_CLOSED && client->relay == NULL);
+    client->state = CLIENT_CLOSED;
+    client->stream = NULL;
+    list_remove(&client->node);
+    worker_doom(client->worker, &client->doomed);
+    score_subtract(&client->worker->row->clients, 1);
+    worker_count_connection(client->worker, -1);
+}
+
+void client_close(struct client *client)
+{
+    stream_close(client->stream);
+    leave(client);
+}
+
+void client_reset(struct client *client)
+{
+    stream_reset(client->stream);
+    leave(client);
+}
+
+void client_finish(struct client *client, bool whole)
+{
+    if (whole && stream_pending(client->stream) == 0 && stream_input(client->stream).length == 0) {
+        client_close(client);
+        return;
+    }
+    client->state = CLIENT_LINGERING;
+    stream_consume(client->stream, stream_input(client->stream).length);
+    stream_shutdown(client->stream);
+    stream_want_input(client->stream, true);
+    set_deadline(client, stream_pending(client->stream) > 0
+                             ? client->worker->config->timeouts.response_ms
+                             : LINGER_MS);
+}
+
+static void linger(struct client *client, enum stream_event event)
+{
+    switch (event) {
+    case STREAM_DATA:
+        client->dropped += stream_input(client->stream).length;
+        stream_consume(client->stream, stream_input(client->stream).length);
+        if (client->dropped > LINGER_BYTES_MAX)
+            client_close(client);
+        break;
+    case STREAM_DRAINED:
+        set_deadline(client, LINGER_MS);
+        break;
+    case STREAM_EOF:
+        if (stream_pending(client->stream) == 0)
+            client_close(client);
+        break;
+    case STREAM_ERROR:
+    case STREAM_TIMEOUT:
+        client_close(client);
+        break;
+    case STREAM_CONNECTED:
+        break;
+    }
+}
+
+/* --- requests ----------------------------------------------------------------------------- */
+
+void client_answer(struct client *client, unsigned status, bool close, bool head_only)
+{
+    char buffer[ANSWER_BYTES_MAX];
+    struct slice answer = {buffer, 0};
+
+    answer.length = answer_write(buffer, status, close, head_only, client->worker->date);
+    stream_write(client->stream, &answer, 1);
+}
+
+static void refuse(struct client *client, unsigned status, enum refusal refusal, const char *why)
+{
+    score_add(&client->worker->row->refusals[refusal], 1);
+    access_log_refused(client->worker, &client->address, status, why);
+    client_answer(client, status, true, false);
+    client_finish(client, false);
+}
+
+static void wait_for_head(struct client *client, bool begun)
+{
+    const struct config_timeouts *timeouts = &client->worker->config->timeouts;
+
+    if (begun && !client->head_begun)
+        set_deadline(client, timeouts->header_ms);
+    client->head_begun = begun;
+    stream_want_input(client->stream, true);
+}
+
+/* Parses one request. Returns false where there is none yet. */
+static bool take_request(struct client *client)
+{
+    struct http1_request *request = client->worker->request;
+    struct slice input = stream_input(client->stream);
+    size_t length = 0;
+
+    if (input.length == 0) {
+        wait_for_head(client, false);
+        return false;
+    }
+    enum http1_result result = http1_parse_request(input, &client->scanned, request, &length);
+    if (result == HTTP1_MORE) {
+        wait_for_head(client, true);
+        return false;
+    }
+    client->scanned = 0;
+    client->head_begun = false;
+    if (result != HTTP1_DONE) {
+        refuse(client, http1_status(result), REFUSAL_BAD_REQUEST, http1_result_name(result));
+        return true;
+    }
+    client->state = CLIENT_BUSY;
+    set_deadline(client, 0);
+    relay_start(client, request, length);
+    return true;
+}
+
+/* A loop and no recursion: an answer given at once leads back to here. What was answered and not
+ * taken yet holds up the next request. */
+static void process(struct client *client)
+{
+    if (client->processing)
+        return;
+    client->processing = true;
+    while (client->state == CLIENT_READING && stream_pending(client->stream) == 0)
+        if (!take_request(client))
+            break;
+    client->processing = false;
+}
+
+void client_next(struct client *client)
+{
+    const struct config_timeouts *timeouts = &client->worker->config->timeouts;
+
+    client->state = CLIENT_READING;
+    client->served = true;
+    client->head_begun = false;
+    if (client->worker->stopping && stream_input(client->stream).length == 0) {
+        client_finish(client, true);
+        return;
+    }
+    set_deadline(client, timeouts->idle_ms);
+    process(client);
+}
+
+static void read_event(struct client *client, enum stream_event event)
+{
+    switch (event) {
+    case STREAM_DATA:
+    case STREAM_DRAINED:
+        process(client);
+        break;
+    case STREAM_TIMEOUT:
+        if (client->head_begun)
+            refuse(client, 408, REFUSAL_SLOW_CLIENT, "slow-head");
+        else
+            client_close(client);
+        break;
+    case STREAM_EOF:
+    case STREAM_ERROR:
+        client_close(client);
+        break;
+    case STREAM_CONNECTED:
+        break;
+    }
+}
+
+static void on_event(void *owner, enum stream_event event)
+{
+    struct client *client = owner;
+
+    switch (client->state) {
+    case CLIENT_READING:
+        read_event(client, event);
+        break;
+    case CLIENT_BUSY:
+        relay_on_client(client->relay, event);
+        break;
+    case CLIENT_TUNNEL:
+        tunnel_on_client(&client->relay->tunnel, event);
+        break;
+    case CLIENT_LINGERING:
+        linger(client, event);
+        break;
+    case CLIENT_CLOSED:
+        break;
+    }
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+static void free_client(struct doomed *doomed)
+{
+    free(container_of(doomed, struct client, doomed));
+}
+
+void client_accept(struct worker *worker, int fd, const struct address *address)
+{
+    struct client *client = calloc(1, sizeof(*client));
+
+    if (client != NULL)
+        client->stream = stream_new(worker->hub, fd, on_event, client);
+    if (client == NULL || client->stream == NULL) {
+        score_add(&worker->row->refusals[REFUSAL_MEMORY], 1);
+        free(client);
+        close(fd);
+        return;
+    }
+    client->doomed.free = free_client;
+    client->worker = worker;
+    client->address = *address;
+    address_format_ip(address, client->ip);
+    list_append(&worker->clients, &client->node);
+    score_add(&worker->row->clients, 1);
+    worker_count_connection(worker, 1);
+    set_deadline(client, worker->config->timeouts.idle_ms);
+}
+
+void client_stop_idle(struct worker *worker)
+{
+    for (struct list *node = worker->clients.next, *next; node != &worker->clients; node = next) {
+        struct client *client = container_of(node, struct client, node);
+        next = node->next;
+        /* One that has not asked yet is about to; its first answer closes it. */
+        if (client->state == CLIENT_READING && client->served && !client->head_begun)
+            client_finish(client, true);
+        else if (client->state == CLIENT_READING && !client->head_begun)
+            set_deadline(client, worker->config->timeouts.header_ms);
+    }
+}

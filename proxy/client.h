@@ -1,0 +1,52 @@
+/* A client's HTTP/1 connection: one request after the other, each carried by a relay.
+ *
+ * Owner: itself, on worker->clients from accept to close. */
+#ifndef PROXY_CLIENT_H
+#define PROXY_CLIENT_H
+
+#include "worker.h"
+
+struct relay;
+
+enum client_state {
+    CLIENT_READING,   /* between requests, or within a head */
+    CLIENT_BUSY,      /* a request is in progress: relay */
+    CLIENT_TUNNEL,    /* upgraded: relay's tunnel */
+    CLIENT_LINGERING, /* answered for the last time: what still comes is dropped */
+    CLIENT_CLOSED,
+};
+
+struct client {
+    struct doomed doomed;
+    struct list node; /* worker->clients */
+    struct worker *worker;
+    struct stream *stream;
+    struct relay *relay;
+    enum client_state state;
+    bool processing; /* within client_process(): the loop there takes the next request */
+    bool served;     /* has had an answer */
+    bool head_begun;
+    size_t scanned; /* http1_parse_request()'s memory */
+    size_t dropped; /* while lingering */
+    struct address address;
+    char ip[ADDRESS_TEXT_BYTES];
+};
+
+/* Takes over an accepted socket. */
+void client_accept(struct worker *worker, int fd, const struct address *address);
+
+/* The relay's calls when a request is over. Each may close or take the next request. */
+void client_next(struct client *client);
+/* Nothing more is read from this client: closed once everything is written. `whole`: its request
+ * was read to the end. */
+void client_finish(struct client *client, bool whole);
+/* Sends an answer of the proxy's own. Followed by client_next() or client_finish(). */
+void client_answer(struct client *client, unsigned status, bool close, bool head_only);
+void client_close(struct client *client);
+/* Closes so that the client cannot take a cut answer for a whole one. */
+void client_reset(struct client *client);
+
+/* The worker stops: closes those that wait between requests. */
+void client_stop_idle(struct worker *worker);
+
+#endif

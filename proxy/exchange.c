@@ -1,0 +1,313 @@
+#include "exchange.h"
+
+#include "access_log.h"
+#include "base/check.h"
+#include "choose.h"
+#include "holds.h"
+#include "queue.h"
+#include "upstream.h"
+#include "worker.h"
+
+#include <errno.h>
+
+#define BIT(state) (1u << (state))
+
+static const struct {
+    const char *name;
+    unsigned next; /* bit per allowed successor */
+} states[EXCHANGE_STATE_COUNT] = {
+    [EXCHANGE_PLACING] = {"placing", BIT(EXCHANGE_QUEUED) | BIT(EXCHANGE_CONNECTING) |
+                                         BIT(EXCHANGE_ASKING) | BIT(EXCHANGE_DONE)},
+    [EXCHANGE_QUEUED] = {"queued", BIT(EXCHANGE_PLACING) | BIT(EXCHANGE_DONE)},
+    [EXCHANGE_CONNECTING] = {"connecting",
+                             BIT(EXCHANGE_PLACING) | BIT(EXCHANGE_ASKING) | BIT(EXCHANGE_DONE)},
+    [EXCHANGE_ASKING] = {"asking", BIT(EXCHANGE_PLACING) /* dead pooled connection */ |
+                                       BIT(EXCHANGE_ANSWERING) | BIT(EXCHANGE_TUNNELLING) |
+                                       BIT(EXCHANGE_DONE)},
+    [EXCHANGE_ANSWERING] = {"answering", BIT(EXCHANGE_DONE)},
+    [EXCHANGE_TUNNELLING] = {"tunnelling", BIT(EXCHANGE_DONE)},
+    [EXCHANGE_DONE] = {"done", 0},
+};
+
+static const char *const why_names[WHY_COUNT] = {
+    [WHY_DONE] = "done",
+    [WHY_CLIENT_CLOSED] = "client-closed",
+    [WHY_BAD_REQUEST] = "bad-request",
+    [WHY_SLOW_CLIENT] = "slow-client",
+    [WHY_NO_ROUTE] = "no-route",
+    [WHY_NO_BACKEND] = "no-backend",
+    [WHY_CONNECT_FAILED] = "connect-failed",
+    [WHY_BAD_RESPONSE] = "bad-response",
+    [WHY_BACKEND_BROKE] = "backend-broke-off",
+    [WHY_RESPONSE_TIMEOUT] = "response-timeout",
+    [WHY_TUNNEL_SILENT] = "tunnel-silent",
+    [WHY_MEMORY] = "out-of-memory",
+    [WHY_ENDED] = "ended",
+    [WHY_STOPPED] = "worker-stopped",
+};
+
+const char *exchange_state_name(enum exchange_state state)
+{
+    return states[state].name;
+}
+
+const char *exchange_why_name(enum exchange_why why)
+{
+    return why_names[why];
+}
+
+const struct config_service *exchange_service(const struct exchange *exchange)
+{
+    return &exchange->worker->config->services[exchange->service];
+}
+
+/* --- state -------------------------------------------------------------------------------- */
+
+void exchange_enter(struct exchange *x, enum exchange_state next)
+{
+    check((states[x->state].next >> next & 1u) != 0);
+    if (x->state == EXCHANGE_QUEUED)
+        queue_remove(x);
+    list_remove(&x->node);
+    x->state = next;
+    if (next == EXCHANGE_QUEUED)
+        queue_add(x);
+    if (next != EXCHANGE_DONE)
+        list_append(&x->worker->exchanges[next], &x->node);
+}
+
+void exchange_set_timeout(struct exchange *x, uint64_t after_ms)
+{
+    if (after_ms == 0)
+        x->timer.deadline_ms = 0; /* the watcher fires once for nothing, or serves the next */
+    else
+        timer_start_at(x->worker->loop, &x->timer, x->worker->now_ms + after_ms, x->worker->now_ms);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct exchange *x = container_of(timer, struct exchange, timer);
+
+    switch (x->state) {
+    case EXCHANGE_QUEUED:
+        x->protocol->on_refused(x, WHY_NO_BACKEND);
+        break;
+    case EXCHANGE_CONNECTING:
+        score_add(&worker_cell(x->worker, x->slot)->timeouts, 1);
+        exchange_connect_failed(x);
+        break;
+    case EXCHANGE_ASKING:
+    case EXCHANGE_ANSWERING:
+    case EXCHANGE_TUNNELLING:
+        x->protocol->on_timeout(x);
+        break;
+    case EXCHANGE_PLACING:
+    case EXCHANGE_DONE:
+    case EXCHANGE_STATE_COUNT:
+        break;
+    }
+}
+
+void exchange_init(struct exchange *x, struct worker *worker)
+{
+    *x = (struct exchange){.worker = worker, .state = EXCHANGE_DONE};
+    list_init(&x->node);
+    list_init(&x->waiting_node);
+    timer_init(&x->timer, on_timer);
+}
+
+void exchange_done(struct exchange *x)
+{
+    timer_stop(x->worker->loop, &x->timer);
+}
+
+void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t service,
+                    const struct address *client, const struct exchange_protocol *protocol)
+{
+    struct worker *worker = x->worker;
+
+    check(x->state == EXCHANGE_DONE);
+    uint64_t counter = score_get(&worker->row->next_exchange_id) + 1;
+    score_set(&worker->row->next_exchange_id, counter);
+    x->protocol = protocol;
+    x->id = (uint64_t)worker->row_index << 56 | counter;
+    x->state = EXCHANGE_PLACING;
+    x->kind = kind;
+    x->service = service;
+    x->client = *client;
+    x->upstream = NULL;
+    x->placed = x->fresh = x->from_backend = false;
+    x->group = GROUP_COUNT;
+    x->try_count = 0;
+    x->started_us = worker->now_us;
+    x->placed_us = x->answered_us = 0;
+    x->bytes_in = x->bytes_out = x->counted_in = x->counted_out = 0;
+    x->status = 0;
+    list_append(&worker->exchanges[EXCHANGE_PLACING], &x->node);
+}
+
+/* --- a backend ---------------------------------------------------------------------------- */
+
+/* In the turn of the choice: from here on the backend is not drained. */
+static void join_backend(struct exchange *x, uint32_t slot)
+{
+    struct score_cell *cell = worker_cell(x->worker, slot);
+
+    x->slot = (uint16_t)slot;
+    x->generation = x->worker->table.backends[slot].generation;
+    x->group = x->worker->table.backends[slot].group;
+    x->placed = true;
+    x->placed_us = x->worker->now_us;
+    score_cell_claim(cell, x->generation);
+    score_add(&cell->active[x->kind], 1);
+    score_add(&cell->exchanges, 1);
+}
+
+static void count_bytes(struct exchange *x)
+{
+    struct score_cell *cell = worker_cell(x->worker, x->slot);
+
+    score_add(&cell->bytes_in, x->bytes_in - x->counted_in);
+    score_add(&cell->bytes_out, x->bytes_out - x->counted_out);
+    x->counted_in = x->bytes_in;
+    x->counted_out = x->bytes_out;
+}
+
+static void leave_backend(struct exchange *x)
+{
+    struct score_cell *cell = worker_cell(x->worker, x->slot);
+    unsigned class = x->from_backend ? x->status / 100u : 0;
+
+    count_bytes(x);
+    score_add(&cell->status[class <= 5 ? class : 0], 1);
+    if (x->kind == KIND_REQUEST && x->from_backend)
+        score_add(&cell->latency[histogram_bucket(x->worker->now_us - x->started_us)], 1);
+    score_set(&cell->last_end_us, x->worker->now_us);
+    score_subtract(&cell->active[x->kind], 1);
+    x->placed = false;
+    holds_check_drained(x->worker, x->slot);
+}
+
+void exchange_change_kind(struct exchange *x, enum exchange_kind kind)
+{
+    struct score_cell *cell = worker_cell(x->worker, x->slot);
+
+    check(x->placed);
+    score_add(&cell->active[kind], 1);
+    score_subtract(&cell->active[x->kind], 1);
+    x->kind = kind;
+}
+
+static void refuse_or_queue(struct exchange *x)
+{
+    uint32_t wait_ms = exchange_service(x)->timeouts.queue_ms;
+
+    if (x->try_count > 0) {
+        x->protocol->on_refused(x, WHY_CONNECT_FAILED);
+    } else if (wait_ms == 0 || !queue_has_room(x->worker, x->service)) {
+        x->protocol->on_refused(x, WHY_NO_BACKEND);
+    } else {
+        exchange_enter(x, EXCHANGE_QUEUED);
+        exchange_set_timeout(x, wait_ms);
+    }
+}
+
+/* This backend could not be reached. */
+static void count_connect_failure(struct exchange *x)
+{
+    struct score_cell *cell = worker_cell(x->worker, x->slot);
+
+    score_add(&cell->connect_failures, 1);
+    leave_backend(x);
+    x->tried[x->try_count++] = x->slot;
+}
+
+void exchange_place(struct exchange *x)
+{
+    struct worker *worker = x->worker;
+
+    while (x->try_count < TRIES_MAX) {
+        int slot = choose_backend(x);
+        if (slot < 0) {
+            refuse_or_queue(x);
+            return;
+        }
+        if (x->try_count > 0)
+            score_add(&worker_cell(worker, x->slot)->retries, 1);
+        join_backend(x, (uint32_t)slot);
+        if (x->kind == KIND_REQUEST && !x->fresh)
+            x->upstream = upstream_take(worker, (uint32_t)slot);
+        if (x->upstream != NULL) {
+            x->upstream->exchange = x;
+            exchange_enter(x, EXCHANGE_ASKING);
+            x->protocol->on_placed(x);
+            return;
+        }
+        int error = upstream_open(x, &x->upstream);
+        if (error == 0) {
+            exchange_enter(x, EXCHANGE_CONNECTING);
+            exchange_set_timeout(x, exchange_service(x)->timeouts.connect_ms);
+            return;
+        }
+        if (error == -ENOMEM || error == -EMFILE || error == -ENFILE) {
+            leave_backend(x); /* our fault, not the backend's */
+            x->protocol->on_refused(x, WHY_MEMORY);
+            return;
+        }
+        count_connect_failure(x);
+    }
+    x->protocol->on_refused(x, WHY_CONNECT_FAILED);
+}
+
+void exchange_connected(struct exchange *x)
+{
+    exchange_set_timeout(x, 0);
+    exchange_enter(x, EXCHANGE_ASKING);
+    x->protocol->on_placed(x);
+}
+
+void exchange_connect_failed(struct exchange *x)
+{
+    exchange_set_timeout(x, 0);
+    exchange_close_upstream(x);
+    count_connect_failure(x);
+    exchange_enter(x, EXCHANGE_PLACING);
+    exchange_place(x);
+}
+
+void exchange_retry(struct exchange *x)
+{
+    exchange_set_timeout(x, 0);
+    exchange_close_upstream(x);
+    score_add(&worker_cell(x->worker, x->slot)->retries, 1);
+    leave_backend(x);
+    x->fresh = true;
+    exchange_enter(x, EXCHANGE_PLACING);
+    exchange_place(x);
+}
+
+/* --- the end ------------------------------------------------------------------------------ */
+
+void exchange_close_upstream(struct exchange *x)
+{
+    struct upstream *upstream = x->upstream;
+
+    x->upstream = NULL;
+    if (upstream != NULL)
+        upstream_close(upstream);
+}
+
+void exchange_end(struct exchange *x, enum exchange_why why)
+{
+    check(x->upstream == NULL);
+    exchange_set_timeout(x, 0);
+    if (x->placed)
+        leave_backend(x);
+    access_log_exchange(x, why);
+    exchange_enter(x, EXCHANGE_DONE);
+}
+
+void exchange_abort(struct exchange *x, enum exchange_why why)
+{
+    x->protocol->on_abort(x, why);
+}

@@ -1,0 +1,125 @@
+/* One exchange: an HTTP request with its response, a TCP connection, or an upgraded connection.
+ * Routed, balanced, counted, retried, drained and logged here, whatever protocol it came by.
+ *
+ * Owner: the protocol's object that embeds it. Life: exchange_start() to exchange_end(). The state
+ * is the list it sits on; exchange_enter() is the only function that moves it. */
+#ifndef PROXY_EXCHANGE_H
+#define PROXY_EXCHANGE_H
+
+#include "base/address.h"
+#include "base/list.h"
+#include "base/slice.h"
+#include "base/stream.h"
+#include "base/timer.h"
+#include "board/routing.h"
+#include "limits.h"
+
+struct exchange;
+struct upstream;
+struct worker;
+
+enum exchange_state {
+    EXCHANGE_PLACING,    /* about to get a backend */
+    EXCHANGE_QUEUED,     /* none can serve: waits for one */
+    EXCHANGE_CONNECTING, /* has a backend; its connection is being made */
+    EXCHANGE_ASKING,     /* the request goes out; no answer yet */
+    EXCHANGE_ANSWERING,  /* the answer comes in */
+    EXCHANGE_TUNNELLING, /* bytes both ways */
+    EXCHANGE_DONE,
+    EXCHANGE_STATE_COUNT,
+};
+
+/* Why it ended. The names are logged as they are. */
+enum exchange_why {
+    WHY_DONE,
+    WHY_CLIENT_CLOSED, /* 499 in the log */
+    WHY_BAD_REQUEST,
+    WHY_SLOW_CLIENT,
+    WHY_NO_ROUTE,
+    WHY_NO_BACKEND,
+    WHY_CONNECT_FAILED,
+    WHY_BAD_RESPONSE,
+    WHY_BACKEND_BROKE, /* broke off before or within its answer */
+    WHY_RESPONSE_TIMEOUT,
+    WHY_TUNNEL_SILENT,
+    WHY_MEMORY,
+    WHY_ENDED,   /* by an operator, or at the end of its drain budget */
+    WHY_STOPPED, /* the worker's own drain was over */
+    WHY_COUNT,
+};
+
+/* What an exchange asks of the protocol it came by. Each may end the exchange and doom its owner:
+ * the caller touches nothing after. */
+struct exchange_protocol {
+    void (*on_placed)(struct exchange *exchange); /* exchange->upstream is connected */
+    void (*on_refused)(struct exchange *exchange, enum exchange_why why); /* gets no backend */
+    void (*on_upstream)(struct exchange *exchange, enum stream_event event);
+    void (*on_timeout)(struct exchange *exchange); /* of a state after CONNECTING */
+    void (*on_abort)(struct exchange *exchange, enum exchange_why why); /* must end at once */
+    struct slice (*request_line)(const struct exchange *exchange); /* "GET /path", for people */
+};
+
+struct exchange {
+    struct worker *worker;
+    const struct exchange_protocol *protocol;
+    struct list node;         /* worker->exchanges[state] */
+    struct list waiting_node; /* worker->waiting[service], while queued */
+    struct timer timer;       /* the state's deadline */
+    uint64_t id;
+    enum exchange_state state;
+    enum exchange_kind kind;
+    uint16_t service; /* in the config */
+    struct address client;
+
+    struct upstream *upstream; /* its connection, once it has one */
+    bool placed;               /* counted as active on: */
+    uint16_t slot;
+    uint32_t generation;
+    enum group group; /* GROUP_COUNT: not decided yet */
+    bool fresh;       /* a pooled connection failed it: wants one of its own */
+    uint8_t try_count;
+    uint16_t tried[TRIES_MAX]; /* slots whose connect failed */
+
+    uint64_t started_us, placed_us, answered_us;
+    uint64_t bytes_in, bytes_out;     /* from and to the backend */
+    uint64_t counted_in, counted_out; /* of them, those on the scoreboard already */
+    uint16_t status;                  /* sent to the client; 0: none */
+    bool from_backend;                /* that status is the backend's */
+};
+
+/* Prepares memory for its first exchange; the timer is kept from one exchange to the next. */
+void exchange_init(struct exchange *exchange, struct worker *worker);
+/* Frees what init made. */
+void exchange_done(struct exchange *exchange);
+
+void exchange_start(struct exchange *exchange, enum exchange_kind kind, uint16_t service,
+                    const struct address *client, const struct exchange_protocol *protocol);
+void exchange_enter(struct exchange *exchange, enum exchange_state next);
+
+/* Chooses a backend, counts the exchange on it and gets a connection; or queues it, or refuses it.
+ * Ends in one of the protocol's functions, now or later. */
+void exchange_place(struct exchange *exchange);
+/* A pooled connection turned out dead before any byte of the answer: again, on a fresh one. */
+void exchange_retry(struct exchange *exchange);
+
+/* From upstream.c: what became of a connect. */
+void exchange_connected(struct exchange *exchange);
+void exchange_connect_failed(struct exchange *exchange);
+
+/* From REQUEST to WEBSOCKET: the gauges follow. */
+void exchange_change_kind(struct exchange *exchange, enum exchange_kind kind);
+/* The state's deadline, from now on; 0: none. */
+void exchange_set_timeout(struct exchange *exchange, uint64_t after_ms);
+
+/* Closes the connection to the backend, if it has one. */
+void exchange_close_upstream(struct exchange *exchange);
+/* Counts it off, logs it. The upstream connection must be closed or given back before. */
+void exchange_end(struct exchange *exchange, enum exchange_why why);
+/* Ends it from outside: the operator's ends, drain budgets, the worker's own end. */
+void exchange_abort(struct exchange *exchange, enum exchange_why why);
+
+const struct config_service *exchange_service(const struct exchange *exchange);
+const char *exchange_state_name(enum exchange_state state);
+const char *exchange_why_name(enum exchange_why why);
+
+#endif

@@ -1,0 +1,27 @@
+/* Heads as they are sent on: built from what was parsed, never copied through. Pure.
+ *
+ * Hop-by-hop fields go (RFC 9110 §7.6.1), framing and Connection are ours, Host stays as it was. */
+#ifndef PROXY_FORWARD_H
+#define PROXY_FORWARD_H
+
+#include "http1.h"
+
+/* Writes the head of a request to a backend. Returns its length, 0 where it does not fit.
+ * X-Forwarded-For, -Proto and -Host say what this proxy saw: nobody before it is trusted. */
+size_t forward_request(char *buffer, size_t size, const struct http1_request *request,
+                       struct slice client_ip);
+
+struct forward_response_options {
+    enum http_framing framing; /* towards the client: NONE, LENGTH, CHUNKED or CLOSE */
+    bool announce_length;      /* without a body that follows: to a HEAD, or 304 */
+    bool close;                /* Connection: close */
+    bool keep_alive_1_0;       /* an HTTP/1.0 client must be told that the connection stays */
+    bool upgrade;              /* 101 */
+    const char *date;          /* for answers without a Date (RFC 9110 §6.6.1) */
+};
+
+/* Writes the head of an answer to a client. Returns its length, 0 where it does not fit. */
+size_t forward_response(char *buffer, size_t size, const struct http1_response *response,
+                        const struct forward_response_options *options);
+
+#endif

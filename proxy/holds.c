@@ -1,0 +1,56 @@
+#include "holds.h"
+
+#include "worker.h"
+
+void holds_check_drained(struct worker *worker, uint32_t slot)
+{
+    const struct score_cell *cell = worker_cell(worker, slot);
+    uint32_t busy = score_get(&cell->connecting) + score_get(&cell->idle);
+
+    if (worker->table.backends[slot].state != BACKEND_DRAINING)
+        return;
+    worker->holds_changed = true;
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
+        busy += score_get(&cell->active[kind]);
+    if (busy == 0)
+        bell_ring(DESCRIPTOR_BELL_UPDATER);
+}
+
+static void fill(const struct exchange *x, struct score_hold *hold)
+{
+    struct slice line = x->protocol->request_line(x);
+
+    *hold = (struct score_hold){
+        .id = x->id,
+        .slot = x->slot,
+        .generation = x->generation,
+        .kind = (uint8_t)x->kind,
+        .client = x->client,
+        .started_ms = x->started_us / 1000,
+        .bytes = x->bytes_in + x->bytes_out,
+    };
+    for (size_t i = 0; i < line.length && i < SCORE_TEXT_BYTES - 1; i++) {
+        char c = line.data[i];
+        hold->request[i] = c >= ' ' && c < 0x7f ? c : '?';
+    }
+}
+
+void holds_publish(struct worker *worker)
+{
+    static struct score_hold holds[SCORE_HOLDS_MAX];
+    uint32_t total = 0;
+
+    for (unsigned s = 0; s < EXCHANGE_DONE; s++) {
+        struct list *head = &worker->exchanges[s];
+        for (struct list *node = head->next; node != head; node = node->next) {
+            const struct exchange *x = container_of(node, struct exchange, node);
+            if (!x->placed || worker->table.backends[x->slot].state != BACKEND_DRAINING)
+                continue;
+            if (total < SCORE_HOLDS_MAX)
+                fill(x, &holds[total]);
+            total++;
+        }
+    }
+    score_holds_write(worker->row, holds, total < SCORE_HOLDS_MAX ? total : SCORE_HOLDS_MAX, total);
+    worker->holds_changed = false;
+}

@@ -1,0 +1,42 @@
+/* Every limit of the data plane, with its reason. Those of the HTTP/1 grammar are in http1.h. */
+#ifndef PROXY_LIMITS_H
+#define PROXY_LIMITS_H
+
+/* The most one read brings: 256 KiB moves 1 MiB bodies in a quarter less time than 64 KiB does.
+ * Also what one connection can have queued, for its source is read again only when it is empty. */
+#define READ_BYTES_MAX (256u * 1024)
+
+/* Bytes of further requests taken while one is in progress; then the kernel holds the rest. */
+#define PIPELINED_BYTES_MAX (64u * 1024)
+
+/* A head as it is sent on: what was parsed, and the fields that the proxy adds. */
+#define HEAD_OUT_BYTES_MAX (HTTP1_HEAD_BYTES_MAX + HTTP1_TARGET_BYTES_MAX + 4096u)
+
+/* Connections accepted in one turn, so that a flood of them does not starve those in progress. */
+#define ACCEPTS_PER_TURN 64u
+/* Accepting rests so long when there are no descriptors: time for some to be closed. */
+#define ACCEPT_PAUSE_MS 200u
+
+/* Exchanges that wait for a backend, per service and worker: at some KiB each a few MiB. */
+#define QUEUE_MAX 1024u
+
+/* Backends tried for one exchange: enough to step round one that just died. */
+#define TRIES_MAX 3u
+
+/* Idle connections kept per backend and worker: above any steady concurrency of one worker. */
+#define POOL_MAX 512u
+/* Kept idle so long at most: below what common servers grant (nginx 75 s, Apache 5 s and up). */
+#define POOL_IDLE_MS 30000u
+
+/* After the last answer of a connection: what the client still sends is read and dropped, so that
+ * it reads the answer and no reset. */
+#define LINGER_MS        2000u
+#define LINGER_BYTES_MAX (1024u * 1024)
+
+/* Finished relays kept for reuse, with their timers armed: those of a busy worker. */
+#define RELAYS_FREE_MAX 1024u
+
+/* Interim answers (1xx) before a final one: a backend that sends them without end is broken. */
+#define INTERIM_MAX 16u
+
+#endif

@@ -1,0 +1,129 @@
+#include "listener.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/timer.h"
+#include "client.h"
+#include "tcp.h"
+#include "worker.h"
+
+#include <netinet/tcp.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct listener {
+    ev_io watcher;
+    struct worker *worker;
+    const struct config_listener *config;
+    struct timer pause;
+    int reserve; /* given up to turn a connection away when there are no descriptors */
+};
+
+static int reserve_descriptor(void)
+{
+    return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 256);
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    struct listener *listener = container_of(timer, struct listener, pause);
+
+    if (!listener->worker->stopping)
+        ev_io_start(listener->worker->loop, &listener->watcher);
+}
+
+/* No descriptors: one client is turned away, and accepting rests, so that there is no spinning. */
+static void rest(struct listener *listener)
+{
+    if (listener->reserve >= 0) {
+        close(listener->reserve);
+        int fd = accept4(listener->watcher.fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            close(fd);
+        listener->reserve = reserve_descriptor();
+    }
+    log_event(LOG_WARNING, "out-of-descriptors", "listener", listener->config->name);
+    ev_io_stop(listener->worker->loop, &listener->watcher);
+    timer_start(listener->worker->loop, &listener->pause, ACCEPT_PAUSE_MS);
+}
+
+static void take(struct listener *listener, int fd, const struct sockaddr_storage *storage)
+{
+    struct address address;
+
+    if (address_from_sockaddr(storage, &address) < 0)
+        address = (struct address){0};
+    score_add(&listener->worker->row->accepted, 1);
+    if (listener->config->protocol == PROTOCOL_TCP)
+        tcp_accept(listener->worker, fd, &address, (uint16_t)listener->config->service);
+    else
+        client_accept(listener->worker, fd, &address);
+}
+
+static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct listener *listener = container_of(watcher, struct listener, watcher);
+
+    (void)loop;
+    (void)events;
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+        struct sockaddr_storage storage;
+        socklen_t length = sizeof(storage);
+        int fd = accept4(watcher->fd, (struct sockaddr *)&storage, &length,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            take(listener, fd, &storage);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            rest(listener);
+        /* ECONNABORTED, EPROTO and the like belong to one connection: the next event tells. */
+        return;
+    }
+}
+
+int listeners_open(struct worker *worker)
+{
+    size_t count = worker->config->listener_count;
+
+    worker->listeners = memory_new_array(count > 0 ? count : 1, sizeof(*worker->listeners));
+    for (size_t i = 0; i < count; i++) {
+        struct listener *listener = &worker->listeners[i];
+        int fd = DESCRIPTOR_LISTENER_FIRST + (int)i, on = 1;
+        int flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+            return -errno;
+        /* Inherited by what is accepted: one call here spares one per connection. */
+        if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+            return -errno;
+        listener->worker = worker;
+        listener->config = &worker->config->listeners[i];
+        listener->reserve = reserve_descriptor();
+        timer_init(&listener->pause, on_pause_over);
+        ev_io_init(&listener->watcher, on_acceptable, fd, EV_READ);
+    }
+    return 0;
+}
+
+void listeners_start(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->config->listener_count; i++)
+        ev_io_start(worker->loop, &worker->listeners[i].watcher);
+}
+
+void listeners_stop(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->config->listener_count; i++) {
+        ev_io_stop(worker->loop, &worker->listeners[i].watcher);
+        timer_stop(worker->loop, &worker->listeners[i].pause);
+    }
+}
+
+void listeners_free(struct worker *worker)
+{
+    free(worker->listeners);
+    worker->listeners = NULL;
+}

@@ -1,0 +1,74 @@
+#include "queue.h"
+
+#include "balance.h"
+#include "worker.h"
+
+bool queue_has_room(const struct worker *worker, uint16_t service)
+{
+    return worker->waiting_count[service] < QUEUE_MAX;
+}
+
+static void show(struct worker *worker, uint16_t service)
+{
+    int row = worker->table.by_config[service];
+
+    if (row >= 0)
+        score_set(&worker->row->queued[row], worker->waiting_count[service]);
+}
+
+void queue_add(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+
+    list_append(&worker->waiting[exchange->service], &exchange->waiting_node);
+    worker->waiting_count[exchange->service]++;
+    show(worker, exchange->service);
+}
+
+void queue_remove(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+
+    list_remove(&exchange->waiting_node);
+    worker->waiting_count[exchange->service]--;
+    show(worker, exchange->service);
+}
+
+static bool any_can_serve(const struct worker *worker, uint16_t service)
+{
+    int row = worker->table.by_config[service];
+
+    if (row < 0)
+        return false;
+    for (unsigned g = 0; g < GROUP_COUNT; g++) {
+        const struct service *found = &worker->table.services[row];
+        for (uint32_t i = 0; i < found->count[g]; i++)
+            if (table_can_serve(worker, worker->table.members[found->first[g] + i]))
+                return true;
+    }
+    return false;
+}
+
+void queue_wake(struct worker *worker)
+{
+    for (uint16_t service = 0; service < worker->config->service_count; service++) {
+        /* As many as wait now: a client's next request may join the queue meanwhile. */
+        uint32_t count = worker->waiting_count[service];
+        while (count-- > 0 && !list_is_empty(&worker->waiting[service]) &&
+               any_can_serve(worker, service)) {
+            struct exchange *x =
+                container_of(worker->waiting[service].next, struct exchange, waiting_node);
+            exchange_set_timeout(x, 0);
+            exchange_enter(x, EXCHANGE_PLACING);
+            exchange_place(x);
+        }
+    }
+}
+
+void queue_publish(struct worker *worker)
+{
+    for (uint32_t row = 0; row < worker->table.service_count; row++)
+        score_set(&worker->row->queued[row], 0);
+    for (uint16_t service = 0; service < worker->config->service_count; service++)
+        show(worker, service);
+}

@@ -1,0 +1,448 @@
+#include "relay.h"
+
+#include "access_log.h"
+#include "base/check.h"
+#include "client.h"
+#include "forward.h"
+#include "upstream.h"
+
+#include <stdlib.h>
+
+static struct relay *relay_of(struct exchange *x)
+{
+    return container_of(x, struct relay, exchange);
+}
+
+/* --- life --------------------------------------------------------------------------------- */
+
+static struct relay *take_relay(struct worker *worker)
+{
+    struct relay *relay;
+
+    if (list_is_empty(&worker->free_relays)) {
+        relay = calloc(1, sizeof(*relay));
+        if (relay != NULL)
+            exchange_init(&relay->exchange, worker);
+        return relay;
+    }
+    relay = container_of(worker->free_relays.next, struct relay, node);
+    list_remove(&relay->node);
+    worker->free_relay_count--;
+    return relay;
+}
+
+/* Its timer stays armed: the next exchange only moves the deadline. */
+static void give_back(struct relay *relay)
+{
+    struct worker *worker = relay->exchange.worker;
+
+    relay->client->relay = NULL;
+    relay->client = NULL;
+    buffer_release(&relay->head);
+    if (worker->free_relay_count < RELAYS_FREE_MAX) {
+        list_append(worker->free_relays.next, &relay->node); /* in front */
+        worker->free_relay_count++;
+        return;
+    }
+    /* Nothing refers to it: its streams are closed or another's, and a timer that fires looks at
+     * nothing after its function. */
+    exchange_done(&relay->exchange);
+    free(relay);
+}
+
+void relay_free_kept(struct worker *worker)
+{
+    while (!list_is_empty(&worker->free_relays)) {
+        struct relay *relay = container_of(worker->free_relays.next, struct relay, node);
+        list_remove(&relay->node);
+        exchange_done(&relay->exchange);
+        free(relay);
+    }
+    worker->free_relay_count = 0;
+}
+
+/* --- the end ------------------------------------------------------------------------------ */
+
+static unsigned count_refusal(struct worker *worker, enum exchange_why why)
+{
+    static const struct {
+        enum refusal refusal;
+        unsigned status;
+    } refusals[WHY_COUNT] = {
+        [WHY_BAD_REQUEST] = {REFUSAL_BAD_REQUEST, 400},
+        [WHY_SLOW_CLIENT] = {REFUSAL_SLOW_CLIENT, 408},
+        [WHY_NO_BACKEND] = {REFUSAL_NO_BACKEND, 503},
+        [WHY_CONNECT_FAILED] = {REFUSAL_CONNECT, 502},
+        [WHY_BAD_RESPONSE] = {REFUSAL_BAD_RESPONSE, 502},
+        [WHY_BACKEND_BROKE] = {REFUSAL_BAD_RESPONSE, 502},
+        [WHY_RESPONSE_TIMEOUT] = {REFUSAL_TIMEOUT, 504},
+        [WHY_MEMORY] = {REFUSAL_MEMORY, 503},
+    };
+
+    check(refusals[why].status != 0);
+    score_add(&worker->row->refusals[refusals[why].refusal], 1);
+    return refusals[why].status;
+}
+
+/* Ends the exchange and lets go of the relay: only the client is left. */
+static struct client *end(struct relay *relay, enum exchange_why why)
+{
+    struct client *client = relay->client;
+
+    exchange_close_upstream(&relay->exchange);
+    exchange_end(&relay->exchange, why);
+    give_back(relay);
+    return client;
+}
+
+/* The answer cannot be completed. Only where its end is marked by the close must the client be
+ * shown that by a reset; elsewhere it counts. */
+static void break_off(struct relay *relay, enum exchange_why why)
+{
+    bool unframed = relay->answered && relay->framing == HTTP_BODY_CLOSE;
+    struct client *client = end(relay, why);
+
+    if (unframed)
+        client_reset(client);
+    else
+        client_close(client);
+}
+
+void relay_fail(struct relay *relay, enum exchange_why why)
+{
+    struct exchange *x = &relay->exchange;
+
+    if (relay->answered) {
+        break_off(relay, why);
+        return;
+    }
+    unsigned status = count_refusal(x->worker, why);
+    bool whole = relay->request_body.done;
+    bool close = !whole || !relay->keep_alive || x->worker->stopping;
+    bool head_only = relay->method == HTTP_HEAD;
+
+    x->status = (uint16_t)status;
+    x->from_backend = false;
+    struct client *client = end(relay, why);
+    client_answer(client, status, close, head_only);
+    if (close)
+        client_finish(client, whole);
+    else
+        client_next(client);
+}
+
+void relay_finish(struct relay *relay)
+{
+    struct exchange *x = &relay->exchange;
+    struct upstream *upstream = x->upstream;
+    bool whole = relay->request_body.done;
+    bool close = relay->close || !whole;
+
+    /* Bytes behind the answer would be taken for the next one's. */
+    if (relay->upstream_keep_alive && whole && stream_input(upstream->stream).length == 0 &&
+        stream_pending(upstream->stream) == 0) {
+        x->upstream = NULL;
+        upstream_keep(upstream);
+    }
+    struct client *client = end(relay, WHY_DONE);
+    if (close)
+        client_finish(client, whole);
+    else
+        client_next(client);
+}
+
+static void on_tunnel_end(struct tunnel *tunnel, enum exchange_why why)
+{
+    struct client *client = end(container_of(tunnel, struct relay, tunnel), why);
+
+    if (why == WHY_DONE)
+        client_close(client);
+    else
+        client_reset(client);
+}
+
+void relay_begin_tunnel(struct relay *relay)
+{
+    struct exchange *x = &relay->exchange;
+
+    exchange_enter(x, EXCHANGE_TUNNELLING);
+    exchange_change_kind(x, KIND_WEBSOCKET);
+    relay->client->state = CLIENT_TUNNEL;
+    relay->tunnel = (struct tunnel){.exchange = x,
+                                    .client = relay->client->stream,
+                                    .upstream = x->upstream->stream,
+                                    .on_end = on_tunnel_end};
+    tunnel_start(&relay->tunnel);
+}
+
+/* --- the request -------------------------------------------------------------------------- */
+
+void relay_update(struct relay *relay)
+{
+    struct exchange *x = &relay->exchange;
+    struct stream *client = relay->client->stream;
+    const struct config_timeouts *timeouts = &exchange_service(x)->timeouts;
+    struct stream *upstream = x->upstream != NULL ? x->upstream->stream : NULL;
+    bool asks = !relay->request_body.done;
+    bool can_send = relay->head_sent && upstream != NULL && stream_pending(upstream) == 0;
+
+    stream_want_input(client, asks ? can_send : stream_input(client).length < PIPELINED_BYTES_MAX);
+    if (upstream == NULL || !relay->head_sent)
+        return;
+    stream_want_input(upstream, stream_pending(client) == 0);
+    if (asks && can_send && !relay->expects_100)
+        exchange_set_timeout(x, timeouts->body_ms);
+    else
+        exchange_set_timeout(x, relay->streams ? timeouts->tunnel_ms : timeouts->response_ms);
+}
+
+/* Head and body as far as they are here, in one write. */
+static void send_request(struct relay *relay)
+{
+    struct exchange *x = &relay->exchange;
+    struct stream *upstream = x->upstream->stream, *client = relay->client->stream;
+    char chunk_head[HTTP1_CHUNK_HEAD_BYTES];
+    struct slice pieces[1 + BODY_PIECES_MAX], data = {NULL, 0};
+    unsigned count = 0;
+    size_t consumed = 0;
+
+    if (!relay->head_sent)
+        pieces[count++] = buffer_slice(&relay->head);
+    if (!relay->request_body.done && stream_pending(upstream) == 0 &&
+        stream_input(client).length > 0) {
+        enum http1_result result = body_decode(&relay->request_body, stream_input_bytes(client),
+                                               stream_input(client).length, &consumed, &data);
+        if (result != HTTP1_DONE && result != HTTP1_MORE) {
+            relay_fail(relay, WHY_BAD_REQUEST);
+            return;
+        }
+        bool chunked = relay->request_body.framing == HTTP_BODY_CHUNKED;
+        count += body_encode(data, chunked, relay->request_body.done, chunk_head, &pieces[count]);
+        relay->body_sent = relay->body_sent || consumed > 0;
+        relay->expects_100 = relay->expects_100 && consumed == 0;
+    }
+    relay->head_sent = true;
+    for (unsigned i = 0; i < count; i++)
+        x->bytes_out += pieces[i].length;
+    if (count > 0)
+        stream_write(upstream, pieces, count);
+    if (consumed > 0)
+        stream_consume(client, consumed);
+    relay_update(relay);
+}
+
+static void on_client_gone(struct relay *relay)
+{
+    client_close(end(relay, WHY_CLIENT_CLOSED));
+}
+
+void relay_on_client(struct relay *relay, enum stream_event event)
+{
+    switch (event) {
+    case STREAM_DATA:
+        if (relay->head_sent && !relay->request_body.done)
+            send_request(relay);
+        else
+            relay_update(relay);
+        break;
+    case STREAM_DRAINED:
+        if (relay->head_sent)
+            relay_take_answer(relay, false);
+        break;
+    case STREAM_EOF:
+    case STREAM_ERROR:
+        on_client_gone(relay);
+        break;
+    case STREAM_CONNECTED:
+    case STREAM_TIMEOUT:
+        break;
+    }
+}
+
+/* --- the exchange's protocol -------------------------------------------------------------- */
+
+static void on_placed(struct exchange *x)
+{
+    struct relay *relay = relay_of(x);
+
+    relay->head_sent = false;
+    send_request(relay);
+}
+
+static bool may_retry(const struct relay *relay)
+{
+    const struct exchange *x = &relay->exchange;
+    bool idempotent = relay->method == HTTP_GET || relay->method == HTTP_HEAD ||
+                      relay->method == HTTP_OPTIONS || relay->method == HTTP_PUT ||
+                      relay->method == HTTP_DELETE;
+
+    return idempotent && !relay->body_sent && x->upstream->reused && x->bytes_in == 0 &&
+           stream_input(x->upstream->stream).length == 0;
+}
+
+static void on_backend_gone(struct relay *relay)
+{
+    struct exchange *x = &relay->exchange;
+
+    score_add(&worker_cell(x->worker, x->slot)->resets, 1);
+    if (may_retry(relay)) {
+        relay->head_sent = false;
+        exchange_retry(x);
+    } else {
+        relay_fail(relay, WHY_BACKEND_BROKE);
+    }
+}
+
+static void on_upstream(struct exchange *x, enum stream_event event)
+{
+    struct relay *relay = relay_of(x);
+
+    if (x->state == EXCHANGE_TUNNELLING) {
+        tunnel_on_upstream(&relay->tunnel, event);
+        return;
+    }
+    switch (event) {
+    case STREAM_DATA:
+        relay_take_answer(relay, false);
+        break;
+    case STREAM_DRAINED:
+        send_request(relay);
+        break;
+    case STREAM_EOF:
+        if (relay->answered && relay->framing != HTTP_BODY_NONE &&
+            relay->answer_body.framing == HTTP_BODY_CLOSE)
+            relay_take_answer(relay, true);
+        else
+            on_backend_gone(relay);
+        break;
+    case STREAM_ERROR:
+        on_backend_gone(relay);
+        break;
+    case STREAM_CONNECTED:
+    case STREAM_TIMEOUT:
+        break;
+    }
+}
+
+/* A client that takes the answer slowly is no fault of anybody's as long as it takes some. */
+static void on_timeout(struct exchange *x)
+{
+    struct relay *relay = relay_of(x);
+    size_t pending = stream_pending(relay->client->stream);
+
+    if (x->state == EXCHANGE_TUNNELLING) {
+        on_tunnel_end(&relay->tunnel, WHY_TUNNEL_SILENT);
+    } else if (pending > 0 && pending != relay->pending_seen) {
+        relay->pending_seen = pending;
+        relay_update(relay);
+    } else if (pending > 0 || (!relay->request_body.done && !relay->expects_100 &&
+                               stream_pending(x->upstream->stream) == 0)) {
+        relay_fail(relay, WHY_SLOW_CLIENT);
+    } else {
+        score_add(&worker_cell(x->worker, x->slot)->timeouts, 1);
+        relay_fail(relay, WHY_RESPONSE_TIMEOUT);
+    }
+}
+
+static void on_abort(struct exchange *x, enum exchange_why why)
+{
+    if (x->state == EXCHANGE_TUNNELLING)
+        on_tunnel_end(&relay_of(x)->tunnel, why);
+    else
+        break_off(relay_of(x), why);
+}
+
+static void on_refused(struct exchange *x, enum exchange_why why)
+{
+    relay_fail(relay_of(x), why);
+}
+
+/* "GET /path", from the head that was sent on. */
+static struct slice request_line(const struct exchange *x)
+{
+    const struct relay *relay = (const void *)((const char *)x - offsetof(struct relay, exchange));
+    struct slice head = buffer_slice(&relay->head);
+    const char *end_of_line = memchr(head.data, '\r', head.length);
+    size_t version = sizeof(" HTTP/1.1") - 1;
+
+    if (end_of_line == NULL || (size_t)(end_of_line - head.data) < version)
+        return (struct slice){"", 0};
+    return (struct slice){head.data, (size_t)(end_of_line - head.data) - version};
+}
+
+static const struct exchange_protocol protocol = {
+    .on_placed = on_placed,
+    .on_refused = on_refused,
+    .on_upstream = on_upstream,
+    .on_timeout = on_timeout,
+    .on_abort = on_abort,
+    .request_line = request_line,
+};
+
+static void refuse(struct client *client, const struct http1_request *request, unsigned status,
+                   enum refusal refusal, enum exchange_why why)
+{
+    struct worker *worker = client->worker;
+    bool whole = request->framing == HTTP_BODY_NONE ||
+                 (request->framing == HTTP_BODY_LENGTH && request->content_length == 0);
+    bool close = !whole || !request->keep_alive || worker->stopping;
+    bool head_only = request->method == HTTP_HEAD;
+
+    score_add(&worker->row->refusals[refusal], 1);
+    access_log_refused(worker, &client->address, status, exchange_why_name(why));
+    client_answer(client, status, close, head_only);
+    if (close)
+        client_finish(client, whole);
+    else
+        client_next(client);
+}
+
+static struct relay *make_relay(struct client *client, const struct http1_request *request)
+{
+    struct worker *worker = client->worker;
+    struct relay *relay = take_relay(worker);
+    size_t length =
+        forward_request(worker->head, HEAD_OUT_BYTES_MAX, request, slice_from_string(client->ip));
+
+    if (relay == NULL)
+        return NULL;
+    client->relay = relay;
+    relay->client = client;
+    list_init(&relay->node);
+    if (length == 0 || buffer_append(&relay->head, (struct slice){worker->head, length}) < 0) {
+        give_back(relay);
+        return NULL;
+    }
+    relay->method = request->method;
+    relay->client_minor = request->minor_version;
+    relay->keep_alive = request->keep_alive;
+    relay->upgrade_asked = request->upgrade && request->framing == HTTP_BODY_NONE;
+    relay->expects_100 = request->expect_continue;
+    body_init(&relay->request_body, request->framing, request->content_length);
+    relay->head_sent = relay->body_sent = relay->answered = relay->close = relay->streams = false;
+    relay->upstream_keep_alive = false;
+    relay->scanned = relay->pending_seen = 0;
+    relay->interim_count = 0;
+    relay->framing = HTTP_BODY_NONE;
+    return relay;
+}
+
+void relay_start(struct client *client, const struct http1_request *request, size_t head_length)
+{
+    struct worker *worker = client->worker;
+    int service = route_find(&worker->routes, request->host, request->path);
+    struct relay *relay = service >= 0 ? make_relay(client, request) : NULL;
+
+    stream_consume(client->stream, head_length);
+    if (service < 0) {
+        refuse(client, request, 404, REFUSAL_NO_ROUTE, WHY_NO_ROUTE);
+        return;
+    }
+    if (relay == NULL) {
+        refuse(client, request, 503, REFUSAL_MEMORY, WHY_MEMORY);
+        return;
+    }
+    relay_update(relay);
+    exchange_start(&relay->exchange, KIND_REQUEST, (uint16_t)service, &client->address, &protocol);
+    exchange_place(&relay->exchange);
+}

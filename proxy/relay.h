@@ -1,0 +1,60 @@
+/* One HTTP/1 request on its way to a backend, and the answer on its way back.
+ *
+ * Life: relay_start() until the exchange ends; then kept for reuse. The protocol side of an
+ * exchange: which backend, how often tried, how counted is exchange.c's. */
+#ifndef PROXY_RELAY_H
+#define PROXY_RELAY_H
+
+#include "base/buffer.h"
+#include "body.h"
+#include "exchange.h"
+#include "tunnel.h"
+
+struct client;
+
+struct relay {
+    struct exchange exchange;
+    struct tunnel tunnel;
+    struct list node; /* worker->free_relays */
+    struct client *client;
+
+    struct buffer head; /* the request's, as sent on: for retries, holds and the log */
+    enum http_method method;
+    uint8_t client_minor;
+    bool keep_alive; /* what the client wants */
+    bool upgrade_asked;
+    bool expects_100; /* and has not sent any of its body */
+    bool head_sent;
+    bool body_sent; /* some of it: there is no other try */
+    struct body request_body;
+
+    size_t scanned; /* http1_parse_response()'s memory */
+    unsigned interim_count;
+    bool answered; /* the answer's head was sent on */
+    bool close;    /* the client's connection ends with this answer */
+    bool streams;  /* text/event-stream: silence is no fault */
+    bool upstream_keep_alive;
+    enum http_framing framing; /* of the answer, towards the client */
+    struct body answer_body;
+    size_t pending_seen; /* of the client's queue, at the last deadline */
+};
+
+/* `request` was parsed from the front of the client's input, `head_length` bytes long. */
+void relay_start(struct client *client, const struct http1_request *request, size_t head_length);
+void relay_on_client(struct relay *relay, enum stream_event event);
+/* Frees the relays kept for reuse. */
+void relay_free_kept(struct worker *worker);
+
+/* Within this folder's relay*.c: */
+/* What streams and deadline wait for, from the state: the back-pressure. */
+void relay_update(struct relay *relay);
+/* Ends it with an error answer, or by closing where the answer has begun. */
+void relay_fail(struct relay *relay, enum exchange_why why);
+/* The answer is complete. */
+void relay_finish(struct relay *relay);
+/* 101: from here on bytes both ways. */
+void relay_begin_tunnel(struct relay *relay);
+/* Takes what the backend sent; `ended`: it sends no more. */
+void relay_take_answer(struct relay *relay, bool ended);
+
+#endif

@@ -1,0 +1,116 @@
+#include "table.h"
+
+#include "worker.h"
+
+void table_init(struct table *table, struct worker *worker)
+{
+    for (uint32_t i = 0; i < ROUTING_BACKENDS_MAX; i++)
+        list_init(&table->backends[i].idle);
+    for (uint32_t i = 0; i < ROUTING_SERVICES_MAX; i++)
+        table->services[i].phase = (uint32_t)(worker_random(worker) % WEIGHT_MAX);
+    for (uint32_t i = 0; i < CONFIG_SERVICES_MAX; i++)
+        table->by_config[i] = -1;
+}
+
+bool table_keeps_pool(const struct table *table, const struct routing_table *published,
+                      uint32_t slot)
+{
+    return slot < published->backend_count && published->backends[slot].state == BACKEND_READY &&
+           published->backends[slot].generation == table->backends[slot].generation;
+}
+
+static void adopt_services(struct table *table, struct worker *worker,
+                           const struct routing_table *published)
+{
+    for (uint32_t i = 0; i < published->service_count; i++) {
+        const struct routing_service *from = &published->services[i];
+        struct service *service = &table->services[i];
+        memcpy(service->name, from->name, sizeof(service->name));
+        service->name[sizeof(service->name) - 1] = 0;
+        service->balance = from->balance <= BALANCE_RANDOM ? from->balance : BALANCE_LEAST_REQUESTS;
+        service->unchecked = from->check.kind == CHECK_NONE;
+        service->weight = from->weight <= WEIGHT_MAX ? from->weight : WEIGHT_MAX;
+        uint64_t word = score_get(&worker->row->split[i]);
+        if (score_split_weight(word) != service->weight)
+            score_set(&worker->row->split[i], score_split_pack(service->weight, 0, 0));
+    }
+    table->service_count = published->service_count;
+}
+
+static void adopt_backends(struct table *table, const struct routing_table *published)
+{
+    table->draining_count = 0;
+    for (uint32_t i = 0; i < published->backend_count; i++) {
+        const struct routing_backend *from = &published->backends[i];
+        struct backend *backend = &table->backends[i];
+        bool fits = from->service < table->service_count && from->group < GROUP_COUNT &&
+                    from->state <= BACKEND_DRAINING;
+        if (backend->generation != from->generation)
+            backend->current = 0;
+        backend->generation = from->generation;
+        backend->state = fits ? (enum backend_state)from->state : BACKEND_FREE;
+        backend->group = fits ? (enum group)from->group : GROUP_STABLE;
+        backend->service = fits ? from->service : 0;
+        backend->weight = from->weight;
+        backend->address = from->address;
+        memcpy(backend->name, from->name, sizeof(backend->name));
+        backend->name[sizeof(backend->name) - 1] = 0;
+        table->draining_count += backend->state == BACKEND_DRAINING;
+    }
+    for (uint32_t i = published->backend_count; i < table->backend_count; i++)
+        table->backends[i].state = BACKEND_FREE;
+    table->backend_count = published->backend_count;
+}
+
+/* Counting sort by service and group. */
+static void fill_members(struct table *table)
+{
+    uint32_t next[ROUTING_SERVICES_MAX][GROUP_COUNT];
+    uint32_t place = 0;
+
+    for (uint32_t s = 0; s < table->service_count; s++)
+        memset(table->services[s].count, 0, sizeof(table->services[s].count));
+    for (uint32_t i = 0; i < table->backend_count; i++) {
+        const struct backend *backend = &table->backends[i];
+        if (backend->state == BACKEND_READY)
+            table->services[backend->service].count[backend->group]++;
+    }
+    for (uint32_t s = 0; s < table->service_count; s++)
+        for (unsigned g = 0; g < GROUP_COUNT; g++) {
+            table->services[s].first[g] = next[s][g] = place;
+            place += table->services[s].count[g];
+        }
+    for (uint32_t i = 0; i < table->backend_count; i++) {
+        const struct backend *backend = &table->backends[i];
+        if (backend->state == BACKEND_READY)
+            table->members[next[backend->service][backend->group]++] = (uint16_t)i;
+    }
+}
+
+static void map_services(struct table *table, const struct config *config)
+{
+    for (size_t c = 0; c < config->service_count; c++) {
+        table->by_config[c] = -1;
+        for (uint32_t s = 0; s < table->service_count; s++)
+            if (strcmp(table->services[s].name, config->services[c].name) == 0)
+                table->by_config[c] = (int)s;
+    }
+}
+
+void table_adopt(struct table *table, struct worker *worker, const struct routing_table *published)
+{
+    adopt_services(table, worker, published);
+    adopt_backends(table, published);
+    fill_members(table);
+    map_services(table, worker->config);
+    table->epoch = published->epoch;
+}
+
+bool table_can_serve(const struct worker *worker, uint32_t slot)
+{
+    const struct backend *backend = &worker->table.backends[slot];
+
+    return backend->state == BACKEND_READY &&
+           (worker->table.services[backend->service].unchecked ||
+            verdict_state_of(worker->verdicts, slot, backend->generation) == VERDICT_HEALTHY);
+}

@@ -1,0 +1,56 @@
+/* The routing table as one worker sees it: what it adopted last, with the pools of idle
+ * connections, which outlive an epoch where the backend does. Owner: the worker. */
+#ifndef PROXY_TABLE_H
+#define PROXY_TABLE_H
+
+#include "base/list.h"
+#include "board/routing.h"
+
+struct worker;
+
+struct backend { /* one slot */
+    uint32_t generation;
+    enum backend_state state;
+    enum group group;
+    uint16_t service; /* in this table */
+    uint16_t weight;
+    int32_t current; /* smooth round robin */
+    uint32_t idle_count;
+    struct list idle; /* upstreams without an exchange, the last used first */
+    struct address address;
+    char name[64];
+};
+
+struct service {
+    char name[CONFIG_NAME_MAX + 1];
+    enum config_balance balance;
+    bool unchecked; /* has no health check: its backends count as healthy */
+    uint32_t weight;
+    uint32_t phase;                                  /* the split's */
+    uint32_t first[GROUP_COUNT], count[GROUP_COUNT]; /* its stretch of `members` per group */
+};
+
+struct table {
+    uint64_t epoch;
+    uint32_t service_count, backend_count;
+    uint32_t draining_count;
+    int by_config[CONFIG_SERVICES_MAX];     /* the config's index to this table's, or -1 */
+    uint16_t members[ROUTING_BACKENDS_MAX]; /* READY slots, by service and group */
+    struct service services[ROUTING_SERVICES_MAX];
+    struct backend backends[ROUTING_BACKENDS_MAX];
+};
+
+void table_init(struct table *table, struct worker *worker);
+
+/* Takes over what was published. Nothing of it is trusted to be within bounds. Pools are the
+ * caller's: it closes those of backends that left the rotation first (table_keeps_pool). */
+void table_adopt(struct table *table, struct worker *worker, const struct routing_table *published);
+
+/* Whether idle connections to this slot stay good under the table that was published. */
+bool table_keeps_pool(const struct table *table, const struct routing_table *published,
+                      uint32_t slot);
+
+/* READY, and healthy or unchecked. */
+bool table_can_serve(const struct worker *worker, uint32_t slot);
+
+#endif

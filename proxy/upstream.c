@@ -1,0 +1,121 @@
+#include "upstream.h"
+
+#include "base/check.h"
+#include "holds.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void on_event(void *owner, enum stream_event event)
+{
+    struct upstream *upstream = owner;
+    struct exchange *x = upstream->exchange;
+
+    if (x == NULL) {
+        /* Idle: it was closed, or speaks unasked, or was idle for long enough. */
+        upstream_close(upstream);
+    } else if (upstream->connected) {
+        x->protocol->on_upstream(x, event);
+    } else if (event == STREAM_CONNECTED) {
+        struct score_cell *cell = worker_cell(upstream->worker, upstream->slot);
+        upstream->connected = true;
+        score_add(&cell->open, 1);
+        score_subtract(&cell->connecting, 1);
+        exchange_connected(x);
+    } else {
+        exchange_connect_failed(x);
+    }
+}
+
+static void free_upstream(struct doomed *doomed)
+{
+    free(container_of(doomed, struct upstream, doomed));
+}
+
+int upstream_open(struct exchange *x, struct upstream **ret_upstream)
+{
+    struct worker *worker = x->worker;
+    struct upstream *upstream = calloc(1, sizeof(*upstream));
+
+    if (upstream == NULL)
+        return -ENOMEM;
+    int error = stream_connect(worker->hub, &worker->table.backends[x->slot].address, on_event,
+                               upstream, &upstream->stream);
+    if (error < 0) {
+        free(upstream);
+        return error;
+    }
+    upstream->doomed.free = free_upstream;
+    list_init(&upstream->node);
+    upstream->worker = worker;
+    upstream->exchange = x;
+    upstream->slot = x->slot;
+    upstream->generation = x->generation;
+    score_add(&worker_cell(worker, x->slot)->connecting, 1);
+    *ret_upstream = upstream;
+    return 0;
+}
+
+static void leave_pool(struct upstream *upstream)
+{
+    list_remove(&upstream->node);
+    upstream->worker->table.backends[upstream->slot].idle_count--;
+    score_subtract(&worker_cell(upstream->worker, upstream->slot)->idle, 1);
+}
+
+struct upstream *upstream_take(struct worker *worker, uint32_t slot)
+{
+    struct backend *backend = &worker->table.backends[slot];
+
+    if (list_is_empty(&backend->idle))
+        return NULL;
+    struct upstream *upstream = container_of(backend->idle.next, struct upstream, node);
+    check(upstream->generation == backend->generation);
+    leave_pool(upstream);
+    stream_set_deadline(upstream->stream, 0, 0);
+    upstream->reused = true;
+    return upstream;
+}
+
+void upstream_keep(struct upstream *upstream)
+{
+    struct worker *worker = upstream->worker;
+    struct backend *backend = &worker->table.backends[upstream->slot];
+
+    if (backend->state != BACKEND_READY || backend->generation != upstream->generation ||
+        backend->idle_count >= POOL_MAX || worker->stopping) {
+        upstream_close(upstream);
+        return;
+    }
+    upstream->exchange = NULL;
+    list_append(backend->idle.next, &upstream->node); /* before the first: at the front */
+    stream_want_input(upstream->stream, true);
+    backend->idle_count++;
+    score_add(&worker_cell(worker, upstream->slot)->idle, 1);
+    stream_set_deadline(upstream->stream, worker->now_ms + POOL_IDLE_MS, worker->now_ms);
+}
+
+void upstream_close(struct upstream *upstream)
+{
+    struct worker *worker = upstream->worker;
+    struct score_cell *cell = worker_cell(worker, upstream->slot);
+
+    if (upstream->exchange == NULL)
+        leave_pool(upstream);
+    if (upstream->connected)
+        score_subtract(&cell->open, 1);
+    else
+        score_subtract(&cell->connecting, 1);
+    stream_close(upstream->stream);
+    upstream->stream = NULL;
+    worker_doom(worker, &upstream->doomed);
+    holds_check_drained(worker, upstream->slot);
+}
+
+void upstream_close_idle(struct worker *worker, uint32_t slot)
+{
+    struct backend *backend = &worker->table.backends[slot];
+
+    while (!list_is_empty(&backend->idle))
+        upstream_close(container_of(backend->idle.next, struct upstream, node));
+}

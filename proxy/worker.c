@@ -1,0 +1,327 @@
+#include "worker.h"
+
+#include "adoption.h"
+#include "base/check.h"
+#include "base/descriptors.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/sandbox.h"
+#include "client.h"
+#include "drain.h"
+#include "holds.h"
+#include "http1.h"
+#include "listener.h"
+#include "queue.h"
+#include "relay.h"
+#include "upstream.h"
+
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_SECONDS 1.0
+
+/* --- for the others ----------------------------------------------------------------------- */
+
+void worker_doom(struct worker *worker, struct doomed *doomed)
+{
+    list_append(&worker->doomed, &doomed->node);
+}
+
+/* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators"). */
+uint64_t worker_random(struct worker *worker)
+{
+    uint64_t x = worker->random_state;
+
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    worker->random_state = x;
+    return x * 0x2545f4914f6cdd1du;
+}
+
+void worker_count_connection(struct worker *worker, int change)
+{
+    worker->connection_count = (uint32_t)((int64_t)worker->connection_count + change);
+}
+
+/* --- each turn, each second --------------------------------------------------------------- */
+
+static void on_turn(struct ev_loop *loop, ev_check *watcher, int events)
+{
+    struct worker *worker = container_of(watcher, struct worker, clock_watcher);
+
+    (void)loop;
+    (void)events;
+    worker->now_us = clock_us();
+    worker->now_ms = worker->now_us / 1000;
+}
+
+static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events)
+{
+    struct worker *worker = container_of(watcher, struct worker, reaper);
+
+    (void)events;
+    while (!list_is_empty(&worker->doomed)) {
+        struct doomed *doomed = container_of(worker->doomed.next, struct doomed, node);
+        list_remove(&doomed->node);
+        doomed->free(doomed);
+    }
+    if (worker->holds_changed)
+        holds_publish(worker);
+    if (worker->stopping && worker->connection_count == 0)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+static void renew_date(struct worker *worker)
+{
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm parts;
+
+    gmtime_r(&now, &parts);
+    strftime(worker->date, sizeof(worker->date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+    struct worker *worker = container_of(watcher, struct worker, tick);
+
+    (void)loop;
+    (void)events;
+    score_set(&worker->row->heartbeat_ms, clock_ms());
+    renew_date(worker);
+    adoption_check(worker);
+    queue_wake(worker);
+    if (worker->table.draining_count > 0)
+        worker->holds_changed = true;
+    if (worker->stopping)
+        drain_end_overdue(worker);
+}
+
+static void on_bell(struct ev_loop *loop, ev_io *watcher, int events)
+{
+    struct worker *worker = container_of(watcher, struct worker, bell);
+
+    (void)loop;
+    (void)events;
+    bell_clear(watcher->fd);
+    adoption_check(worker);
+    queue_wake(worker);
+}
+
+static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    struct worker *worker = container_of(watcher, struct worker, terminate);
+
+    (void)loop;
+    (void)events;
+    if (!worker->stopping)
+        drain_start(worker);
+}
+
+static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)watcher;
+    (void)events;
+}
+
+/* --- start -------------------------------------------------------------------------------- */
+
+struct arguments {
+    unsigned row, rows, slot, generation;
+};
+
+static int parse_arguments(int argc, char **argv, struct arguments *ret_arguments)
+{
+    static const struct option options[] = {
+        {"row", required_argument, NULL, 'r'},
+        {"rows", required_argument, NULL, 'n'},
+        {"slot", required_argument, NULL, 's'},
+        {"generation", required_argument, NULL, 'g'},
+        {NULL, 0, NULL, 0},
+    };
+    struct arguments arguments = {0};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        uint64_t value;
+        if (option == '?' || slice_to_u64(slice_from_string(optarg), &value) < 0 ||
+            value > UINT32_MAX)
+            return -EINVAL;
+        *(option == 'r'   ? &arguments.row
+          : option == 'n' ? &arguments.rows
+          : option == 's' ? &arguments.slot
+                          : &arguments.generation) = (unsigned)value;
+    }
+    if (arguments.rows == 0 || arguments.rows > ROWS_MAX || arguments.row >= arguments.rows)
+        return -EINVAL;
+    *ret_arguments = arguments;
+    return 0;
+}
+
+static int map_boards(struct worker *worker, unsigned row_count)
+{
+    int error = routing_board_map(DESCRIPTOR_ROUTING, false, &worker->routing);
+
+    if (error == 0)
+        error = verdicts_board_map(DESCRIPTOR_VERDICTS, false, &worker->verdicts);
+    if (error == 0)
+        error = scoreboard_map(&worker->scores, DESCRIPTOR_ROW_FIRST, row_count,
+                               (int)worker->row_index);
+    if (error == 0)
+        worker->row = worker->scores.rows[worker->row_index];
+    return error;
+}
+
+/* As many descriptors as this process may have. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+            log_event(LOG_WARNING, "descriptor-limit-stays", NULL, NULL);
+    }
+}
+
+static void init_lists(struct worker *worker)
+{
+    for (unsigned i = 0; i < EXCHANGE_STATE_COUNT; i++)
+        list_init(&worker->exchanges[i]);
+    for (unsigned i = 0; i < CONFIG_SERVICES_MAX; i++)
+        list_init(&worker->waiting[i]);
+    list_init(&worker->clients);
+    list_init(&worker->doomed);
+    list_init(&worker->free_relays);
+}
+
+static void start_watchers(struct worker *worker)
+{
+    ev_check_init(&worker->clock_watcher, on_turn);
+    ev_set_priority(&worker->clock_watcher, EV_MAXPRI); /* before everything of its turn */
+    ev_check_start(worker->loop, &worker->clock_watcher);
+    ev_prepare_init(&worker->reaper, on_turn_end);
+    ev_prepare_start(worker->loop, &worker->reaper);
+    ev_timer_init(&worker->tick, on_tick, TICK_SECONDS, TICK_SECONDS);
+    ev_timer_start(worker->loop, &worker->tick);
+    ev_io_init(&worker->bell, on_bell, DESCRIPTOR_BELL_ROW_FIRST + (int)worker->row_index, EV_READ);
+    ev_io_start(worker->loop, &worker->bell);
+    ev_signal_init(&worker->terminate, on_terminate, SIGTERM);
+    ev_signal_start(worker->loop, &worker->terminate);
+    ev_signal_init(&worker->hangup, on_hangup, SIGHUP);
+    ev_signal_start(worker->loop, &worker->hangup);
+}
+
+static int worker_open(struct worker *worker, const struct arguments *arguments)
+{
+    worker->row_index = arguments->row;
+    worker->slot = arguments->slot;
+    init_lists(worker);
+    if (getrandom(&worker->random_state, sizeof(worker->random_state), 0) < 0)
+        return -errno;
+    worker->random_state |= 1;
+    int error = config_read_fd(DESCRIPTOR_CONFIG, &worker->config);
+    if (error == 0)
+        error = map_boards(worker, arguments->rows);
+    if (error < 0)
+        return error;
+    worker->loop = ev_loop_new(EVBACKEND_EPOLL);
+    if (worker->loop == NULL)
+        return -ENOMEM;
+    worker->hub = stream_hub_new(worker->loop, READ_BYTES_MAX);
+    if (worker->hub == NULL)
+        return -ENOMEM;
+    worker->published = memory_new(sizeof(*worker->published));
+    worker->request = memory_new(sizeof(*worker->request));
+    worker->response = memory_new(sizeof(*worker->response));
+    worker->head = memory_new(HEAD_OUT_BYTES_MAX);
+    route_table_init(&worker->routes, worker->config);
+    table_init(&worker->table, worker);
+    on_turn(worker->loop, &worker->clock_watcher, 0);
+    renew_date(worker);
+    return listeners_open(worker);
+}
+
+static void say_ready(struct worker *worker, const struct arguments *arguments)
+{
+    struct log_line line;
+    char byte = 'r';
+
+    score_set(&worker->row->heartbeat_ms, clock_ms());
+    log_begin(&line, LOG_INFO, "worker-started");
+    log_u64(&line, "row", arguments->row);
+    log_u64(&line, "slot", arguments->slot);
+    log_u64(&line, "generation", arguments->generation);
+    log_end(&line);
+    if (write(DESCRIPTOR_READY, &byte, 1) < 0)
+        log_event(LOG_WARNING, "nobody-waits-for-ready", NULL, NULL);
+    close(DESCRIPTOR_READY);
+}
+
+static void worker_close(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->table.backend_count; i++)
+        upstream_close_idle(worker, i);
+    on_turn_end(worker->loop, &worker->reaper, 0);
+    relay_free_kept(worker);
+    stream_hub_free(worker->hub);
+    listeners_free(worker);
+    route_table_done(&worker->routes);
+    scoreboard_unmap(&worker->scores);
+    verdicts_board_unmap(worker->verdicts);
+    routing_board_unmap(worker->routing);
+    config_free(worker->config);
+    free(worker->published);
+    free(worker->request);
+    free(worker->response);
+    free(worker->head);
+    ev_loop_destroy(worker->loop);
+    free(worker);
+}
+
+static int fail(const char *what, int error)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_ERROR, "worker-cannot-start");
+    log_string(&line, "at", what);
+    log_errno(&line, error);
+    log_end(&line);
+    return error == -ENOMEM || error == -EAGAIN ? EXIT_TRY_AGAIN : EXIT_NO_RESTART;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments;
+
+    log_init("worker");
+    signal(SIGPIPE, SIG_IGN);
+    int error = parse_arguments(argc, argv, &arguments);
+    if (error < 0)
+        return fail("arguments: --row N --rows COUNT --slot K --generation G", error);
+    raise_descriptor_limit();
+    struct worker *worker = memory_new(sizeof(*worker));
+    error = worker_open(worker, &arguments);
+    if (error < 0)
+        return fail("setup", error);
+    error = sandbox_enter(ROLE_WORKER, worker->config->user);
+    if (error < 0)
+        return fail("sandbox", error);
+    start_watchers(worker);
+    adoption_check(worker);
+    listeners_start(worker);
+    say_ready(worker, &arguments);
+    ev_run(worker->loop, 0);
+    log_event(LOG_INFO, "worker-finished", NULL, NULL);
+    worker_close(worker);
+    return EXIT_FINISHED;
+}

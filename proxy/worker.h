@@ -1,0 +1,87 @@
+/* What one worker process has: its loop, its boards and what is in flight.
+ *
+ * One per process, made in worker.c; everything else in this folder gets a pointer to it. */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/stream.h"
+#include "board/scoreboard.h"
+#include "board/verdicts.h"
+#include "config/config.h"
+#include "exchange.h"
+#include "route.h"
+#include "table.h"
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct listener;
+struct http1_request;
+struct http1_response;
+
+/* Embedded in what must not be freed inside its own callback: freed when the turn ends. */
+struct doomed {
+    struct list node;
+    void (*free)(struct doomed *doomed);
+};
+
+struct worker {
+    struct ev_loop *loop;
+    struct stream_hub *hub;
+    struct config *config;
+    struct route_table routes;
+    struct table table;
+
+    struct routing_board *routing;
+    struct verdicts_board *verdicts;
+    struct scoreboard scores;
+    struct score_row *row;
+    unsigned row_index, slot;
+
+    uint64_t now_us, now_ms; /* of this turn */
+    uint64_t random_state;
+    char date[32]; /* a Date field's value, renewed each second */
+
+    struct list exchanges[EXCHANGE_STATE_COUNT]; /* the state is the list */
+    struct list waiting[CONFIG_SERVICES_MAX];    /* queued ones, by the config's service */
+    uint32_t waiting_count[CONFIG_SERVICES_MAX];
+    struct list clients;       /* HTTP connections */
+    uint32_t connection_count; /* of every protocol */
+    struct list doomed;
+    struct list free_relays;
+    uint32_t free_relay_count;
+
+    struct listener *listeners;
+    bool stopping;
+    uint64_t stopping_since_ms;
+    bool holds_changed;
+
+    /* scratch, good within one callback */
+    struct routing_table *published;
+    struct http1_request *request;
+    struct http1_response *response;
+    char *head;
+
+    ev_check clock_watcher;
+    ev_prepare reaper;
+    ev_timer tick;
+    ev_io bell;
+    ev_signal terminate, hangup;
+};
+
+/* Has it freed when the turn ends. */
+void worker_doom(struct worker *worker, struct doomed *doomed);
+/* 64 bits that no client needs to be unable to guess. */
+uint64_t worker_random(struct worker *worker);
+/* A connection came or went: counted, and the end of a stopping worker. */
+void worker_count_connection(struct worker *worker, int change);
+
+static inline struct score_cell *worker_cell(struct worker *worker, uint32_t slot)
+{
+    return &worker->row->cells[slot];
+}
+
+#endif
