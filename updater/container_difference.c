@@ -122,32 +122,60 @@ static bool is_expected(const char *path, const char *key)
            (strcmp(path, "Labels") == 0 && strncmp(key, "sluice.", 7) == 0);
 }
 
+static void compare(struct comparison *comparison, const char *path, const cJSON *a, const cJSON *b,
+                    unsigned depth);
+
+static void compare_members(struct comparison *comparison, const char *path, const cJSON *a,
+                            const cJSON *b, unsigned depth)
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, a)
+    {
+        const cJSON *other = engine_json_get(b, item->string);
+        if (is_expected(path, item->string))
+            continue;
+        char *inner = memory_format("%s%s%s", path, path[0] != '\0' ? "." : "", item->string);
+        if (other == NULL && is_map(path))
+            report(comparison, inner, item, NULL);
+        else
+            compare(comparison, inner, item, other, depth + 1);
+        free(inner);
+    }
+}
+
+/* Of the same length, so that each has its counterpart. */
+static void compare_items(struct comparison *comparison, const char *path, const cJSON *a,
+                          const cJSON *b, unsigned depth)
+{
+    const cJSON *other = b->child;
+    const cJSON *item;
+    unsigned index = 0;
+
+    cJSON_ArrayForEach(item, a)
+    {
+        char *inner = memory_format("%s[%u]", path, index++);
+        compare(comparison, inner, item, other, depth + 1);
+        other = other->next;
+        free(inner);
+    }
+}
+
 /* Everything that `a` says, `b` says too. */
 static void compare(struct comparison *comparison, const char *path, const cJSON *a, const cJSON *b,
                     unsigned depth)
 {
-    const cJSON *item;
-
     if (engine_json_is_empty(a))
         return;
-    if (cJSON_IsArray(a) && is_set(path)) {
+    if (cJSON_IsArray(a) && is_set(path))
         compare_sets(comparison, path, a, b);
-    } else if (cJSON_IsObject(a) && depth < DEPTH_MAX) {
-        cJSON_ArrayForEach(item, a)
-        {
-            if (item->string == NULL || is_expected(path, item->string))
-                continue;
-            char *inner = memory_format("%s%s%s", path, path[0] != '\0' ? "." : "", item->string);
-            const cJSON *other = engine_json_get(b, item->string);
-            if (other == NULL && is_map(path))
-                report(comparison, inner, item, NULL);
-            else
-                compare(comparison, inner, item, other, depth + 1);
-            free(inner);
-        }
-    } else if (!cJSON_Compare(a, b, true)) {
+    else if (cJSON_IsObject(a) && depth < DEPTH_MAX)
+        compare_members(comparison, path, a, b, depth);
+    else if (cJSON_IsArray(a) && cJSON_IsArray(b) && depth < DEPTH_MAX &&
+             cJSON_GetArraySize(a) == cJSON_GetArraySize(b))
+        compare_items(comparison, path, a, b, depth);
+    else if (!cJSON_Compare(a, b, true))
         report(comparison, path, a, b);
-    }
 }
 
 char *container_difference(const cJSON *old_inspect, const cJSON *old_image,

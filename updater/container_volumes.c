@@ -77,7 +77,8 @@ static void bind_by_name(cJSON *host_config, const cJSON *mounted, const char *t
     cJSON_AddStringToObject(mount, "Type", "volume");
     cJSON_AddStringToObject(mount, "Source", name);
     cJSON_AddStringToObject(mount, "Target", target);
-    cJSON_AddBoolToObject(mount, "ReadOnly", read_only);
+    if (read_only)
+        cJSON_AddTrueToObject(mount, "ReadOnly");
     cJSON_AddItemToArray(need_array(host_config, "Mounts"), mount);
 }
 

@@ -140,7 +140,7 @@ static bool is_dots(struct slice segment)
 
 char *engine_path_segment(const char *name)
 {
-    if (name == NULL || is_dots(slice_from_string(name)))
+    if (name == NULL || is_dots(slice_from_string(name)) || strchr(name, '/') != NULL)
         return NULL;
     return engine_escape(name, "");
 }

@@ -34,7 +34,7 @@ int engine_version_choose(const char *engine_newest, const char *engine_oldest,
  * frees it. */
 char *engine_escape(const char *text, const char *keep);
 /* One path segment (a container's or network's id or name), encoded; NULL for what would change the
- * path: empty, "." and "..". */
+ * path: empty, ".", ".." and what has a slash (the engine resolves even encoded ones). */
 char *engine_path_segment(const char *name);
 /* An image reference as the path it is; NULL where it has empty, "." or ".." segments or control
  * characters. */
