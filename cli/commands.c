@@ -1,0 +1,207 @@
+/* The table of commands: what each takes, and what its help says. */
+#include "command.h"
+
+#include <stddef.h>
+
+#define EXITS_ASK                                                                                  \
+    "0  done\n2  wrong usage, or no such service or rollout\n4  the daemon is not reachable\n"
+#define EXITS_CHANGE                                                                               \
+    "0  done\n2  wrong usage, or no such service or rollout\n"                                     \
+    "3  refused, nothing was changed\n4  the daemon is not reachable\n"
+
+const struct command commands[] = {
+    {
+        .name = "run",
+        .summary = "start the proxy and updater with a config file",
+        .usage = "CONFIG [--state DIR] [--admin PATH] [--engine HOST] [--workers N] "
+                 "[--endpoints FILE]",
+        .text =
+            "Reads and checks CONFIG, then runs in the foreground until SIGTERM or Ctrl-C. SIGHUP\n"
+            "reads CONFIG again: a bad one is logged and changes nothing. Options win over the\n"
+            "file, so that several instances can run beside one another without root.\n",
+        .examples = "sluice run /etc/sluice/sluice.yaml\n"
+                    "sluice run shop.yaml --state ./state --admin ./admin.sock\n",
+        .exits = "0  stopped as asked\n2  wrong usage, or CONFIG has errors\n"
+                 "1  it could not start or go on; the last log line says why\n",
+        .options = {{"state", "DIR", "where the journal and history are kept"},
+                    {"engine", "HOST", "unix:///path or tcp://host:port of the engine"},
+                    {"workers", "N", "worker processes, 1 to 32"},
+                    {"endpoints", "FILE", "write the addresses really bound (for port 0)"}},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .local = true,
+        .run = command_run,
+    },
+    {
+        .name = "check",
+        .summary = "check a config file",
+        .usage = "CONFIG [--canonical]",
+        .text =
+            "Says every error at once, each with its line, what was found and what is allowed.\n",
+        .examples = "sluice check sluice.yaml\n"
+                    "sluice check sluice.yaml --canonical   # with every default spelled out\n",
+        .exits = "0  it is good\n2  it has errors\n",
+        .options = {{"canonical", NULL, "print it as JSON with every default spelled out"}},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .local = true,
+        .run = command_check,
+    },
+    {
+        .name = "status",
+        .summary = "show services and their backends",
+        .usage = "[SERVICE]",
+        .examples = "sluice status\n"
+                    "sluice status web\n"
+                    "sluice status web --json\n",
+        .exits = EXITS_ASK,
+        .arguments_max = 1,
+        .run = command_status,
+    },
+    {
+        .name = "watch",
+        .summary = "show weights, health, load and drains live",
+        .usage = "[SERVICE] [--once]",
+        .text =
+            "Fills the screen and is drawn anew as things change; q quits. Where the output is no\n"
+            "terminal, it prints one block of text after the other.\n",
+        .examples = "sluice watch\n"
+                    "sluice watch web\n"
+                    "sluice watch web --once\n",
+        .exits = EXITS_ASK,
+        .options = {{"once", NULL, "print one frame and end"}},
+        .arguments_max = 1,
+        .run = command_watch,
+    },
+    {
+        .name = "rollout",
+        .summary = "bring a new image to a service, step by step",
+        .usage = "SERVICE --image IMAGE [--steps 5,25,50,100] [--interval 30s] [--reason TEXT] "
+                 "[--detach]",
+        .text = "Starts a rollout and follows it to its end, a line for each thing that happens.\n"
+                "Ctrl-C stops following; the rollout goes on.\n"
+                "\n"
+                "Without --steps and --interval the steps in the service's config are taken.\n"
+                "--steps gives the weights; between two of them it pauses for --interval (30s).\n"
+                "--interval alone means --steps 5,25,50,100 with that pause.\n",
+        .examples = "sluice rollout web --image web:v2\n"
+                    "sluice rollout web --image web:v2 --steps 1,10,50,100 --interval 5m\n"
+                    "sluice rollout web --image web:v2 --reason 'new checkout' --detach\n",
+        .exits = "0  completed (with --detach: started)\n"
+                 "1  failed and rolled back, or it needs attention\n"
+                 "2  wrong usage, or no such service\n"
+                 "3  refused, nothing was changed\n"
+                 "4  the daemon is not reachable\n"
+                 "5  aborted by somebody\n"
+                 "130  Ctrl-C: it goes on, unfollowed\n",
+        .options = {{"image", "IMAGE", "what to roll out: a reference or an id (required)"},
+                    {"steps", "LIST", "weights in per cent, rising, the last one 100"},
+                    {"interval", "TIME", "pause between two steps: 500ms, 30s, 5m"},
+                    {"reason", "TEXT", "why; kept in the history"},
+                    {"detach", NULL, "start it and return"}},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_rollout,
+    },
+    {
+        .name = "pause",
+        .summary = "hold a rollout where it is",
+        .usage = "SERVICE | ROLLOUT",
+        .text = "A service's name means the rollout that is in progress.\n",
+        .examples = "sluice pause web\n",
+        .exits = EXITS_CHANGE,
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_verb,
+    },
+    {
+        .name = "resume",
+        .summary = "go on with a rollout that was paused",
+        .usage = "SERVICE | ROLLOUT",
+        .text = "A service's name means the rollout that is in progress.\n",
+        .examples = "sluice resume web\n",
+        .exits = EXITS_CHANGE,
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_verb,
+    },
+    {
+        .name = "promote",
+        .summary = "end the pause that a rollout is in, and take its next step",
+        .usage = "SERVICE | ROLLOUT",
+        .text = "A service's name means the rollout that is in progress.\n",
+        .examples = "sluice promote web\n",
+        .exits = EXITS_CHANGE,
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_verb,
+    },
+    {
+        .name = "abort",
+        .summary = "take a rollout back: all traffic to the old version",
+        .usage = "SERVICE | ROLLOUT",
+        .text = "A service's name means the rollout that is in progress. The new containers are "
+                "drained\n"
+                "and removed; nothing is lost.\n",
+        .examples = "sluice abort web\n",
+        .exits = EXITS_CHANGE,
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_verb,
+    },
+    {
+        .name = "history",
+        .summary = "list past rollouts, or show one in full",
+        .usage = "[SERVICE | ROLLOUT] [--limit N]",
+        .examples = "sluice history\n"
+                    "sluice history web --limit 5\n"
+                    "sluice history 20261123-051500-4f2a\n",
+        .exits = EXITS_ASK,
+        .options = {{"limit", "N", "at most N of them, newest first (20)"}},
+        .arguments_max = 1,
+        .run = command_history,
+    },
+    {
+        .name = "weight",
+        .summary = "send a share of a static service's traffic to its canary list",
+        .usage = "SERVICE PERCENT",
+        .text = "For services with `backends` and `canary` lists. 0 to 100, in steps of 0.01.\n",
+        .examples = "sluice weight web 10\n"
+                    "sluice weight web 0.25\n"
+                    "sluice weight web 0      # all of it back\n",
+        .exits = EXITS_CHANGE,
+        .arguments_min = 2,
+        .arguments_max = 2,
+        .run = command_weight,
+    },
+    {
+        .name = "drain",
+        .summary = "show what each draining container still waits for",
+        .usage = "SERVICE",
+        .examples = "sluice drain web\n",
+        .exits = EXITS_ASK,
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_drain,
+    },
+    {
+        .name = "version",
+        .summary = "print the version",
+        .usage = "",
+        .examples = "sluice version\n",
+        .exits = "0  done\n",
+        .local = true,
+        .run = command_version,
+    },
+    {
+        .name = "help",
+        .summary = "explain sluice, or one command",
+        .usage = "[COMMAND]",
+        .examples = "sluice help rollout\n",
+        .exits = "0  done\n2  no such command\n",
+        .arguments_max = 1,
+        .local = true,
+        .run = command_help,
+    },
+    {.name = NULL},
+};

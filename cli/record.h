@@ -1,0 +1,26 @@
+/* A rollout as text: one row of a list, or all of its record. Pure: JSON in, lines out. */
+#ifndef CLI_RECORD_H
+#define CLI_RECORD_H
+
+#include "text.h"
+
+struct cJSON;
+
+/* One step in words: "set weight 25%", "pause 30s", "pause until promoted". */
+const char *record_step(const struct cJSON *step, char text[TEXT_BYTES]);
+/* What a step's split came to over all workers. False: it has none. `ret_error` is the largest
+ * |error| of one worker. */
+bool record_split(const struct cJSON *step, double *ret_exchanges, double *ret_canary,
+                  double *ret_error);
+/* How long the step took, or has been taking; -1: it has not begun. */
+double record_step_ms(const struct cJSON *step);
+/* Style for a rollout's state: good, bad, or none. */
+const char *record_style(const char *state);
+
+/* How it ended, its steps with the split that was measured, its drains. */
+void record_summary(const struct cJSON *rollout, struct lines *lines);
+/* The summary, and who, when, why, containers, proofs and log. */
+void record_full(const struct cJSON *rollout, struct lines *lines);
+void record_list(const struct cJSON *rollouts, struct lines *lines);
+
+#endif

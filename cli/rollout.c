@@ -1,0 +1,67 @@
+/* rollout: starts one, and follows it. */
+#include "api.h"
+#include "base/memory.h"
+#include "command.h"
+#include "follow.h"
+#include "json.h"
+#include "plan_steps.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The request's body, or NULL after saying what is wrong. */
+static struct cJSON *make_body(const struct invocation *invocation)
+{
+    const char *image = invocation_option(invocation, "image");
+    const char *reason = invocation_option(invocation, "reason");
+    const char *steps_text = invocation_option(invocation, "steps");
+    const char *interval = invocation_option(invocation, "interval");
+    char why[PLAN_STEPS_WHY_BYTES];
+    struct cJSON *steps = NULL;
+    if (image == NULL || image[0] == '\0') {
+        complain(USAGE, "say which image: sluice rollout %s --image IMAGE",
+                 invocation->arguments[0]);
+        return NULL;
+    }
+    if ((steps_text != NULL || interval != NULL) &&
+        plan_steps(steps_text, interval, &steps, why) < 0) {
+        complain(USAGE, "%s", why);
+        return NULL;
+    }
+    struct cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "image", image);
+    if (steps != NULL)
+        cJSON_AddItemToObject(body, "steps", steps);
+    if (reason != NULL)
+        cJSON_AddStringToObject(body, "reason", reason);
+    return body;
+}
+
+enum exit_code command_rollout(const struct invocation *invocation)
+{
+    struct api_reply reply;
+    const char *service = invocation->arguments[0];
+    struct cJSON *body = make_body(invocation);
+    if (body == NULL)
+        return USAGE;
+    char *escaped = api_escape(service);
+    char *path = memory_format("/v1/services/%s/rollouts", escaped);
+    enum exit_code code;
+    if (!api_ask(invocation, "POST", path, body, &reply)) {
+        code = api_exit_code(&reply);
+    } else if (invocation_option(invocation, "detach") == NULL) {
+        code = follow_rollout(invocation, reply.json);
+    } else {
+        code = DONE;
+        if (invocation->json)
+            json_print(reply.json);
+        else
+            printf("started rollout %s of %s; `sluice watch %s` shows it\n",
+                   json_text(reply.json, "id"), service, service);
+    }
+    api_reply_done(&reply);
+    cJSON_Delete(body);
+    free(path);
+    free(escaped);
+    return code;
+}

@@ -1,0 +1,175 @@
+/* status, drain: one question, one table. */
+#include "api.h"
+#include "base/memory.h"
+#include "command.h"
+#include "json.h"
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *health_style(const char *health)
+{
+    if (strcmp(health, "healthy") == 0)
+        return GOOD;
+    return strcmp(health, "unhealthy") == 0 ? BAD : "";
+}
+
+static void image_cell(struct table *table, const struct cJSON *group)
+{
+    const char *image = json_text(group, "image");
+    bool empty = cJSON_GetArraySize(json_get(group, "backends")) == 0;
+    table_cell(table, "%s", image[0] != '\0' ? image : empty ? "-" : "static");
+}
+
+static void add_services(const struct cJSON *services, struct lines *lines)
+{
+    const struct cJSON *service;
+    char weight[TEXT_BYTES];
+    struct table table;
+    table_init(&table, "lllrrlrl", "SERVICE|STATE|STABLE|WEIGHT|HEALTHY|CANARY|REQUESTS|MESSAGE");
+    cJSON_ArrayForEach(service, services)
+    {
+        const char *state = json_text(service, "state");
+        bool well = strcmp(state, "steady") == 0 || strcmp(state, "rollout") == 0;
+        table_cell(&table, "%s", json_text(service, "name"));
+        table_cell(&table, "%s%s" PLAIN, well ? GOOD : BAD, state);
+        image_cell(&table, json_get(service, "groups.stable"));
+        table_cell(&table, "%s", text_weight(json_number(service, "weight"), weight));
+        table_cell(&table, "%.0f/%.0f", json_number(service, "healthy"),
+                   json_number(service, "replicas"));
+        image_cell(&table, json_get(service, "groups.canary"));
+        table_cell(&table, "%.0f", json_number(service, "requests"));
+        table_cell(&table, "%s", json_text(service, "message"));
+    }
+    table_finish(&table, "", lines);
+}
+
+static void add_backends(const struct cJSON *service, const char *group, struct table *table)
+{
+    char text[TEXT_BYTES];
+    const struct cJSON *backend;
+    const struct cJSON *groups = json_get(service, "groups");
+    cJSON_ArrayForEach(backend, json_get(json_get(groups, group), "backends"))
+    {
+        const char *health = json_text(backend, "health");
+        table_cell(table, "%s", json_text(service, "name"));
+        table_cell(table, "%s", json_text(backend, "name"));
+        table_cell(table, "%s", group);
+        table_cell(table, "%s", json_text(backend, "state"));
+        table_cell(table, "%s%s" PLAIN, health_style(health), health);
+        table_cell(table, "%.0f", json_number(backend, "active"));
+        table_cell(table, "%.0f", json_number(backend, "exchanges"));
+        table_cell(table, "%s", text_latency(json_number_or(backend, "latency_us.p50", -1), text));
+        table_cell(table, "%s", text_latency(json_number_or(backend, "latency_us.p99", -1), text));
+        table_cell(table, "%s", json_text(backend, "address"));
+        table_cell(table, "%s", strcmp(health, "healthy") != 0 ? json_text(backend, "reason") : "");
+    }
+}
+
+static void print_status(const struct invocation *invocation, const struct cJSON *services)
+{
+    const struct cJSON *service;
+    struct lines lines = {0};
+    struct table table;
+    if (cJSON_GetArraySize(services) == 0)
+        lines_add(&lines, "no services");
+    else
+        add_services(services, &lines);
+    table_init(&table, "lllllrrrrll",
+               "SERVICE|BACKEND|GROUP|STATE|HEALTH|ACTIVE|REQUESTS|P50|P99|ADDRESS|REASON");
+    size_t header = table.count;
+    cJSON_ArrayForEach(service, services)
+    {
+        add_backends(service, "stable", &table);
+        add_backends(service, "canary", &table);
+    }
+    bool any = table.count > header;
+    if (any)
+        lines_add(&lines, "%s", "");
+    struct lines backends = {0};
+    table_finish(&table, "", any ? &lines : &backends);
+    lines_done(&backends);
+    lines_print(&lines, stdout, invocation->colour);
+    lines_done(&lines);
+}
+
+enum exit_code command_status(const struct invocation *invocation)
+{
+    struct api_reply reply;
+    const char *name = invocation->arguments[0];
+    char *escaped = name != NULL ? api_escape(name) : NULL;
+    char *path =
+        memory_format("/v1/services%s%s", name != NULL ? "/" : "", name != NULL ? escaped : "");
+    if (api_ask(invocation, "GET", path, NULL, &reply)) {
+        if (invocation->json) {
+            json_print(reply.json);
+        } else if (name == NULL) {
+            print_status(invocation, json_get(reply.json, "services"));
+        } else {
+            struct cJSON *services = cJSON_CreateArray();
+            cJSON_AddItemReferenceToArray(services, reply.json);
+            print_status(invocation, services);
+            cJSON_Delete(services);
+        }
+    }
+    enum exit_code code = api_exit_code(&reply);
+    api_reply_done(&reply);
+    free(escaped);
+    free(path);
+    return code;
+}
+
+static void add_drain(const struct cJSON *drain, struct lines *lines)
+{
+    const struct cJSON *hold, *holds = json_get(drain, "holds");
+    char waited[TEXT_BYTES], left[TEXT_BYTES], text[TEXT_BYTES];
+    lines_add(lines, BOLD "%s" PLAIN "  waited %s, %s left, then %s; %.0f active",
+              json_text(drain, "container"), text_duration(json_number(drain, "waited_ms"), waited),
+              text_duration(json_number(drain, "left_ms"), left), json_text(drain, "on_timeout"),
+              json_number(drain, "active"));
+    if (cJSON_GetArraySize(holds) == 0)
+        return;
+    struct table table;
+    table_init(&table, "lllrrr", "KIND|CLIENT|REQUEST|AGE|BYTES|WORKER");
+    cJSON_ArrayForEach(hold, holds)
+    {
+        table_cell(&table, "%s", json_text(hold, "kind"));
+        table_cell(&table, "%s", json_text(hold, "client"));
+        table_cell(&table, "%s", json_text(hold, "request"));
+        table_cell(&table, "%s", text_duration(json_number(hold, "age_ms"), text));
+        table_cell(&table, "%s", text_bytes(json_number(hold, "bytes"), text));
+        table_cell(&table, "%.0f", json_number(hold, "row"));
+    }
+    table_finish(&table, "  ", lines);
+    double more = json_number(drain, "hold_total") - cJSON_GetArraySize(holds);
+    if (more > 0)
+        lines_add(lines, "  and %.0f more", more);
+}
+
+enum exit_code command_drain(const struct invocation *invocation)
+{
+    struct api_reply reply;
+    struct lines lines = {0};
+    const struct cJSON *drain;
+    char *escaped = api_escape(invocation->arguments[0]);
+    char *path = memory_format("/v1/services/%s/drains", escaped);
+    bool answered = api_ask(invocation, "GET", path, NULL, &reply);
+    if (answered && invocation->json) {
+        json_print(reply.json);
+    } else if (answered) {
+        cJSON_ArrayForEach(drain, json_get(reply.json, "drains"))
+        {
+            add_drain(drain, &lines);
+        }
+        if (lines.count == 0)
+            lines_add(&lines, "nothing of %s is draining", invocation->arguments[0]);
+        lines_print(&lines, stdout, invocation->colour);
+        lines_done(&lines);
+    }
+    enum exit_code code = api_exit_code(&reply);
+    api_reply_done(&reply);
+    free(escaped);
+    free(path);
+    return code;
+}
