@@ -3,6 +3,7 @@
 #include "admin_socket.h"
 #include "admin_stream.h"
 #include "base/check.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -39,12 +40,30 @@ struct admin {
     ev_timer comment;
     ev_prepare prepare; /* the one place where MHD_run() is called: handlers are never nested */
     struct admin_hub hub;
+    struct list deferred; /* not answered yet */
 };
 
 struct admin_exchange { /* one request, from its head to the end of its answer */
     char *body;
     size_t length, size;
-    size_t discarded; /* bytes beyond ADMIN_BODY_BYTES_MAX */
+    size_t discarded;                /* bytes beyond ADMIN_BODY_BYTES_MAX */
+    struct admin_deferred *deferred; /* NULL: answered by the handler */
+};
+
+/* Owned by its exchange. The connection is suspended while the answer is not there; one whose
+ * client has gone is noticed by libmicrohttpd only when it is resumed, so the exchange is there. */
+struct admin_deferred {
+    struct list node;
+    struct admin *admin;
+    struct MHD_Connection *connection;
+    bool suspended, answered;
+    struct admin_answer answer;
+};
+
+struct admin_call { /* what a request is part of while the handler runs */
+    struct admin_request request;
+    struct admin *admin;
+    struct admin_exchange *exchange;
 };
 
 void admin_error(struct admin_answer *answer, unsigned status, const char *code, const char *format,
@@ -161,6 +180,72 @@ static void log_request(const struct admin_request *request, unsigned status)
     log_end(&line);
 }
 
+struct admin_deferred *admin_defer(const struct admin_request *request)
+{
+    const struct admin_call *call =
+        (const struct admin_call *)(const void *)((const char *)request -
+                                                  offsetof(struct admin_call, request));
+    struct admin_deferred *deferred = memory_new(sizeof *deferred);
+    check(call->exchange->deferred == NULL);
+    deferred->admin = call->admin;
+    deferred->connection = request->connection;
+    list_append(&call->admin->deferred, &deferred->node);
+    call->exchange->deferred = deferred;
+    return deferred;
+}
+
+void admin_answer_deferred(struct admin_deferred *deferred, struct admin_answer *answer)
+{
+    check(!deferred->answered);
+    list_remove(&deferred->node);
+    deferred->answered = true;
+    deferred->answer = *answer;
+    *answer = (struct admin_answer){0};
+    if (deferred->suspended) {
+        deferred->suspended = false;
+        MHD_resume_connection(deferred->connection);
+        deferred->admin->hub.run_wanted = true;
+    }
+}
+
+static void deferred_free(struct admin_deferred *deferred)
+{
+    if (deferred == NULL)
+        return;
+    list_remove(&deferred->node);
+    cJSON_Delete(deferred->answer.body);
+    free(deferred->answer.text);
+    free(deferred);
+}
+
+/* Sends the answer that has come meanwhile, or waits for it. */
+static enum MHD_Result send_deferred(struct admin_exchange *exchange)
+{
+    struct admin_deferred *deferred = exchange->deferred;
+    if (!deferred->answered) {
+        deferred->suspended = true;
+        MHD_suspend_connection(deferred->connection);
+        return MHD_YES;
+    }
+    return send_answer(deferred->connection, &deferred->answer);
+}
+
+/* At the end: whoever still waits is told so. */
+static void deferred_end_all(struct admin *admin)
+{
+    bool any = !list_is_empty(&admin->deferred);
+    while (!list_is_empty(&admin->deferred)) {
+        struct admin_deferred *deferred =
+            container_of(admin->deferred.next, struct admin_deferred, node);
+        struct admin_answer answer = {0};
+        admin_error(&answer, MHD_HTTP_SERVICE_UNAVAILABLE, "ending",
+                    "the updater is ending; ask again in a moment");
+        admin_answer_deferred(deferred, &answer);
+    }
+    if (any || admin->hub.run_wanted)
+        MHD_run(admin->daemon);
+}
+
 static void answer_request(struct admin *admin, struct admin_request *request,
                            const struct admin_exchange *exchange, struct admin_answer *ret_answer)
 {
@@ -238,14 +323,20 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *data_length = 0;
         return exchange->discarded > DISCARD_BYTES_MAX ? MHD_NO : MHD_YES;
     }
-    struct admin_request request = {.method = method, .path = path, .connection = connection};
-    read_credentials(connection, &request);
+    if (exchange->deferred != NULL)
+        return send_deferred(exchange);
+    struct admin_call call = {
+        .request = {.method = method, .path = path, .connection = connection},
+        .admin = admin,
+        .exchange = exchange,
+    };
+    read_credentials(connection, &call.request);
     if (strcmp(path, EVENTS_PATH) == 0 && strcmp(method, MHD_HTTP_METHOD_GET) == 0)
         return open_stream(admin, connection);
     struct admin_answer answer = {0};
-    answer_request(admin, &request, exchange, &answer);
-    log_request(&request, answer.status);
-    return send_answer(connection, &answer);
+    answer_request(admin, &call.request, exchange, &answer);
+    log_request(&call.request, answer.status);
+    return exchange->deferred != NULL ? send_deferred(exchange) : send_answer(connection, &answer);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -255,8 +346,10 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     (void)context;
     (void)connection;
     (void)code;
-    if (exchange != NULL)
+    if (exchange != NULL) {
         free(exchange->body);
+        deferred_free(exchange->deferred);
+    }
     free(exchange);
     *state = NULL;
 }
@@ -351,6 +444,7 @@ int admin_open(struct ev_loop *loop, const char *path, admin_handler *handler, v
     admin->path = memory_copy_string(path);
     admin->identity = identity;
     admin_hub_init(&admin->hub);
+    list_init(&admin->deferred);
     admin->daemon = start_daemon(admin, fd);
     const union MHD_DaemonInfo *information = NULL;
     if (admin->daemon != NULL)
@@ -378,6 +472,7 @@ void admin_close(struct admin *admin)
     ev_prepare_stop(admin->loop, &admin->prepare);
     /* First the path, so that whoever comes now is told at once that nobody is here. */
     admin_socket_remove(admin->path, &admin->identity);
+    deferred_end_all(admin);
     admin_hub_resume_all(&admin->hub);
     MHD_stop_daemon(admin->daemon);
     admin_hub_done(&admin->hub);

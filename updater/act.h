@@ -1,0 +1,21 @@
+/* Carries out one action of a plan. What touches the engine is a chain of calls: the container is
+ * busy until the last of them has answered and it has been inspected again. */
+#ifndef UPDATER_ACT_H
+#define UPDATER_ACT_H
+
+#include "rollout.h"
+
+/* `container` is NULL for actions that have none. `action_id` is the journal's. */
+void act(struct rollout *rollout, const struct plan_action *action, struct container *container,
+         int64_t action_id);
+/* create.c */
+void act_create(struct rollout *rollout, const struct plan_action *action, int64_t action_id);
+
+/* What both need: the rollout of this service and id if it is still on, else NULL. */
+struct rollout *act_rollout(const struct service *service, const char *id);
+void act_journal_end(struct service *service, int64_t action_id, int error, const char *message,
+                     const char *container);
+/* Back-off before the n-th try again: 1, 2, 4 ... 30 s. */
+uint32_t act_backoff_ms(uint32_t attempts);
+
+#endif

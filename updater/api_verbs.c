@@ -1,0 +1,264 @@
+/* The admin API's requests that change something. */
+#include "api.h"
+#include "api_views.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "events.h"
+#include "preflight.h"
+#include "turn.h"
+#include "view_rollout.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Refuses a body that is no object or has a key that is not in `keys` (NULL-terminated). */
+static bool body_has_only(const cJSON *body, const char *const *keys, struct admin_answer *answer)
+{
+    const cJSON *item;
+
+    if (!cJSON_IsObject(body)) {
+        admin_error(answer, 400, "bad-request", "the body must be a JSON object");
+        return false;
+    }
+    cJSON_ArrayForEach(item, body)
+    {
+        const char *const *key = keys;
+
+        while (*key && strcmp(*key, item->string) != 0)
+            key++;
+        if (!*key) {
+            admin_error(answer, 400, "bad-request", "unknown key \"%s\"", item->string);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Per cent with a resolution of 0.01. */
+static int weight_read(const cJSON *item, uint32_t *ret_weight)
+{
+    double hundredths = cJSON_IsNumber(item) ? item->valuedouble * 100. : -1.;
+    double whole;
+
+    if (!(hundredths >= 0. && hundredths <= (double)WEIGHT_MAX))
+        return -EINVAL;
+    whole = (double)(uint32_t)(hundredths + 0.5);
+    if (hundredths - whole > 1e-6 || whole - hundredths > 1e-6)
+        return -EINVAL;
+    *ret_weight = (uint32_t)whole;
+    return 0;
+}
+
+static int weight_keep(struct service *service, uint32_t weight)
+{
+    struct journal *journal = service->updater->journal;
+    struct journal_service saved = {0};
+    int error = journal_service_load(journal, service_name(service), &saved);
+
+    if (error && error != -ENOENT)
+        return error;
+    saved.name = service_name(service);
+    saved.weight = weight;
+    error = journal_service_save(journal, &saved);
+    journal_service_done(&saved);
+    return error;
+}
+
+void api_weight(struct service *service, const struct admin_request *request,
+                struct admin_answer *ret_answer)
+{
+    static const char *const keys[] = {"weight", NULL};
+    uint32_t weight;
+    struct log_line line;
+
+    if (!body_has_only(request->body, keys, ret_answer))
+        return;
+    if (weight_read(cJSON_GetObjectItemCaseSensitive(request->body, "weight"), &weight)) {
+        admin_error(ret_answer, 400, "bad-request",
+                    "weight is a number from 0 to 100, per cent, in steps of 0.01");
+    } else if (!service->is_static) {
+        admin_error(ret_answer, 409, "not-static",
+                    "\"%s\" is made of containers: its weight is moved by `sluice rollout`",
+                    service_name(service));
+    } else if (service->config->canary_count == 0 && weight > 0) {
+        admin_error(ret_answer, 409, "not-applicable",
+                    "\"%s\" has no canary backends: add `canary: [ … ]` to its config",
+                    service_name(service));
+    } else if (weight_keep(service, weight)) {
+        admin_error(ret_answer, 500, "journal", "%s", journal_error(service->updater->journal));
+    } else {
+        table_set_weight(service->updater->table, service->row, weight);
+        turn_publish(service->updater);
+        log_begin(&line, LOG_INFO, "weight-set");
+        log_string(&line, "service", service_name(service));
+        log_u64(&line, "hundredths", weight);
+        log_u64(&line, "uid", request->uid);
+        log_end(&line);
+        ret_answer->status = 200;
+        ret_answer->body = view_service(service);
+    }
+}
+
+static enum plan_verb verb_of(const char *name)
+{
+    if (strcmp(name, "pause") == 0)
+        return VERB_PAUSE;
+    if (strcmp(name, "resume") == 0)
+        return VERB_RESUME;
+    return strcmp(name, "promote") == 0 ? VERB_PROMOTE : VERB_ABORT;
+}
+
+static void verb_wish(struct rollout *rollout, enum plan_verb verb)
+{
+    switch (verb) {
+    case VERB_PAUSE:
+        rollout->wish_pause = true;
+        break;
+    case VERB_RESUME:
+        rollout->wish_pause = false;
+        break;
+    case VERB_PROMOTE:
+        rollout->wish_promote = true;
+        break;
+    case VERB_ABORT:
+        rollout->wish_abort = true;
+        break;
+    }
+}
+
+static void verb_live(struct rollout *rollout, const char *name, struct admin_answer *answer)
+{
+    struct updater *updater = rollout->service->updater;
+    bool before[3] = {rollout->wish_pause, rollout->wish_promote, rollout->wish_abort};
+    char why[PLAN_WHY_BYTES];
+
+    if (plan_verb_applies(&rollout->progress, rollout->wish_pause, verb_of(name), why)) {
+        admin_error(answer, 409, "not-applicable", "%s", why);
+        return;
+    }
+    verb_wish(rollout, verb_of(name));
+    if (journal_rollout_set_wishes(updater->journal, rollout_id(rollout), rollout->wish_pause,
+                                   rollout->wish_promote, rollout->wish_abort)) {
+        rollout->wish_pause = before[0];
+        rollout->wish_promote = before[1];
+        rollout->wish_abort = before[2];
+        admin_error(answer, 500, "journal", "%s", journal_error(updater->journal));
+        return;
+    }
+    rollout_log(rollout, name, NULL, "asked for by an operator");
+    events_rollout(rollout, verb_of(name) == VERB_PAUSE ? "rollout_paused" : "rollout_updated");
+    answer->status = 200;
+    answer->body = view_rollout_live(rollout);
+    updater_wake(updater);
+}
+
+void api_rollout_verb(struct updater *updater, const char *id, const char *verb,
+                      struct admin_answer *ret_answer)
+{
+    struct journal_rollout record;
+    char why[PLAN_WHY_BYTES] = "the rollout is not in progress";
+
+    for (size_t i = 0; i < updater->service_count; i++) {
+        struct rollout *rollout = updater->services[i].rollout;
+
+        if (rollout && strcmp(rollout_id(rollout), id) == 0) {
+            verb_live(rollout, verb, ret_answer);
+            return;
+        }
+    }
+    if (journal_rollout_find(updater->journal, id, &record) == 0) {
+        if (plan_verb_applies(&record.progress, false, verb_of(verb), why) == 0)
+            (void)slice_copy_string(SLICE("its service is not in the configuration any more"), why,
+                                    sizeof(why));
+        journal_rollout_done(&record);
+    }
+    admin_error(ret_answer, 409, "not-applicable", "%s", why);
+}
+
+static int step_read(const cJSON *item, struct config_step *ret_step)
+{
+    const cJSON *weight = cJSON_GetObjectItemCaseSensitive(item, "set_weight");
+    const cJSON *pause = cJSON_GetObjectItemCaseSensitive(item, "pause");
+
+    memset(ret_step, 0, sizeof(*ret_step));
+    if (!cJSON_IsObject(item) || cJSON_GetArraySize(item) != 1)
+        return -EINVAL;
+    if (weight) {
+        ret_step->kind = STEP_SET_WEIGHT;
+        return weight_read(weight, &ret_step->weight);
+    }
+    ret_step->kind = STEP_PAUSE;
+    if (cJSON_IsObject(pause) && cJSON_GetArraySize(pause) == 0) {
+        ret_step->until_promoted = true;
+        return 0;
+    }
+    return cJSON_IsString(pause) ? config_parse_duration(pause->valuestring, &ret_step->pause_ms)
+                                 : -EINVAL;
+}
+
+/* Weights rise, so that no user is moved back and forth. */
+static bool steps_read(const cJSON *array, struct config_step *steps, size_t *ret_count,
+                       struct admin_answer *answer)
+{
+    int count = cJSON_IsArray(array) ? cJSON_GetArraySize(array) : 0;
+    uint32_t weight = 0;
+    const cJSON *item;
+    size_t index = 0;
+
+    if (count < 1 || count > CONFIG_STEPS_MAX) {
+        admin_error(answer, 400, "bad-steps", "steps is a list of 1 to %d steps", CONFIG_STEPS_MAX);
+        return false;
+    }
+    cJSON_ArrayForEach(item, array)
+    {
+        struct config_step *step = &steps[index++];
+
+        if (step_read(item, step)) {
+            admin_error(answer, 400, "bad-steps",
+                        "step %zu is none of {\"set_weight\": 0.01 to 100}, {\"pause\": \"30s\"}, "
+                        "{\"pause\": {}}",
+                        index);
+            return false;
+        }
+        if (step->kind == STEP_SET_WEIGHT && step->weight <= weight) {
+            admin_error(answer, 400, "bad-steps",
+                        "step %zu: weights must rise from step to step, above 0", index);
+            return false;
+        }
+        if (step->kind == STEP_SET_WEIGHT)
+            weight = step->weight;
+    }
+    *ret_count = index;
+    return true;
+}
+
+void api_rollout_start(struct service *service, const struct admin_request *request,
+                       struct admin_answer *ret_answer)
+{
+    static const char *const keys[] = {"image", "steps", "reason", NULL};
+    const cJSON *image, *steps, *reason;
+    struct preflight_request wanted = {.service = service, .uid = request->uid};
+    struct config_step read[CONFIG_STEPS_MAX];
+
+    if (!body_has_only(request->body, keys, ret_answer))
+        return;
+    image = cJSON_GetObjectItemCaseSensitive(request->body, "image");
+    steps = cJSON_GetObjectItemCaseSensitive(request->body, "steps");
+    reason = cJSON_GetObjectItemCaseSensitive(request->body, "reason");
+    if (!cJSON_IsString(image) || image->valuestring[0] == '\0') {
+        admin_error(ret_answer, 400, "bad-request", "image is missing: {\"image\": \"web:v2\"}");
+        return;
+    }
+    if (reason && !cJSON_IsString(reason)) {
+        admin_error(ret_answer, 400, "bad-request", "reason is a text");
+        return;
+    }
+    if (steps && !steps_read(steps, read, &wanted.step_count, ret_answer))
+        return;
+    wanted.image = image->valuestring;
+    wanted.reason = reason ? reason->valuestring : NULL;
+    wanted.steps = steps ? read : NULL;
+    preflight_start(&wanted, request, ret_answer);
+}

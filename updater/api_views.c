@@ -1,0 +1,236 @@
+#include "api_views.h"
+
+#include "base/clock.h"
+#include "drain.h"
+#include "engine.h"
+#include "rollout.h"
+#include "updater.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+double view_percent(uint32_t weight)
+{
+    return (double)weight / 100.;
+}
+
+void view_add_time(cJSON *object, const char *key, uint64_t wall_ms)
+{
+    char text[CLOCK_TEXT_BYTES];
+
+    if (wall_ms == 0) {
+        cJSON_AddNullToObject(object, key);
+        return;
+    }
+    clock_format(wall_ms, text);
+    cJSON_AddStringToObject(object, key, text);
+}
+
+void view_add_string(cJSON *object, const char *key, const char *value)
+{
+    if (value)
+        cJSON_AddStringToObject(object, key, value);
+    else
+        cJSON_AddNullToObject(object, key);
+}
+
+cJSON *view_split(const struct updater *updater, int row, uint32_t weight)
+{
+    cJSON *array = cJSON_CreateArray();
+
+    for (unsigned i = 0; i < updater->scores.row_count; i++) {
+        const struct score_row *score = updater->scores.rows[i];
+        uint64_t word = score_get(&score->split[row]);
+        uint32_t its = score_split_weight(word), exchanges = score_split_exchanges(word);
+        uint32_t canary = score_split_canary(word);
+
+        if (score_get(&score->state) != ROW_LIVE || (weight != UINT32_MAX && its != weight))
+            continue;
+        cJSON *entry = cJSON_CreateObject();
+
+        cJSON_AddNumberToObject(entry, "row", i);
+        cJSON_AddNumberToObject(entry, "weight", view_percent(its));
+        cJSON_AddNumberToObject(entry, "exchanges", exchanges);
+        cJSON_AddNumberToObject(entry, "canary", canary);
+        cJSON_AddNumberToObject(
+            entry, "error", ((double)canary * WEIGHT_MAX - (double)exchanges * its) / WEIGHT_MAX);
+        cJSON_AddItemToArray(array, entry);
+    }
+    return array;
+}
+
+static void add_kinds(cJSON *object, const uint32_t active[KIND_COUNT])
+{
+    cJSON *kinds = cJSON_AddObjectToObject(object, "active_by_kind");
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
+        cJSON_AddNumberToObject(kinds, exchange_kind_name((enum exchange_kind)kind), active[kind]);
+}
+
+static void add_holds(cJSON *object, const struct service *service, int slot)
+{
+    const struct scoreboard *scores = &service->updater->scores;
+    uint32_t generation = table_backend(service->updater->table, slot)->generation;
+    cJSON *array = cJSON_AddArrayToObject(object, "holds");
+    struct score_sum sum;
+
+    for (unsigned row = 0; row < scores->row_count; row++) {
+        struct score_hold holds[SCORE_HOLDS_MAX];
+        uint32_t total;
+        uint32_t count = score_holds_read(scores->rows[row], holds, SCORE_HOLDS_MAX, &total);
+
+        for (uint32_t i = 0; i < count; i++) {
+            char id[24], client[ADDRESS_TEXT_BYTES];
+            uint64_t now_ms = clock_ms();
+
+            if (holds[i].slot != (uint32_t)slot || holds[i].generation != generation ||
+                holds[i].kind >= KIND_COUNT)
+                continue;
+            cJSON *hold = cJSON_CreateObject();
+
+            (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)holds[i].id);
+            address_format(&holds[i].client, client);
+            holds[i].request[sizeof(holds[i].request) - 1] = '\0';
+            cJSON_AddStringToObject(hold, "id", id);
+            cJSON_AddStringToObject(hold, "kind",
+                                    exchange_kind_name((enum exchange_kind)holds[i].kind));
+            cJSON_AddStringToObject(hold, "client", client);
+            cJSON_AddStringToObject(hold, "request", holds[i].request);
+            cJSON_AddNumberToObject(
+                hold, "age_ms",
+                (double)(now_ms > holds[i].started_ms ? now_ms - holds[i].started_ms : 0));
+            cJSON_AddNumberToObject(hold, "bytes", (double)holds[i].bytes);
+            cJSON_AddNumberToObject(hold, "row", row);
+            cJSON_AddItemToArray(array, hold);
+        }
+    }
+    scoreboard_sum(scores, (uint32_t)slot, generation, &sum);
+    cJSON_AddNumberToObject(object, "hold_total", sum.active_all);
+}
+
+static const char *on_timeout_name(enum config_on_timeout on_timeout)
+{
+    switch (on_timeout) {
+    case ON_TIMEOUT_WAIT:
+        return "wait";
+    case ON_TIMEOUT_FAIL:
+        return "fail";
+    case ON_TIMEOUT_CLOSE:
+        break;
+    }
+    return "close";
+}
+
+static cJSON *view_drain(const struct service *service, int slot)
+{
+    struct table *table = service->updater->table;
+    const struct routing_backend *backend = table_backend(table, slot);
+    const struct table_entry *entry = &table->entries[slot];
+    const struct config_drain *budget = service_drain_budget(service);
+    uint64_t wall_ms = clock_wall_ms();
+    uint64_t waited_ms = wall_ms > entry->drain_wall_ms ? wall_ms - entry->drain_wall_ms : 0;
+    struct score_sum sum;
+    cJSON *object = cJSON_CreateObject();
+
+    scoreboard_sum(&service->updater->scores, (uint32_t)slot, backend->generation, &sum);
+    uint64_t longest_ms = drain_longest_ms(budget, sum.active);
+
+    cJSON_AddStringToObject(object, "container", backend->name);
+    cJSON_AddNumberToObject(object, "slot", slot);
+    cJSON_AddNumberToObject(object, "epoch", (double)entry->drain_epoch);
+    cJSON_AddNumberToObject(object, "waited_ms", (double)waited_ms);
+    cJSON_AddNumberToObject(object, "left_ms",
+                            longest_ms > waited_ms ? (double)(longest_ms - waited_ms) : 0.);
+    cJSON_AddNumberToObject(object, "active", sum.active_all);
+    add_kinds(object, sum.active);
+    cJSON_AddStringToObject(object, "on_timeout", on_timeout_name(budget->on_timeout));
+    add_holds(object, service, slot);
+    return object;
+}
+
+static void add_counters(cJSON *object, const struct score_sum *sum)
+{
+    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    static const unsigned order[] = {1, 2, 3, 4, 5, 0};
+
+    cJSON_AddNumberToObject(object, "active", sum->active_all);
+    add_kinds(object, sum->active);
+    cJSON_AddNumberToObject(object, "connecting", sum->connecting);
+    cJSON_AddNumberToObject(object, "open", sum->open);
+    cJSON_AddNumberToObject(object, "idle", sum->idle);
+    cJSON_AddNumberToObject(object, "exchanges", (double)sum->exchanges);
+    cJSON *status = cJSON_AddObjectToObject(object, "status");
+
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+        cJSON_AddNumberToObject(status, classes[order[i]], (double)sum->status[order[i]]);
+    cJSON_AddNumberToObject(object, "connect_failures", (double)sum->connect_failures);
+    cJSON_AddNumberToObject(object, "timeouts", (double)sum->timeouts);
+    cJSON_AddNumberToObject(object, "resets", (double)sum->resets);
+    cJSON_AddNumberToObject(object, "retries", (double)sum->retries);
+    cJSON_AddNumberToObject(object, "bytes_in", (double)sum->bytes_in);
+    cJSON_AddNumberToObject(object, "bytes_out", (double)sum->bytes_out);
+    cJSON *latency = cJSON_AddObjectToObject(object, "latency_us");
+
+    cJSON_AddNumberToObject(latency, "p50", (double)histogram_quantile_us(sum->latency, 0.5));
+    cJSON_AddNumberToObject(latency, "p90", (double)histogram_quantile_us(sum->latency, 0.9));
+    cJSON_AddNumberToObject(latency, "p99", (double)histogram_quantile_us(sum->latency, 0.99));
+}
+
+static void add_verdict(cJSON *object, const struct service *service, int slot)
+{
+    const struct routing_backend *backend = table_backend(service->updater->table, slot);
+    uint64_t now_ms = clock_ms();
+    struct verdict verdict;
+
+    verdict_read(service->updater->verdicts, (uint32_t)slot, backend->generation, &verdict);
+    verdict.reason[sizeof(verdict.reason) - 1] = '\0';
+    cJSON_AddStringToObject(object, "health", verdict_state_name(verdict.state));
+    cJSON_AddStringToObject(object, "reason", verdict.reason);
+    cJSON_AddNumberToObject(
+        object, "health_since_ms",
+        verdict.since_ms && now_ms > verdict.since_ms ? (double)(now_ms - verdict.since_ms) : 0.);
+    cJSON_AddNumberToObject(object, "check_latency_us", verdict.latency_us);
+}
+
+cJSON *view_backend(const struct service *service, int slot)
+{
+    struct table *table = service->updater->table;
+    const struct routing_backend *backend = table_backend(table, slot);
+    const struct container *container = service_container_of_slot(service, slot);
+    char address[ADDRESS_TEXT_BYTES];
+    struct score_sum sum;
+    cJSON *object = cJSON_CreateObject();
+
+    address_format(&backend->address, address);
+    scoreboard_sum(&service->updater->scores, (uint32_t)slot, backend->generation, &sum);
+    cJSON_AddNumberToObject(object, "slot", slot);
+    cJSON_AddNumberToObject(object, "generation", backend->generation);
+    cJSON_AddStringToObject(object, "name", backend->name);
+    view_add_string(object, "container", container ? container->facts.id : NULL);
+    cJSON_AddStringToObject(object, "address", address);
+    cJSON_AddStringToObject(object, "group", group_name((enum group)backend->group));
+    cJSON_AddStringToObject(object, "state",
+                            backend_state_name((enum backend_state)backend->state));
+    add_verdict(object, service, slot);
+    add_counters(object, &sum);
+    if (backend->state == BACKEND_DRAINING)
+        cJSON_AddItemToObject(object, "drain", view_drain(service, slot));
+    else
+        cJSON_AddNullToObject(object, "drain");
+    return object;
+}
+
+cJSON *view_drains(const struct service *service)
+{
+    struct table *table = service->updater->table;
+    cJSON *object = cJSON_CreateObject();
+    cJSON *array = cJSON_AddArrayToObject(object, "drains");
+
+    for (uint32_t slot = 0; slot < table->draft.backend_count; slot++) {
+        if (table->draft.backends[slot].state == BACKEND_DRAINING &&
+            table->draft.backends[slot].service == service->row)
+            cJSON_AddItemToArray(array, view_drain(service, (int)slot));
+    }
+    return object;
+}

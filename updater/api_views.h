@@ -1,0 +1,26 @@
+/* What the admin API shows of services: JSON as docs/admin-api.md has it. The caller owns what is
+ * returned. */
+#ifndef UPDATER_API_VIEWS_H
+#define UPDATER_API_VIEWS_H
+
+#include "service.h"
+
+struct cJSON;
+
+struct cJSON *view_service(const struct service *service);
+struct cJSON *view_backend(const struct service *service, int slot);
+/* The drains of the service that are going on. */
+struct cJSON *view_drains(const struct service *service);
+struct cJSON *view_health(const struct updater *updater);
+/* The split of every live row as it stands, for the weight given (rows that have not adopted it
+ * are left out); `weight` UINT32_MAX: whatever they have. */
+struct cJSON *view_split(const struct updater *updater, int row, uint32_t weight);
+
+/* Per cent as a number. */
+double view_percent(uint32_t weight);
+/* Adds RFC 3339, or null for 0. */
+void view_add_time(struct cJSON *object, const char *key, uint64_t wall_ms);
+/* Adds a string, or null for NULL. */
+void view_add_string(struct cJSON *object, const char *key, const char *value);
+
+#endif

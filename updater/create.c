@@ -1,0 +1,331 @@
+/* Making a new container from an old one's configuration: inspect, take what its image supplied
+ * away, create, connect, inspect. */
+#include "act.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "discovery.h"
+#include "engine.h"
+#include "engine_json.h"
+#include "events.h"
+#include "updater.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct create {
+    struct service *service;
+    char rollout[32];
+    uint16_t ordinal;
+    int64_t action_id;
+    char source[65]; /* the container whose configuration is taken */
+    char id[65];     /* of the one made; empty: none yet */
+    char name[160];
+    cJSON *inspect, *old_image, *config, *connects;
+    const cJSON *connect; /* the next network to be connected */
+    bool by_id;           /* the tag has moved since: the image is pinned */
+};
+
+static void create_free(struct create *create)
+{
+    cJSON_Delete(create->inspect);
+    cJSON_Delete(create->old_image);
+    cJSON_Delete(create->config);
+    cJSON_Delete(create->connects);
+    free(create);
+}
+
+/* Nothing that a rollout could go on from; the planner decides what follows. */
+static void create_fail(struct create *create, int error, bool is_passing, const char *message)
+{
+    struct service *service = create->service;
+    struct rollout *rollout = act_rollout(service, create->rollout);
+    struct log_line line;
+
+    if (error == -ECANCELED) { /* we are ending; the intent stays open */
+        create_free(create);
+        return;
+    }
+    act_journal_end(service, create->action_id, error, message, NULL);
+    log_begin(&line, LOG_WARNING, "action-failed");
+    log_string(&line, "service", service_name(service));
+    log_string(&line, "rollout", create->rollout);
+    log_string(&line, "action", "create");
+    log_string(&line, "name", create->name);
+    log_string(&line, "reason", message);
+    log_end(&line);
+    if (rollout) {
+        rollout->creating--;
+        rollout->creating_ordinal[create->ordinal] = false;
+        rollout->create_attempts++;
+        rollout->create_error_final = !is_passing;
+        rollout->create_retry_ms = clock_ms() + act_backoff_ms(rollout->create_attempts);
+        (void)slice_copy_string(slice_from_string(message), rollout->create_error,
+                                sizeof(rollout->create_error));
+    }
+    updater_wake(service->updater);
+    create_free(create);
+}
+
+static void create_fail_reply(struct create *create, const struct engine_reply *reply)
+{
+    create_fail(create, reply->error, engine_error_is_passing(reply), reply->message);
+}
+
+/* It is there and has been inspected. */
+static void on_made(void *context)
+{
+    struct create *create = context;
+    struct service *service = create->service;
+    struct rollout *rollout = act_rollout(service, create->rollout);
+    struct container *container = service_container(service, create->id);
+    struct member *member;
+
+    if (!container || !rollout) {
+        create_fail(create, -ENOENT, true, "the container made could not be found again");
+        return;
+    }
+    act_journal_end(service, create->action_id, 0, "", create->id);
+    rollout->creating--;
+    rollout->creating_ordinal[create->ordinal] = false;
+    rollout->create_attempts = 0;
+    rollout->create_error[0] = '\0';
+    container->busy = false;
+    member = rollout_member(rollout, container);
+    if (member) {
+        rollout_log(rollout, "container_created", member, member->name);
+        events_container(rollout, "container_created", member);
+    }
+    updater_wake(service->updater);
+    create_free(create);
+}
+
+static void connect_next(struct create *create);
+
+/* Without all its networks it must not be started: it goes, and is made again. */
+static void on_half_removed(void *context, const struct engine_reply *reply)
+{
+    struct create *create = context;
+
+    if (reply->error)
+        create_fail_reply(create, reply);
+    else
+        create_fail(create, -ENETUNREACH, true, "a network of it could not be connected");
+}
+
+static void on_connected(void *context, const struct engine_reply *reply)
+{
+    struct create *create = context;
+
+    if (reply->error == -ECANCELED)
+        create_fail_reply(create, reply);
+    else if (reply->error)
+        engine_remove(create->service->updater->engine, create->id, true, true, on_half_removed,
+                      create);
+    else
+        connect_next(create);
+}
+
+static void connect_next(struct create *create)
+{
+    const cJSON *network = create->connect;
+
+    if (!network) {
+        discovery_look(create->service, create->id, on_made, create);
+        return;
+    }
+    create->connect = network->next;
+    engine_network_connect(create->service->updater->engine, network->string, create->id, network,
+                           on_connected, create);
+}
+
+static void made(struct create *create, const char *id)
+{
+    (void)slice_copy_string(slice_from_string(id), create->id, sizeof(create->id));
+    create->connect = create->connects ? create->connects->child : NULL;
+    connect_next(create);
+}
+
+/* The name is taken: ours, made by an updater that did not hear of it, or a stranger's? */
+static void on_namesake(void *context, const struct engine_reply *reply)
+{
+    struct create *create = context;
+    struct rollout *rollout = act_rollout(create->service, create->rollout);
+    struct container_facts facts;
+    bool ours;
+
+    if (reply->error == -ECANCELED || !rollout) {
+        create_fail_reply(create, reply);
+        return;
+    }
+    if (reply->error || container_facts_read(reply->json, &facts)) {
+        rollout->name_suffix++; /* neither there nor free: another name (moby#21198) */
+        create_fail(create, -EEXIST, true, "its name is taken by something that is not there");
+        return;
+    }
+    ours = facts.rollout_label && strcmp(facts.rollout_label, create->rollout) == 0 &&
+           facts.ordinal == create->ordinal && facts.state == CONTAINER_CREATED;
+    if (ours) {
+        /* Whether all its networks were connected is not known: made again under another name,
+         * and this one, which has never run, removed. */
+        engine_remove(create->service->updater->engine, facts.id, true, true, on_half_removed,
+                      create);
+    } else {
+        rollout->name_suffix++;
+        create_fail(create, -EEXIST, true, "its name is taken by a container of somebody else");
+    }
+    container_facts_done(&facts);
+}
+
+static void on_create(void *context, const struct engine_reply *reply)
+{
+    struct create *create = context;
+    const char *id = engine_json_string(reply->json, "Id");
+
+    if (reply->error == -EEXIST)
+        engine_inspect(create->service->updater->engine, create->name, on_namesake, create);
+    else if (reply->error)
+        create_fail_reply(create, reply);
+    else if (!id)
+        create_fail(create, -EPROTO, true, "the engine gave no id");
+    else
+        made(create, id);
+}
+
+static cJSON *labels_make(const struct create *create)
+{
+    cJSON *labels = cJSON_CreateObject();
+    char ordinal[8];
+
+    (void)snprintf(ordinal, sizeof(ordinal), "%u", (unsigned)create->ordinal);
+    cJSON_AddStringToObject(labels, LABEL_SERVICE, service_name(create->service));
+    cJSON_AddStringToObject(labels, LABEL_ROLLOUT, create->rollout);
+    cJSON_AddStringToObject(labels, LABEL_GROUP, group_name(GROUP_CANARY));
+    cJSON_AddStringToObject(labels, LABEL_ORDINAL, ordinal);
+    return labels;
+}
+
+/* By the name that people know where it still means the image that was checked, else by id. */
+static void on_new_image(void *context, const struct engine_reply *reply)
+{
+    struct create *create = context;
+    struct rollout *rollout = act_rollout(create->service, create->rollout);
+    struct engine *engine = create->service->updater->engine;
+    const char *id = engine_json_string(reply->json, "Id");
+    char why[256] = "";
+    cJSON *labels;
+    int error;
+
+    if (!rollout || (reply->error && reply->error != -ENOENT)) {
+        create_fail_reply(create, reply);
+        return;
+    }
+    create->by_id = !id || strcmp(id, rollout->record.image_id) != 0;
+    labels = labels_make(create);
+    error =
+        container_recreate(create->inspect, create->old_image,
+                           create->by_id ? rollout->record.image_id : rollout->record.image, labels,
+                           engine_api_version(engine), &create->config, &create->connects, why);
+    cJSON_Delete(labels);
+    if (error)
+        create_fail(create, error, false, why);
+    else
+        engine_create(engine, create->name, create->config, on_create, create);
+}
+
+static void on_old_image(void *context, const struct engine_reply *reply)
+{
+    struct create *create = context;
+    struct rollout *rollout = act_rollout(create->service, create->rollout);
+
+    if (!rollout || (reply->error && reply->error != -ENOENT)) {
+        create_fail_reply(create, reply);
+        return;
+    }
+    if (!reply->error)
+        create->old_image = cJSON_Duplicate(reply->json, true);
+    engine_image_inspect(create->service->updater->engine, rollout->record.image, on_new_image,
+                         create);
+}
+
+static void on_source(void *context, const struct engine_reply *reply)
+{
+    struct create *create = context;
+    const char *image = engine_json_string(reply->json, "Image");
+
+    if (reply->error) {
+        create_fail(create, reply->error, reply->error == -ENOENT || engine_error_is_passing(reply),
+                    reply->message);
+        return;
+    }
+    create->inspect = cJSON_Duplicate(reply->json, true);
+    engine_image_inspect(create->service->updater->engine, image ? image : "", on_old_image,
+                         create);
+}
+
+/* The old one of the same ordinal; where it is gone, any other old one. */
+static const struct member *source_find(struct rollout *rollout, uint16_t ordinal)
+{
+    const struct member *other = NULL;
+
+    for (unsigned i = 0; i < rollout->members.count; i++) {
+        const struct member *member = &rollout->members.items[i];
+
+        if (member->is_new || !service_container(rollout->service, member->id))
+            continue;
+        if (member->ordinal == ordinal)
+            return member;
+        other = member;
+    }
+    return other;
+}
+
+static void name_make(struct rollout *rollout, uint16_t ordinal, char *name, size_t size)
+{
+    const char *dash = strrchr(rollout_id(rollout), '-');
+    const char *wanted = "";
+
+    for (unsigned i = 0; i < rollout->members.count; i++) {
+        const struct member *member = &rollout->members.items[i];
+
+        if (!member->is_new && member->ordinal == ordinal)
+            wanted = member->name;
+    }
+    if (rollout->name_suffix)
+        (void)snprintf(name, size, "%s-%s-%u", wanted[0] ? wanted : "sluice", dash ? dash + 1 : "",
+                       rollout->name_suffix + 1);
+    else
+        (void)snprintf(name, size, "%s-%s", wanted[0] ? wanted : "sluice", dash ? dash + 1 : "");
+}
+
+void act_create(struct rollout *rollout, const struct plan_action *action, int64_t action_id)
+{
+    struct create *create;
+    const struct member *source = source_find(rollout, action->ordinal);
+
+    check(action->ordinal < PLAN_REPLICAS_MAX);
+    if (rollout->creating_ordinal[action->ordinal]) {
+        act_journal_end(rollout->service, action_id, -EALREADY, "under way already", NULL);
+        return;
+    }
+    create = memory_new(sizeof(*create));
+    create->service = rollout->service;
+    create->ordinal = action->ordinal;
+    create->action_id = action_id;
+    (void)slice_copy_string(slice_from_string(rollout_id(rollout)), create->rollout,
+                            sizeof(create->rollout));
+    name_make(rollout, action->ordinal, create->name, sizeof(create->name));
+    rollout->creating++;
+    rollout->creating_ordinal[action->ordinal] = true;
+    if (!source) {
+        create_fail(create, -ENOENT, false,
+                    "no old container is left whose configuration could be taken");
+        return;
+    }
+    (void)slice_copy_string(slice_from_string(source->id), create->source, sizeof(create->source));
+    engine_inspect(rollout->service->updater->engine, create->source, on_source, create);
+}

@@ -1,0 +1,249 @@
+/* What a container is to the table, by what inspect says of it. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "discovery.h"
+#include "journal.h"
+#include "rollout.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* How long after its grace a container that was told to end, and did not, may serve again. */
+#define GOING_MARGIN_MS 5000u
+
+/* RFC 3339 in UTC, as the engine gives it, to the millisecond; 0 where it is none. */
+static uint64_t wall_parse(const char *text)
+{
+    struct tm tm = {0};
+    int parts[6];
+    char rest[16] = "";
+    unsigned ms = 0;
+    time_t seconds;
+
+    if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%15[.0-9]", &parts[0], &parts[1], &parts[2],
+                        &parts[3], &parts[4], &parts[5], rest) < 6)
+        return 0;
+    tm.tm_year = parts[0] - 1900;
+    tm.tm_mon = parts[1] - 1;
+    tm.tm_mday = parts[2];
+    tm.tm_hour = parts[3];
+    tm.tm_min = parts[4];
+    tm.tm_sec = parts[5];
+    seconds = timegm(&tm);
+    for (int i = 1, scale = 100; rest[0] == '.' && i <= 3 && rest[i]; i++, scale /= 10)
+        ms += (unsigned)((rest[i] - '0') * scale);
+    return seconds > 0 ? (uint64_t)seconds * 1000 + ms : 0;
+}
+
+static uint64_t mono_of(const char *started_at)
+{
+    uint64_t started_ms = wall_parse(started_at), wall_ms = clock_wall_ms(), now_ms = clock_ms();
+    uint64_t age_ms = wall_ms > started_ms ? wall_ms - started_ms : 0;
+
+    if (started_ms == 0)
+        return now_ms;
+    return now_ms > age_ms ? now_ms - age_ms : 1;
+}
+
+/* Whether its rollout ended without it. Asked of the journal once per container. */
+static bool is_leftover(const struct service *service, const struct container_facts *facts)
+{
+    struct journal_rollout record;
+    bool leftover;
+
+    if (!facts->rollout_label ||
+        (service->rollout && strcmp(rollout_id(service->rollout), facts->rollout_label) == 0) ||
+        journal_rollout_find(service->updater->journal, facts->rollout_label, &record))
+        return false;
+    leftover =
+        record.progress.phase == PHASE_ENDED && (record.progress.outcome == OUTCOME_ROLLED_BACK ||
+                                                 record.progress.outcome == OUTCOME_ABORTED);
+    journal_rollout_done(&record);
+    return leftover;
+}
+
+static struct container *container_new(struct service *service)
+{
+    struct container *container;
+
+    if (service->container_count >= SERVICE_CONTAINERS_MAX) {
+        (void)snprintf(service->trouble, sizeof(service->trouble),
+                       "more than %u containers carry its label; the others are left out",
+                       SERVICE_CONTAINERS_MAX);
+        return NULL;
+    }
+    container = memory_new(sizeof(*container));
+    container->service = service;
+    container->slot = TABLE_NONE;
+    container->seen = true;
+    list_append(&service->containers, &container->node);
+    service->container_count++;
+    return container;
+}
+
+/* While a rollout is on, its new ones are the planner's to publish, and once it is promoted nobody
+ * brings an old one back: those are only found again after a restart of the updater. */
+static bool is_planners(const struct container *container)
+{
+    const struct rollout *rollout = container->service->rollout;
+
+    return rollout &&
+           (rollout_is_new(rollout, container) || rollout->progress.phase == PHASE_PROMOTED);
+}
+
+/* A drain that was under way when the updater ended goes on from when it began. */
+static void drain_restore(struct container *container)
+{
+    struct updater *updater = container->service->updater;
+    struct rollout *rollout = container->service->rollout;
+    const struct member *member =
+        rollout ? rollout_member_of_id(rollout, container->facts.id) : NULL;
+    struct table_entry *entry = &updater->table->entries[container->slot];
+
+    if (!member || !member->drain.begun || member->drain.slot != (uint32_t)container->slot ||
+        member->drain.generation != table_backend(updater->table, container->slot)->generation ||
+        table_backend(updater->table, container->slot)->state != BACKEND_DRAINING)
+        return;
+    entry->drain_wall_ms = member->drain.started_ms;
+    entry->drain_epoch = member->drain.epoch;
+}
+
+static void enter(struct container *container)
+{
+    struct service *service = container->service;
+    struct table *table = service->updater->table;
+    struct rollout *rollout = service->rollout;
+    bool is_new = rollout && rollout_is_new(rollout, container);
+    enum group group = is_new ? GROUP_CANARY : GROUP_STABLE;
+    struct table_backend backend = container_backend(container, group, BACKEND_READY);
+    struct log_line line;
+
+    container->slot = table_claim(table, &backend);
+    if (container->slot == TABLE_NONE && is_planners(container))
+        return;
+    if (container->slot == TABLE_NONE &&
+        container_give_slot(container, group, BACKEND_READY) == TABLE_NONE) {
+        (void)snprintf(container->why, sizeof(container->why), "no slot left in the routing table");
+        return;
+    }
+    table_set_group(table, container->slot, group);
+    if (rollout)
+        drain_restore(container);
+    else
+        table_set_state(table, container->slot, BACKEND_READY, clock_wall_ms());
+    log_begin(&line, LOG_INFO, "backend-entered");
+    log_string(&line, "service", service_name(service));
+    log_string(&line, "rollout", rollout ? rollout_id(rollout) : NULL);
+    log_string(&line, "backend", container->facts.name);
+    log_string(&line, "container", container->facts.id);
+    log_string(&line, "image", container->facts.image_id);
+    log_u64(&line, "slot", (uint64_t)container->slot);
+    log_end(&line);
+}
+
+/* Told to end by somebody, but it runs on past its grace: it serves again. */
+static bool is_going(struct container *container)
+{
+    uint64_t grace_ms = (uint64_t)container->facts.stop_timeout_s * 1000 + GOING_MARGIN_MS;
+
+    if (container->going_ms && clock_ms() > container->going_ms + grace_ms)
+        container->going_ms = 0;
+    return container->going_ms != 0;
+}
+
+static void place(struct container *container)
+{
+    struct table *table = container->service->updater->table;
+    bool runs =
+        container->facts.state == CONTAINER_RUNNING || container->facts.state == CONTAINER_PAUSED;
+
+    if (container->slot != TABLE_NONE) {
+        table_set_name(table, container->slot, container->facts.name);
+        table_set_container_health(table, container->slot, container->facts.health);
+        /* One that the planner drains keeps its slot, and so its proof, until it is removed. */
+        if (!runs && (!container->service->rollout ||
+                      table_backend(table, container->slot)->state != BACKEND_DRAINING))
+            container_release_slot(container);
+        return;
+    }
+    if (container->facts.state == CONTAINER_RUNNING && container->address.family != 0 &&
+        !container->leftover && !is_going(container))
+        enter(container);
+}
+
+static void address_read(struct container *container, const cJSON *inspect)
+{
+    struct service *service = container->service;
+    const struct config_service *config = service->config;
+    char why[sizeof(container->why)] = "";
+
+    memset(&container->address, 0, sizeof(container->address));
+    if (container->facts.state == CONTAINER_RUNNING &&
+        container_address(inspect, config->network, config->port, config->published,
+                          &container->address, why)) {
+        memset(&container->address, 0, sizeof(container->address));
+        (void)snprintf(service->trouble, sizeof(service->trouble), "%.100s: %.250s",
+                       container->facts.name, why);
+    }
+    if (why[0] && strcmp(why, container->why) != 0)
+        log_event(LOG_WARNING, "container-not-reachable", "reason", service->trouble);
+    memcpy(container->why, why, sizeof(why));
+}
+
+void discovery_apply(struct service *service, const cJSON *inspect, uint64_t sequence)
+{
+    struct container_facts facts;
+    struct container *container;
+    struct address before;
+    bool is_other_run;
+
+    if (container_facts_read(inspect, &facts))
+        return;
+    container = service_container(service, facts.id);
+    if (!container)
+        container = container_new(service);
+    if (!container || sequence < container->looked) {
+        container_facts_done(&facts);
+        return;
+    }
+    is_other_run = !container->facts.started_at || !facts.started_at ||
+                   strcmp(container->facts.started_at, facts.started_at) != 0;
+    container_facts_done(&container->facts);
+    container->facts = facts;
+    container->looked = sequence;
+    before = container->address;
+    container->leftover = is_leftover(service, &container->facts);
+    address_read(container, inspect);
+    if (is_other_run) {
+        container->started_ms = mono_of(container->facts.started_at);
+        container->going_ms = 0;
+    }
+    if (container->slot != TABLE_NONE && container->facts.state == CONTAINER_RUNNING &&
+        (is_other_run || !address_equals(&before, &container->address)))
+        container_release_slot(container);
+    place(container);
+}
+
+void discovery_going(struct container *container)
+{
+    struct table *table = container->service->updater->table;
+    struct log_line line;
+
+    if (container->going_ms == 0)
+        container->going_ms = clock_ms();
+    if (container->slot == TABLE_NONE ||
+        table_backend(table, container->slot)->state == BACKEND_DRAINING)
+        return;
+    log_begin(&line, LOG_INFO, "backend-taken-out");
+    log_string(&line, "service", service_name(container->service));
+    log_string(&line, "backend", container->facts.name);
+    log_string(&line, "container", container->facts.id);
+    log_string(&line, "reason", "the engine says that it is being stopped");
+    log_end(&line);
+    container_release_slot(container);
+}

@@ -1,0 +1,15 @@
+/* Drains: noticed as they are proven, on every ring of the updater's bell. */
+#ifndef UPDATER_DRAIN_H
+#define UPDATER_DRAIN_H
+
+#include "updater.h"
+
+/* Asks the scoreboard about every draining slot; records and tells what is drained now. */
+void drain_sweep(struct updater *updater);
+
+/* The budget of a service: its rollout's while one is on, else the config's. */
+const struct config_drain *service_drain_budget(const struct service *service);
+/* The longest budget among the kinds that have something active; 0 where none has. */
+uint64_t drain_longest_ms(const struct config_drain *budget, const uint32_t active[KIND_COUNT]);
+
+#endif

@@ -1,0 +1,20 @@
+/* What the stream of events tells: docs/admin-api.md has the list. */
+#ifndef UPDATER_EVENTS_H
+#define UPDATER_EVENTS_H
+
+#include "rollout.h"
+#include "updater.h"
+
+/* Tells of services that changed, each at most 5 times a second. */
+void events_flush(struct updater *updater);
+/* Looks for verdicts that changed and tells of them. */
+void events_verdicts(struct updater *updater);
+
+/* "rollout_updated" and its kin. */
+void events_rollout(struct rollout *rollout, const char *event);
+/* "drain_started", "drain_completed" */
+void events_drain(struct rollout *rollout, const char *event, const struct member *member);
+/* "container_created" and its kin */
+void events_container(struct rollout *rollout, const char *event, const struct member *member);
+
+#endif

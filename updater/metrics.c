@@ -1,0 +1,177 @@
+/* Prometheus text format 0.0.4. */
+#include "api.h"
+#include "base/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void label_write(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '\\' || *text == '"')
+            fputc('\\', out);
+        fputc(*text == '\n' ? ' ' : *text, out);
+    }
+}
+
+static void labels_write(FILE *out, const struct updater *updater, uint32_t slot)
+{
+    const struct routing_backend *backend = &updater->table->draft.backends[slot];
+
+    fputs("{service=\"", out);
+    label_write(out, updater->table->draft.services[backend->service].name);
+    fputs("\",backend=\"", out);
+    label_write(out, backend->name);
+    fprintf(out, "\",group=\"%s\",slot=\"%u\"", group_name((enum group)backend->group), slot);
+}
+
+struct metric {
+    const char *name, *type, *help;
+    uint64_t (*value)(const struct score_sum *sum);
+};
+
+static uint64_t value_active(const struct score_sum *sum)
+{
+    return sum->active_all;
+}
+
+static uint64_t value_exchanges(const struct score_sum *sum)
+{
+    return sum->exchanges;
+}
+
+static uint64_t value_connect_failures(const struct score_sum *sum)
+{
+    return sum->connect_failures;
+}
+
+static uint64_t value_timeouts(const struct score_sum *sum)
+{
+    return sum->timeouts;
+}
+
+static uint64_t value_resets(const struct score_sum *sum)
+{
+    return sum->resets;
+}
+
+static uint64_t value_retries(const struct score_sum *sum)
+{
+    return sum->retries;
+}
+
+static uint64_t value_bytes_in(const struct score_sum *sum)
+{
+    return sum->bytes_in;
+}
+
+static uint64_t value_bytes_out(const struct score_sum *sum)
+{
+    return sum->bytes_out;
+}
+
+static const struct metric metrics[] = {
+    {"sluice_backend_active", "gauge", "Exchanges in flight.", value_active},
+    {"sluice_backend_exchanges_total", "counter", "Exchanges started.", value_exchanges},
+    {"sluice_backend_connect_failures_total", "counter", "Connects that failed.",
+     value_connect_failures},
+    {"sluice_backend_timeouts_total", "counter", "Exchanges that timed out.", value_timeouts},
+    {"sluice_backend_resets_total", "counter", "Exchanges that broke off.", value_resets},
+    {"sluice_backend_retries_total", "counter", "Exchanges taken elsewhere.", value_retries},
+    {"sluice_backend_bytes_in_total", "counter", "Bytes from the backend.", value_bytes_in},
+    {"sluice_backend_bytes_out_total", "counter", "Bytes to the backend.", value_bytes_out},
+};
+
+static void backends_write(FILE *out, const struct updater *updater, const struct metric *metric)
+{
+    const struct routing_table *table = &updater->table->draft;
+
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
+            metric->type);
+    for (uint32_t slot = 0; slot < table->backend_count; slot++) {
+        struct score_sum sum;
+
+        if (table->backends[slot].state == BACKEND_FREE)
+            continue;
+        scoreboard_sum(&updater->scores, slot, table->backends[slot].generation, &sum);
+        fputs(metric->name, out);
+        labels_write(out, updater, slot);
+        fprintf(out, "} %llu\n", (unsigned long long)metric->value(&sum));
+    }
+}
+
+static void health_write(FILE *out, const struct updater *updater)
+{
+    const struct routing_table *table = &updater->table->draft;
+
+    fputs("# HELP sluice_backend_healthy Whether the last verdict is healthy.\n"
+          "# TYPE sluice_backend_healthy gauge\n",
+          out);
+    for (uint32_t slot = 0; slot < table->backend_count; slot++) {
+        if (table->backends[slot].state == BACKEND_FREE)
+            continue;
+        fputs("sluice_backend_healthy", out);
+        labels_write(out, updater, slot);
+        fprintf(out, "} %d\n",
+                verdict_state_of(updater->verdicts, slot, table->backends[slot].generation) ==
+                    VERDICT_HEALTHY);
+    }
+}
+
+static void services_write(FILE *out, const struct updater *updater)
+{
+    fputs("# HELP sluice_service_canary_weight_percent The canary's share.\n"
+          "# TYPE sluice_service_canary_weight_percent gauge\n",
+          out);
+    for (size_t i = 0; i < updater->service_count; i++) {
+        const struct service *service = &updater->services[i];
+        uint32_t weight = updater->table->draft.services[service->row].weight;
+
+        fputs("sluice_service_canary_weight_percent{service=\"", out);
+        label_write(out, service_name(service));
+        fprintf(out, "\"} %u.%02u\n", weight / 100, weight % 100);
+    }
+    fputs("# HELP sluice_service_rollout Whether a rollout is in progress.\n"
+          "# TYPE sluice_service_rollout gauge\n",
+          out);
+    for (size_t i = 0; i < updater->service_count; i++) {
+        fputs("sluice_service_rollout{service=\"", out);
+        label_write(out, service_name(&updater->services[i]));
+        fprintf(out, "\"} %d\n", updater->services[i].rollout != NULL);
+    }
+}
+
+static void refusals_write(FILE *out, const struct updater *updater)
+{
+    fputs("# HELP sluice_refusals_total Error answers of the proxy itself.\n"
+          "# TYPE sluice_refusals_total counter\n",
+          out);
+    for (unsigned kind = 0; kind < REFUSAL_COUNT; kind++) {
+        uint64_t count = 0;
+
+        for (unsigned row = 0; row < updater->scores.row_count; row++)
+            count += score_get(&updater->scores.rows[row]->refusals[kind]);
+        fprintf(out, "sluice_refusals_total{reason=\"%s\"} %llu\n",
+                refusal_name((enum refusal)kind), (unsigned long long)count);
+    }
+}
+
+char *metrics_write(const struct updater *updater)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+
+    check(out != NULL);
+    fprintf(out,
+            "# HELP sluice_epoch The routing table's epoch.\n# TYPE sluice_epoch gauge\n"
+            "sluice_epoch %llu\n",
+            (unsigned long long)updater->table->draft.epoch);
+    services_write(out, updater);
+    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+        backends_write(out, updater, &metrics[i]);
+    health_write(out, updater);
+    refusals_write(out, updater);
+    check(fclose(out) == 0);
+    return text;
+}

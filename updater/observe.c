@@ -1,0 +1,124 @@
+#include "observe.h"
+
+#include "base/clock.h"
+#include "updater.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+bool epoch_is_acknowledged(const struct scoreboard *scores, uint64_t epoch)
+{
+    for (unsigned i = 0; i < scores->row_count; i++) {
+        const struct score_row *row = scores->rows[i];
+
+        if (score_get(&row->state) == ROW_LIVE &&
+            atomic_load_explicit(&row->seen_epoch, memory_order_acquire) < epoch)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t wall_of(uint64_t mono_ms, uint64_t now_ms, uint64_t wall_ms)
+{
+    uint64_t age_ms = now_ms > mono_ms ? now_ms - mono_ms : 0;
+
+    return mono_ms && wall_ms > age_ms ? wall_ms - age_ms : 0;
+}
+
+static void observe_backend(const struct updater *updater, const struct container *container,
+                            struct plan_container *ret)
+{
+    const struct routing_backend *backend = table_backend(updater->table, container->slot);
+    const struct table_entry *entry = &updater->table->entries[container->slot];
+    struct verdict verdict;
+    struct score_sum sum;
+
+    verdict_read(updater->verdicts, (uint32_t)container->slot, backend->generation, &verdict);
+    scoreboard_sum(&updater->scores, (uint32_t)container->slot, backend->generation, &sum);
+    ret->backend = (enum backend_state)backend->state;
+    ret->verdict = verdict.state;
+    ret->published_ms = entry->published_wall_ms;
+    ret->drained = entry->drained;
+    ret->drain_since_ms = entry->drain_wall_ms;
+    ret->end_kinds = backend->end_kinds;
+    memcpy(ret->active, sum.active, sizeof(ret->active));
+    verdict.reason[sizeof(verdict.reason) - 1] = '\0';
+    memcpy(ret->reason, verdict.reason, sizeof(ret->reason));
+}
+
+static void text_set(char *buffer, size_t size, const char *text)
+{
+    (void)slice_copy_string(slice_from_string(text), buffer, size);
+}
+
+static void observe_container(struct rollout *rollout, const struct container *container,
+                              const struct member *member, struct plan_container *ret)
+{
+    const struct updater *updater = rollout->service->updater;
+    uint64_t now_ms = clock_ms();
+
+    memset(ret, 0, sizeof(*ret));
+    text_set(ret->id, sizeof(ret->id), container->facts.id);
+    text_set(ret->name, sizeof(ret->name), container->facts.name);
+    text_set(ret->final_name, sizeof(ret->final_name), member->final_name);
+    ret->ordinal = member->ordinal;
+    ret->is_new = member->is_new;
+    ret->state = container->facts.state;
+    ret->exit_code = container->facts.exit_code;
+    ret->busy = container->busy || now_ms < container->retry_ms;
+    ret->attempts = container->attempts;
+    ret->attempted = container->attempted;
+    ret->started_ms = wall_of(container->started_ms, now_ms, clock_wall_ms());
+    if (container->slot != TABLE_NONE)
+        observe_backend(updater, container, ret);
+}
+
+/* One whose create was cut off by the end of an updater is waited for; one that waits to be tried
+ * again is under way too. */
+static uint32_t creates_expected(const struct rollout *rollout)
+{
+    uint64_t now_ms = clock_ms();
+
+    return rollout->creating + (now_ms < rollout->orphans_until_ms) +
+           (now_ms < rollout->create_retry_ms);
+}
+
+void observe(struct rollout *rollout, struct plan_observed *ret_observed,
+             struct container *ret_containers[PLAN_CONTAINERS_MAX])
+{
+    struct service *service = rollout->service;
+    struct updater *updater = service->updater;
+
+    memset(ret_observed, 0, offsetof(struct plan_observed, containers));
+    ret_observed->now_ms = clock_wall_ms();
+    ret_observed->spec = &rollout->spec;
+    ret_observed->progress = rollout->progress;
+    ret_observed->weight = updater->table->draft.services[service->row].weight;
+    ret_observed->weight_acknowledged =
+        updater->table->draft.epoch >= updater->table->weight_epochs[service->row] &&
+        epoch_is_acknowledged(&updater->scores, updater->table->weight_epochs[service->row]);
+    ret_observed->engine_reachable = updater->engine_reachable && service->listed;
+    ret_observed->image_ready = true; /* preflight has seen it; a create says if it went since */
+    ret_observed->creating = creates_expected(rollout);
+    ret_observed->create_attempts = rollout->create_attempts;
+    text_set(ret_observed->create_error, sizeof(ret_observed->create_error), rollout->create_error);
+    ret_observed->create_error_final = rollout->create_error_final;
+    ret_observed->wish_pause = rollout->wish_pause;
+    ret_observed->wish_promote = rollout->wish_promote;
+    ret_observed->wish_abort = rollout->wish_abort;
+    for (struct list *node = service->containers.next; node != &service->containers;
+         node = node->next) {
+        struct container *container = container_of(node, struct container, node);
+        struct member *member;
+        unsigned index = ret_observed->container_count;
+
+        if (container->leftover || index == PLAN_CONTAINERS_MAX)
+            continue;
+        member = rollout_member(rollout, container);
+        if (!member)
+            continue;
+        observe_container(rollout, container, member, &ret_observed->containers[index]);
+        ret_containers[index] = container;
+        ret_observed->container_count++;
+    }
+}

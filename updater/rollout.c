@@ -1,0 +1,350 @@
+/* A rollout's life: begun or taken up from the journal, what is recorded of it, its end. */
+#include "rollout.h"
+
+#include "api_views.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "events.h"
+#include "updater.h"
+
+#include <sys/random.h>
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+const char *rollout_id(const struct rollout *rollout)
+{
+    return rollout->record.id;
+}
+
+bool rollout_is_new(const struct rollout *rollout, const struct container *container)
+{
+    return container->facts.rollout_label &&
+           strcmp(container->facts.rollout_label, rollout_id(rollout)) == 0;
+}
+
+bool rollout_is_paused(const struct rollout *rollout)
+{
+    const struct plan_progress *progress = &rollout->progress;
+    const struct plan_spec *spec = &rollout->spec;
+
+    if (progress->phase != PHASE_FORWARD)
+        return false;
+    return rollout->wish_pause || (progress->step_entered && progress->step < spec->step_count &&
+                                   spec->steps[progress->step].kind == STEP_PAUSE &&
+                                   spec->steps[progress->step].until_promoted);
+}
+
+const char *rollout_state_name(const struct plan_progress *progress, bool is_paused)
+{
+    switch (progress->phase) {
+    case PHASE_PROMOTED:
+        return "finishing";
+    case PHASE_BACK:
+        return "rolling_back";
+    case PHASE_ENDED:
+        return plan_outcome_name(progress->outcome);
+    case PHASE_FORWARD:
+        break;
+    }
+    return is_paused ? "paused" : "running";
+}
+
+static void on_look_again(struct timer *timer)
+{
+    struct rollout *rollout = container_of(timer, struct rollout, look_again);
+
+    updater_wake(rollout->service->updater);
+}
+
+static struct rollout *rollout_new(struct service *service)
+{
+    struct rollout *rollout = memory_new(sizeof(*rollout));
+
+    check(!service->rollout);
+    rollout->service = service;
+    timer_init(&rollout->look_again, on_look_again);
+    return rollout;
+}
+
+void rollout_free(struct rollout *rollout)
+{
+    if (!rollout)
+        return;
+    timer_stop(rollout->service->updater->loop, &rollout->look_again);
+    member_list_done(&rollout->members);
+    journal_rollout_done(&rollout->record);
+    free(rollout->steps);
+    free(rollout);
+}
+
+/* Creates that were begun and not ended by an updater that died may still be carried out. */
+static void orphans_note(struct rollout *rollout)
+{
+    struct journal *journal = rollout->service->updater->journal;
+    struct journal_action *actions;
+    size_t count;
+
+    if (journal_action_list(journal, rollout_id(rollout), true, &actions, &count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(actions[i].kind, plan_action_name(ACTION_CREATE)) == 0)
+            rollout->orphans_until_ms = clock_ms() + ROLLOUT_ORPHAN_MS;
+        if (journal_action_end(journal, actions[i].id, clock_wall_ms(), -EINTR,
+                               "the updater ended before it heard the result", NULL))
+            break;
+    }
+    journal_actions_free(actions, count);
+}
+
+static int rollout_take(struct service *service)
+{
+    struct journal *journal = service->updater->journal;
+    struct rollout *rollout = rollout_new(service);
+    int error = journal_rollout_in_progress(journal, service_name(service), &rollout->record);
+
+    if (!error)
+        error = journal_spec_read(rollout->record.spec, &rollout->spec, &rollout->steps);
+    if (!error)
+        error = member_list_load(journal, rollout_id(rollout), &rollout->members);
+    if (error) {
+        rollout_free(rollout);
+        return error;
+    }
+    rollout->progress = rollout->record.progress;
+    rollout->wish_pause = rollout->record.wish_pause;
+    rollout->wish_promote = rollout->record.wish_promote;
+    rollout->wish_abort = rollout->record.wish_abort;
+    service->rollout = rollout;
+    return 0;
+}
+
+/* No rollout: what serves is stable, all in one table. An updater that died between the end of a
+ * rollout and its last table is made up for by this. */
+static void settle(struct service *service)
+{
+    struct table *table = service->updater->table;
+
+    for (uint32_t slot = 0; slot < table->draft.backend_count; slot++) {
+        if (table->draft.backends[slot].state != BACKEND_FREE &&
+            table->draft.backends[slot].service == service->row)
+            table_set_group(table, (int)slot, GROUP_STABLE);
+    }
+    table_set_weight(table, service->row, 0);
+}
+
+void rollout_load(struct service *service)
+{
+    int error = rollout_take(service);
+    struct log_line line;
+
+    if (error == -ENOENT) {
+        settle(service);
+        return;
+    }
+    if (error) {
+        log_begin(&line, LOG_ERROR, "rollout-not-loaded");
+        log_string(&line, "service", service_name(service));
+        log_string(&line, "reason", journal_error(service->updater->journal));
+        log_errno(&line, error);
+        log_end(&line);
+        return;
+    }
+    orphans_note(service->rollout);
+    rollout_log(service->rollout, "rollout-taken-up", NULL,
+                plan_phase_name(service->rollout->progress.phase));
+}
+
+static void id_make(char id[32])
+{
+    uint64_t wall_ms = clock_wall_ms();
+    time_t seconds = (time_t)(wall_ms / 1000);
+    uint16_t random = (uint16_t)wall_ms;
+    struct tm utc;
+    char stamp[20];
+
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        random = (uint16_t)(wall_ms * 40503u);
+    check(gmtime_r(&seconds, &utc) != NULL);
+    check(strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &utc) > 0);
+    (void)snprintf(id, 32, "%s-%04x", stamp, random);
+}
+
+static uint32_t health_timeout(const struct config_service *config)
+{
+    const struct config_check *check = &config->check;
+
+    if (config->rollout.health_timeout_ms)
+        return config->rollout.health_timeout_ms;
+    return check->start_period_ms + (check->retries + 1u) * check->interval_ms + check->timeout_ms +
+           10000u;
+}
+
+static struct plan_spec spec_make(const struct rollout_request *request, uint32_t replicas)
+{
+    const struct config_rollout *config = &request->service->config->rollout;
+
+    return (struct plan_spec){
+        .replicas = replicas,
+        .steps = request->steps ? request->steps : config->steps,
+        .step_count = request->steps ? request->step_count : config->step_count,
+        .drain = config->drain,
+        .health_timeout_ms = health_timeout(request->service->config),
+        .progress_deadline_ms = config->progress_deadline_ms,
+        .monitor_ms = config->monitor_ms,
+    };
+}
+
+static int by_ordinal(const void *a, const void *b)
+{
+    const struct container *const *first = a, *const *second = b;
+    int apart = (*first)->facts.ordinal - (*second)->facts.ordinal;
+
+    return apart ? apart : strcmp((*first)->facts.name, (*second)->facts.name);
+}
+
+/* The old ones: those that run now, in order; the others are not ours to replace. */
+static unsigned old_collect(const struct service *service,
+                            struct container *ret_old[SERVICE_CONTAINERS_MAX])
+{
+    unsigned count = 0;
+
+    for (struct list *node = service->containers.next; node != &service->containers;
+         node = node->next) {
+        struct container *container = container_of(node, struct container, node);
+
+        if (container->facts.state == CONTAINER_RUNNING && !container->leftover)
+            ret_old[count++] = container;
+    }
+    qsort(ret_old, count, sizeof(struct container *), by_ordinal);
+    return count;
+}
+
+int rollout_begin(const struct rollout_request *request)
+{
+    struct service *service = request->service;
+    struct journal *journal = service->updater->journal;
+    struct container *old[SERVICE_CONTAINERS_MAX];
+    unsigned count = old_collect(service, old);
+    struct plan_spec spec = spec_make(request, count);
+    char *spec_text = journal_spec_write(&spec);
+    char id[32];
+    int error;
+
+    check(count > 0);
+    id_make(id);
+    const struct journal_rollout record = {
+        .id = id,
+        .service = service_name(service),
+        .strategy = "canary",
+        .spec = spec_text,
+        .image = request->image,
+        .image_id = request->image_id,
+        .digest = request->digest,
+        .previous_image = old[0]->facts.image,
+        .previous_image_id = old[0]->facts.image_id,
+        .reason = request->reason,
+        .user = request->user,
+        .created_ms = clock_wall_ms(),
+        .replicas = count,
+        .progress = {.phase = PHASE_FORWARD},
+    };
+    error = journal_rollout_add(journal, &record);
+    free(spec_text);
+    if (!error)
+        error = rollout_take(service);
+    if (error)
+        return error;
+    settle(service);
+    for (unsigned i = 0; i < count; i++)
+        (void)rollout_member(service->rollout, old[i]);
+    rollout_log(service->rollout, "rollout-started", NULL, request->image);
+    events_rollout(service->rollout, "rollout_updated");
+    updater_wake(service->updater);
+    return 0;
+}
+
+static char *proof_write(const struct drain_proof *proof)
+{
+    cJSON *array = cJSON_CreateArray();
+    char *text;
+
+    for (unsigned i = 0; i < proof->row_count; i++) {
+        const struct drain_proof_row *row = &proof->rows[i];
+        cJSON *entry;
+
+        if (!row->live && row->pid == 0)
+            continue;
+        entry = cJSON_CreateObject();
+        cJSON_AddNumberToObject(entry, "row", row->row);
+        cJSON_AddBoolToObject(entry, "live", row->live);
+        cJSON_AddNumberToObject(entry, "pid", row->pid);
+        cJSON_AddNumberToObject(entry, "seen_epoch", (double)row->seen_epoch);
+        cJSON_AddNumberToObject(entry, "active", row->active);
+        cJSON_AddNumberToObject(entry, "connecting", row->connecting);
+        cJSON_AddNumberToObject(entry, "idle", row->idle);
+        cJSON_AddItemToArray(array, entry);
+    }
+    text = cJSON_PrintUnformatted(array);
+    cJSON_Delete(array);
+    return text;
+}
+
+void rollout_drained(struct rollout *rollout, int slot, const struct drain_proof *proof,
+                     uint64_t noticed_us)
+{
+    const struct container *container = service_container_of_slot(rollout->service, slot);
+    struct member *member = container ? rollout_member_of_id(rollout, container->facts.id) : NULL;
+    uint64_t wall_ms = clock_wall_ms();
+    struct member_drain *drain;
+
+    if (!member || !member->drain.begun)
+        return;
+    drain = &member->drain;
+    drain->drained_ms = wall_ms;
+    drain->duration_ms = wall_ms > drain->started_ms ? wall_ms - drain->started_ms : 0;
+    /* Where the last exchange ended before the drain began, there was nothing to notice. */
+    drain->notice_us = -1;
+    if (proof->last_end_us && noticed_us >= proof->last_end_us &&
+        noticed_us - proof->last_end_us <= drain->duration_ms * 1000)
+        drain->notice_us = (int64_t)(noticed_us - proof->last_end_us);
+    free(drain->proof);
+    drain->proof = proof_write(proof);
+    member_drain_save(rollout, member);
+    rollout_log(rollout, "drained", member, member->name);
+    events_drain(rollout, "drain_completed", member);
+}
+
+void rollout_record_split(struct rollout *rollout)
+{
+    struct updater *updater = rollout->service->updater;
+    uint32_t weight = updater->table->draft.services[rollout->service->row].weight;
+    uint32_t last = rollout->progress.step;
+    cJSON *split;
+    char *figures;
+
+    if (rollout->spec.step_count == 0)
+        return;
+    if (last >= rollout->spec.step_count)
+        last = (uint32_t)rollout->spec.step_count - 1;
+    while (last > 0 && rollout->spec.steps[last].kind != STEP_SET_WEIGHT)
+        last--;
+    /* A step that was turned back before its weight was set has no figures. */
+    if (rollout->spec.steps[last].kind != STEP_SET_WEIGHT ||
+        rollout->spec.steps[last].weight != weight)
+        return;
+    split = view_split(updater, rollout->service->row, weight);
+    figures = cJSON_PrintUnformatted(split);
+    cJSON_Delete(split);
+    const struct journal_step step = {.index = last, .figures = figures};
+
+    if (journal_step_save(updater->journal, rollout_id(rollout), &step))
+        log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(updater->journal));
+    free(figures);
+}

@@ -1,0 +1,109 @@
+/* One rollout in progress: observe, plan, journal, act, and again after every event.
+ *
+ * Owner: its service, from rollout_begin() or rollout_load() until it has ended; ended ones live in
+ * the journal only. What the planner must not forget is journalled before it is acted upon. */
+#ifndef UPDATER_ROLLOUT_H
+#define UPDATER_ROLLOUT_H
+
+#include "base/timer.h"
+#include "journal.h"
+#include "plan.h"
+#include "service.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MEMBER_IMAGE_BYTES 80
+#define ROLLOUT_ORPHAN_MS  5000u /* a create that was cut off is carried out by then or never */
+
+struct member_drain { /* of one container; kept by the journal */
+    bool begun, forced;
+    char name[128]; /* the container's when it began */
+    uint32_t slot, generation;
+    uint64_t epoch, started_ms, drained_ms, duration_ms;
+    int64_t notice_us; /* -1: it was idle */
+    char *proof;       /* JSON */
+};
+
+struct member { /* a container that takes part, found or once found */
+    char id[65];
+    char name[128];
+    char final_name[128]; /* new: the name it is to get */
+    char image_id[MEMBER_IMAGE_BYTES];
+    uint16_t ordinal;
+    bool is_new;
+    uint32_t slot, generation;
+    uint64_t created_ms, started_ms, published_ms, stopped_ms, removed_ms; /* wall clock */
+    struct member_drain drain;
+};
+
+struct member_list { /* owns the proofs */
+    struct member items[PLAN_CONTAINERS_MAX];
+    unsigned count;
+};
+/* Reads them from the journal; returns 0 or -errno. Ended by member_list_done(). */
+int member_list_load(struct journal *journal, const char *rollout, struct member_list *ret_list)
+    __attribute__((warn_unused_result));
+void member_list_done(struct member_list *list);
+
+struct rollout {
+    struct service *service;
+    struct journal_rollout record; /* owns its strings */
+    struct plan_spec spec;
+    struct config_step *steps;     /* spec.steps */
+    struct plan_progress progress; /* as journalled */
+    bool wish_pause, wish_promote, wish_abort;
+    struct member_list members;
+    uint32_t creating; /* creates in flight */
+    bool creating_ordinal[PLAN_REPLICAS_MAX];
+    uint32_t create_attempts;
+    uint64_t create_retry_ms; /* clock_ms() */
+    char create_error[PLAN_WHY_BYTES];
+    bool create_error_final;
+    uint64_t orphans_until_ms; /* clock_ms(): creates of an updater that died may come so long */
+    uint32_t name_suffix;      /* rises when a name is taken by a stranger */
+    bool ended;                /* told and recorded; freed at the end of the turn */
+    char waiting[PLAN_WHY_BYTES];
+    char logged[PLAN_WHY_BYTES]; /* the journal trouble last logged */
+    struct timer look_again;
+};
+
+/* At start: takes up the one in progress from the journal, if there is one. */
+void rollout_load(struct service *service);
+
+struct rollout_request { /* what was asked for, checked by preflight */
+    struct service *service;
+    const char *image, *image_id, *digest, *reason, *user;
+    const struct config_step *steps; /* NULL: the config's */
+    size_t step_count;
+};
+/* Journals a new rollout and starts it. Returns 0 or -errno of the journal. */
+int rollout_begin(const struct rollout_request *request) __attribute__((warn_unused_result));
+
+/* One turn: plans and starts what is to be done now. */
+void rollout_turn(struct rollout *rollout);
+/* Stops its timer and frees it. NULL is fine. */
+void rollout_free(struct rollout *rollout);
+
+const char *rollout_id(const struct rollout *rollout);
+/* "running", "paused", "rolling_back", ... of docs/admin-api.md */
+const char *rollout_state_name(const struct plan_progress *progress, bool is_paused);
+bool rollout_is_paused(const struct rollout *rollout);
+/* Whether this container is of this rollout's new ones. */
+bool rollout_is_new(const struct rollout *rollout, const struct container *container);
+
+/* The member of this container; a new one where it is not known yet. NULL where all are in use. */
+struct member *rollout_member(struct rollout *rollout, const struct container *container);
+struct member *rollout_member_of_id(struct rollout *rollout, const char *id);
+void member_save(struct rollout *rollout, const struct member *member);
+void member_drain_save(struct rollout *rollout, const struct member *member);
+/* A line of its log, in the journal and on stderr. */
+void rollout_log(struct rollout *rollout, const char *event, const struct member *member,
+                 const char *message);
+/* A drain is proven. */
+void rollout_drained(struct rollout *rollout, int slot, const struct drain_proof *proof,
+                     uint64_t noticed_us);
+/* Records the split of the weight in force with the step that set it. */
+void rollout_record_split(struct rollout *rollout);
+
+#endif

@@ -1,0 +1,204 @@
+/* One turn of a rollout: what is journalled and told between planning and acting. */
+#include "act.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "events.h"
+#include "observe.h"
+#include "rollout.h"
+#include "updater.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define JOURNAL_RETRY_MS 1000u
+
+static void step_save(struct rollout *rollout, uint32_t index, uint64_t started_ms,
+                      uint64_t ended_ms)
+{
+    const struct journal_step step = {
+        .index = index, .started_ms = started_ms, .ended_ms = ended_ms};
+    struct journal *journal = rollout->service->updater->journal;
+
+    if (index < rollout->spec.step_count && journal_step_save(journal, rollout_id(rollout), &step))
+        log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(journal));
+}
+
+static void tell_steps(struct rollout *rollout, const struct plan_progress *before)
+{
+    const struct plan_progress *now = &rollout->progress;
+    uint64_t wall_ms = clock_wall_ms();
+
+    for (uint32_t step = before->step; step < now->step; step++) {
+        step_save(rollout, step, step > before->step ? wall_ms : 0, wall_ms);
+        events_rollout(rollout, "rollout_step_completed");
+    }
+    if (now->step_entered && (!before->step_entered || before->step != now->step))
+        step_save(rollout, now->step, now->step_since_ms, 0);
+}
+
+static const char *end_event(enum plan_outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_COMPLETED:
+        return "rollout_completed";
+    case OUTCOME_ROLLED_BACK:
+        return "rollout_rolled_back";
+    case OUTCOME_ABORTED:
+        return "rollout_aborted";
+    case OUTCOME_NONE:
+    case OUTCOME_NEEDS_ATTENTION:
+        break;
+    }
+    return "rollout_needs_attention";
+}
+
+/* The new ones are the stable group from now on, with no weight to split: one table. */
+static void complete(struct rollout *rollout)
+{
+    struct service *service = rollout->service;
+    struct updater *updater = service->updater;
+    struct journal_service saved = {.name = service_name(service)};
+
+    saved.stable_rollout = rollout_id(rollout);
+    if (journal_service_save(updater->journal, &saved))
+        log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(updater->journal));
+    for (struct list *node = service->containers.next; node != &service->containers;
+         node = node->next) {
+        struct container *container = container_of(node, struct container, node);
+
+        if (container->slot != TABLE_NONE)
+            table_set_group(updater->table, container->slot, GROUP_STABLE);
+    }
+    table_set_weight(updater->table, service->row, 0);
+}
+
+static void end(struct rollout *rollout)
+{
+    struct service *service = rollout->service;
+
+    if (rollout->progress.outcome == OUTCOME_COMPLETED)
+        complete(rollout);
+    rollout->record.ended_ms = clock_wall_ms();
+    rollout->waiting[0] = '\0';
+    rollout_log(rollout, end_event(rollout->progress.outcome), NULL, rollout->progress.why);
+    events_rollout(rollout, end_event(rollout->progress.outcome));
+    if (journal_prune(service->updater->journal, service_name(service), JOURNAL_HISTORY))
+        log_event(LOG_ERROR, "journal-write-failed", "reason",
+                  journal_error(service->updater->journal));
+    rollout->ended = true;
+}
+
+static void tell(struct rollout *rollout, const struct plan_progress *before, bool was_paused,
+                 const char *waiting)
+{
+    const struct plan_progress *now = &rollout->progress;
+    bool changed = before->phase != now->phase || strcmp(waiting, rollout->waiting) != 0;
+
+    (void)slice_copy_string(slice_from_string(waiting), rollout->waiting, sizeof(rollout->waiting));
+    tell_steps(rollout, before);
+    if (before->phase != now->phase && now->phase != PHASE_ENDED)
+        rollout_log(rollout, plan_phase_name(now->phase), NULL, now->why);
+    if (now->phase == PHASE_ENDED)
+        end(rollout);
+    else if (rollout_is_paused(rollout) && !was_paused)
+        events_rollout(rollout, "rollout_paused");
+    else if (changed)
+        events_rollout(rollout, "rollout_updated");
+}
+
+/* Consumed wishes are the journal's to forget in the same transaction; here they follow. */
+static void adopt(struct rollout *rollout, const struct plan_observed *observed,
+                  const struct plan *plan)
+{
+    bool was_paused = rollout_is_paused(rollout);
+    struct plan_progress before = rollout->progress;
+
+    if (before.phase == PHASE_FORWARD &&
+        (plan->progress.phase != PHASE_FORWARD || plan->progress.step != before.step))
+        rollout_record_split(rollout);
+    rollout->progress = plan->progress;
+    if (observed->wish_promote)
+        rollout->wish_promote = false;
+    if (plan->progress.phase == PHASE_BACK || plan->progress.phase == PHASE_ENDED)
+        rollout->wish_abort = false;
+    tell(rollout, &before, was_paused, plan->waiting);
+}
+
+static void look_again(struct rollout *rollout, const struct plan *plan)
+{
+    struct updater *updater = rollout->service->updater;
+    uint64_t wall_ms = clock_wall_ms();
+    uint64_t after_ms = UINT64_MAX, now_ms = clock_ms();
+    const uint64_t others[] = {rollout->create_retry_ms, rollout->orphans_until_ms};
+
+    if (plan->look_again_ms)
+        after_ms = plan->look_again_ms > wall_ms ? plan->look_again_ms - wall_ms : 0;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        if (others[i] > now_ms && others[i] - now_ms < after_ms)
+            after_ms = others[i] - now_ms;
+    }
+    if (after_ms == UINT64_MAX)
+        timer_stop(updater->loop, &rollout->look_again);
+    else
+        timer_start(updater->loop, &rollout->look_again, after_ms + 1);
+}
+
+static int save(struct rollout *rollout, const struct plan_observed *observed,
+                const struct plan *plan, int64_t ret_ids[PLAN_ACTIONS_MAX])
+{
+    struct updater *updater = rollout->service->updater;
+    int error = journal_save_plan(updater->journal, rollout_id(rollout), observed, plan, ret_ids);
+    struct log_line line;
+
+    if (!error)
+        return 0;
+    timer_start(updater->loop, &rollout->look_again, JOURNAL_RETRY_MS);
+    (void)slice_copy_string(SLICE("for the journal to be writable again"), rollout->waiting,
+                            sizeof(rollout->waiting));
+    if (strcmp(rollout->logged, journal_error(updater->journal)) == 0)
+        return error;
+    (void)slice_copy_string(slice_from_string(journal_error(updater->journal)), rollout->logged,
+                            sizeof(rollout->logged));
+    log_begin(&line, LOG_ERROR, "rollout-held");
+    log_string(&line, "service", service_name(rollout->service));
+    log_string(&line, "rollout", rollout_id(rollout));
+    log_string(&line, "reason", journal_error(updater->journal));
+    log_end(&line);
+    return error;
+}
+
+struct round { /* large, so not on the stack */
+    struct plan_observed observed;
+    struct plan plan;
+    struct container *containers[PLAN_CONTAINERS_MAX];
+    int64_t action_ids[PLAN_ACTIONS_MAX];
+};
+
+void rollout_turn(struct rollout *rollout)
+{
+    struct round *round = memory_new(sizeof(*round));
+    struct service *service = rollout->service;
+
+    observe(rollout, &round->observed, round->containers);
+    plan_next(&round->observed, &round->plan);
+    if (save(rollout, &round->observed, &round->plan, round->action_ids) == 0) {
+        look_again(rollout, &round->plan);
+        adopt(rollout, &round->observed, &round->plan);
+        for (unsigned i = 0; i < round->plan.action_count; i++) {
+            const struct plan_action *action = &round->plan.actions[i];
+            bool has_container = action->kind != ACTION_CREATE && action->kind != ACTION_SET_WEIGHT;
+
+            act(rollout, action, has_container ? round->containers[action->container] : NULL,
+                round->action_ids[i]);
+        }
+        if (round->plan.action_count > 0)
+            updater_wake(service->updater);
+    }
+    free(round);
+    if (rollout->ended) {
+        service->rollout = NULL;
+        rollout_free(rollout);
+        updater_wake(service->updater);
+    }
+}
