@@ -199,12 +199,11 @@ static void start_watchers(struct supervisor *supervisor)
 
 static int start_children(struct supervisor *supervisor)
 {
-    struct child *updater = supervisor_add(supervisor, ROLE_UPDATER);
-    struct child *health = supervisor_add(supervisor, ROLE_HEALTH);
-    int error = child_start(supervisor, updater);
+    /* An entry is free until its child runs, so each is taken and started before the next. */
+    int error = child_start(supervisor, supervisor_add(supervisor, ROLE_UPDATER));
 
     if (error == 0)
-        error = child_start(supervisor, health);
+        error = child_start(supervisor, supervisor_add(supervisor, ROLE_HEALTH));
     for (unsigned slot = 0; error == 0 && slot < supervisor->worker_count; slot++) {
         struct child *worker = supervisor_add(supervisor, ROLE_WORKER);
         worker->slot = slot;
