@@ -78,8 +78,6 @@ static enum http1_result parse(struct slice bytes, enum http_method method, size
     struct http1_fields fields = {.list = response->fields};
     struct slice line;
 
-    if (!begins_like_one(bytes))
-        return HTTP1_BAD_STATUS_LINE;
     enum http1_result result = http1_read_first_line(&cursor, FIRST_LINE_RESPONSE, &line);
     if (result == HTTP1_MORE) {
         *scanned = (size_t)(cursor.at - bytes.data);
@@ -105,6 +103,8 @@ enum http1_result http1_parse_response(struct slice bytes, enum http_method meth
 
     if (bytes.length > HTTP1_HEAD_BYTES_MAX)
         bytes.length = HTTP1_HEAD_BYTES_MAX;
+    if (!begins_like_one(bytes))
+        return HTTP1_BAD_STATUS_LINE;
     if (*scanned != 0)
         result = http1_resume(bytes, FIRST_LINE_RESPONSE, scanned);
     if (result == HTTP1_DONE)
