@@ -218,6 +218,8 @@ static void watch_loop(struct watch *watch, int signals)
         case STREAM_LOST:
             watch->lost = true;
             snprintf(watch->why, sizeof watch->why, "%s", stream_why(watch->stream));
+            if (watch->screen)
+                show(watch);
             break;
         case STREAM_READABLE:
             if (!on_readable(watch, signals))
