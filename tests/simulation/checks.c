@@ -1,0 +1,471 @@
+/* The invariants of DESIGN §5, computed from the world's own books and not with the planner's code.
+ * Each is asked at every plan, every action and every end. */
+#include "world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static unsigned healthy_before;
+
+void check_break(struct world *world, const char *format, ...)
+{
+    va_list arguments;
+
+    if (world->broken[0] != '\0')
+        return;
+    va_start(arguments, format);
+    vsnprintf(world->broken, sizeof(world->broken), format, arguments);
+    va_end(arguments);
+    world_note(world, "BROKEN: %s", world->broken);
+}
+
+static bool in_rotation(const struct sim_container *container)
+{
+    return container->seen && container->seen_state == CONTAINER_RUNNING &&
+           container->backend == BACKEND_READY && container->verdict == VERDICT_HEALTHY;
+}
+
+static unsigned healthy(const struct world *world, bool is_new)
+{
+    unsigned count = 0;
+
+    for (int i = 0; i < world->container_count; i++)
+        count += world->containers[i].is_new == is_new && in_rotation(&world->containers[i]);
+    return count;
+}
+
+/* Ordinals of a group that have a container which can (still) run. */
+static unsigned alive(const struct world *world, bool is_new)
+{
+    unsigned count = 0;
+
+    for (unsigned ordinal = 0; ordinal < world->spec.replicas; ordinal++) {
+        bool is_alive = false;
+
+        for (int i = 0; i < world->container_count; i++) {
+            const struct sim_container *container = &world->containers[i];
+
+            is_alive = is_alive || (container->is_new == is_new && container->ordinal == ordinal &&
+                                    container->seen && container->seen_state != CONTAINER_EXITED &&
+                                    container->seen_state != CONTAINER_REMOVING);
+        }
+        count += is_alive;
+    }
+    return count;
+}
+
+/* Invariant 2: so many must stay healthy while others leave. */
+static unsigned least(const struct world *world, bool is_new)
+{
+    unsigned wanted = world->spec.replicas > world->spec.max_unavailable
+                          ? world->spec.replicas - world->spec.max_unavailable
+                          : 1;
+    unsigned possible = alive(world, is_new);
+
+    if (possible < wanted)
+        wanted = possible;
+    return wanted > 0 ? wanted : 1;
+}
+
+static bool short_for_too_long(const struct world *world)
+{
+    return world->short_since != 0 &&
+           (world->now - world->short_since) * TICK_MS >= world->spec.progress_deadline_ms;
+}
+
+static bool is_surplus(const struct world *world, const struct sim_container *container)
+{
+    for (int i = 0; i < world->container_count; i++) {
+        const struct sim_container *other = &world->containers[i];
+
+        if (other != container && other->is_new && container->is_new && other->seen &&
+            other->ordinal == container->ordinal)
+            return true;
+    }
+    return false;
+}
+
+/* --- plans --------------------------------------------------------------------------------------
+ */
+
+static void check_step_end(struct world *world, const struct plan_observed *observed, uint32_t step)
+{
+    const struct config_step *left = &world->steps[step];
+    uint64_t waited = world->now - world->step_since;
+
+    if (observed->wish_pause || world->wish_pause)
+        check_break(world, "step %u ended while an operator had paused the rollout", step);
+    if (left->kind == STEP_SET_WEIGHT) {
+        if (world->table.weight != left->weight)
+            check_break(world, "step %u ended at weight %u", step, world->table.weight);
+        for (unsigned i = 0; i < world->worker_count; i++) {
+            if (world->workers[i].live && world->workers[i].view.weight != left->weight)
+                check_break(world, "step %u ended before worker %u took its weight", step, i);
+        }
+    } else if (left->until_promoted || waited * TICK_MS < left->pause_ms) {
+        if (world->promotes == 0)
+            check_break(world, "pause %u ended after %u ms, and nobody promoted", step,
+                        (unsigned)(waited * TICK_MS));
+        world->promotes = 0;
+    }
+    world->step_since = world->now;
+}
+
+static void check_promotion(struct world *world)
+{
+    if (world->full_since == 0 ||
+        (world->now - world->full_since) * TICK_MS < world->spec.monitor_ms)
+        check_break(world, "promoted before it was watched for its time at full weight");
+    if (healthy(world, true) < world->spec.replicas)
+        check_break(world, "promoted with %u of %u new ones healthy", healthy(world, true),
+                    world->spec.replicas);
+    if (world->wish_pause)
+        check_break(world, "promoted while an operator had paused the rollout");
+}
+
+static void check_attention(struct world *world)
+{
+    bool has_reason = short_for_too_long(world);
+
+    for (int i = 0; i < world->container_count; i++) {
+        const struct sim_container *container = &world->containers[i];
+
+        has_reason = has_reason || container->attempts >= 5 ||
+                     (world->spec.drain.on_timeout == ON_TIMEOUT_FAIL &&
+                      container->backend == BACKEND_DRAINING);
+    }
+    if (!has_reason)
+        check_break(world, "it needs attention without a reason");
+}
+
+static void keep_books(struct world *world)
+{
+    enum plan_phase phase = world->progress.phase;
+    bool stays = phase == PHASE_PROMOTED;
+    bool is_short = phase != PHASE_FORWARD && healthy(world, stays) < least(world, stays);
+    bool is_full = world->table.weight == WEIGHT_MAX;
+
+    for (unsigned i = 0; i < world->worker_count; i++)
+        is_full =
+            is_full && (!world->workers[i].live || world->workers[i].view.weight == WEIGHT_MAX);
+    if (!is_full)
+        world->full_since = 0;
+    else if (world->full_since == 0)
+        world->full_since = world->now;
+    if (!is_short)
+        world->short_since = 0;
+    else if (world->short_since == 0)
+        world->short_since = world->now;
+}
+
+void check_plan(struct world *world, const struct plan_observed *observed, const struct plan *plan)
+{
+    enum plan_phase from = world->progress.phase, to = plan->progress.phase;
+    unsigned creates = observed->creating;
+
+    keep_books(world);
+    healthy_before = healthy(world, false) + healthy(world, true);
+    if ((from == PHASE_BACK && to != PHASE_BACK && to != PHASE_ENDED) ||
+        (from == PHASE_PROMOTED && to != PHASE_PROMOTED && to != PHASE_ENDED))
+        check_break(world, "it went from %s to %s", plan_phase_name(from), plan_phase_name(to));
+    if (plan->progress.step < world->progress.step)
+        check_break(world, "it went back a step");
+    for (uint32_t step = world->progress.step; step < plan->progress.step; step++)
+        check_step_end(world, observed, step);
+    if (from == PHASE_FORWARD &&
+        (to == PHASE_PROMOTED || plan->progress.outcome == OUTCOME_COMPLETED))
+        check_promotion(world);
+    if (plan->progress.outcome == OUTCOME_NEEDS_ATTENTION)
+        check_attention(world);
+    for (unsigned i = 0; i < plan->action_count; i++)
+        creates += plan->actions[i].kind == ACTION_CREATE;
+    if (creates > observed->creating && creates > 2)
+        check_break(world, "%u creates at once", creates);
+    if (to == PHASE_ENDED && plan->action_count > 0)
+        check_break(world, "it has ended and still acts");
+}
+
+/* --- actions ------------------------------------------------------------------------------------
+ */
+
+static uint32_t weight_of_step(const struct world *world, uint32_t step)
+{
+    uint32_t weight = step >= world->spec.step_count ? WEIGHT_MAX : 0;
+
+    for (uint32_t i = 0; i <= step && i < world->spec.step_count; i++) {
+        if (world->steps[i].kind == STEP_SET_WEIGHT && step < world->spec.step_count)
+            weight = world->steps[i].weight;
+    }
+    return weight;
+}
+
+static void check_set_weight(struct world *world, uint32_t weight)
+{
+    unsigned new_ones = healthy(world, true);
+    uint64_t needed = ((uint64_t)weight * world->spec.replicas + WEIGHT_MAX - 1) / WEIGHT_MAX;
+
+    if (world->progress.phase == PHASE_BACK) {
+        if (weight != 0)
+            check_break(world, "weight %u on the way back", weight);
+        if (healthy(world, false) == 0 && new_ones > 0)
+            check_break(world, "the weight went to a group without a healthy backend");
+        return;
+    }
+    if (world->progress.phase == PHASE_FORWARD &&
+        (weight != weight_of_step(world, world->progress.step) || world->wish_pause))
+        check_break(world, "weight %u is not the step's, or it is paused", weight);
+    if (world->progress.phase == PHASE_PROMOTED && weight != WEIGHT_MAX)
+        check_break(world, "weight %u after the promotion", weight);
+    if (weight > 0 &&
+        (new_ones == 0 || (world->progress.phase == PHASE_FORWARD && new_ones < needed)))
+        check_break(world, "weight %u with %u new ones healthy", weight, new_ones);
+}
+
+/* Old ones leave after the promotion, new ones on the way back: nothing else. */
+static void check_leaving(struct world *world, const struct sim_container *container,
+                          enum plan_action_kind kind)
+{
+    enum plan_phase wanted = container->is_new ? PHASE_BACK : PHASE_PROMOTED;
+
+    if (container->is_new && is_surplus(world, container))
+        return;
+    if (world->progress.phase != wanted)
+        check_break(world, "%s of %s in phase %s", plan_action_name(kind), container->name,
+                    plan_phase_name(world->progress.phase));
+    if (kind == ACTION_DRAIN) {
+        uint32_t weight = container->is_new ? 0 : WEIGHT_MAX;
+
+        for (unsigned i = 0; i < world->worker_count; i++) {
+            if (world->workers[i].live && world->workers[i].view.weight != weight)
+                check_break(world, "drain of %s while worker %u has weight %u", container->name, i,
+                            world->workers[i].view.weight);
+        }
+    }
+}
+
+static void check_drain(struct world *world, const struct sim_container *container)
+{
+    bool stays = !container->is_new;
+    unsigned left = healthy(world, stays);
+
+    check_leaving(world, container, ACTION_DRAIN);
+    if (!in_rotation(container) || is_surplus(world, container))
+        return;
+    if (left < least(world, stays) &&
+        !(world->progress.phase == PHASE_BACK && left > 0 && short_for_too_long(world)))
+        check_break(world, "drain of %s leaves %u healthy ones", container->name, left);
+}
+
+static void check_stop(struct world *world, int index)
+{
+    const struct sim_container *container = &world->containers[index];
+    uint32_t active = container->active[KIND_REQUEST] + container->active[KIND_WEBSOCKET] +
+                      container->active[KIND_TCP];
+
+    check_leaving(world, container, ACTION_STOP);
+    if (active > 0)
+        check_break(world, "stop of %s with %u exchanges active", container->name, active);
+    if (container->backend == BACKEND_READY || container->backend == BACKEND_STARTING)
+        check_break(world, "stop of %s in rotation", container->name);
+    for (unsigned i = 0; i < world->worker_count; i++) {
+        if (world->workers[i].live && container->exists &&
+            world->workers[i].view.backend[index] == BACKEND_READY)
+            check_break(world, "stop of %s, and worker %u may still send to it", container->name,
+                        i);
+    }
+    if (healthy(world, !container->is_new) == 0 && !is_surplus(world, container) &&
+        (!container->is_new || container->verdict == VERDICT_HEALTHY) &&
+        alive(world, !container->is_new) > 0)
+        check_break(world, "stop of %s while none of the others is healthy", container->name);
+}
+
+static void check_remove(struct world *world, const struct sim_container *container)
+{
+    check_leaving(world, container, ACTION_REMOVE);
+    if (container->seen_state == CONTAINER_RUNNING || container->seen_state == CONTAINER_PAUSED ||
+        container->seen_state == CONTAINER_RESTARTING)
+        check_break(world, "remove of %s, which runs", container->name);
+}
+
+static void check_end_kinds(struct world *world, const struct sim_container *container,
+                            uint8_t kinds)
+{
+    const uint32_t budgets[KIND_COUNT] = {
+        world->spec.drain.requests_ms, world->spec.drain.websockets_ms, world->spec.drain.tcp_ms};
+    uint64_t waited = (world->now - container->drain_since) * TICK_MS;
+
+    if (container->backend != BACKEND_DRAINING || world->spec.drain.on_timeout != ON_TIMEOUT_CLOSE)
+        check_break(world, "exchanges of %s ended without leave", container->name);
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        if ((kinds & ~container->end_kinds) >> kind & 1 && waited < budgets[kind])
+            check_break(world, "exchanges of %s ended after %u of %u ms", container->name,
+                        (unsigned)waited, budgets[kind]);
+    }
+}
+
+static void check_engine_action(struct world *world, const struct plan_action *action, int index)
+{
+    if (!world->has_listed || world_engine_is_away(world))
+        check_break(world, "%s while the engine is away", plan_action_name(action->kind));
+    if (action->kind == ACTION_CREATE &&
+        (world->progress.phase != PHASE_FORWARD || world->now < world->image_at ||
+         world->wish_pause || action->ordinal >= world->spec.replicas))
+        check_break(world, "create of %u in phase %s, paused %d", action->ordinal,
+                    plan_phase_name(world->progress.phase), world->wish_pause);
+    if (action->kind == ACTION_RENAME && world->progress.phase != PHASE_PROMOTED)
+        check_break(world, "rename before the promotion");
+    for (int i = 0; i < OPERATIONS_MAX && index >= 0; i++) {
+        if (world->operations[i].is_on && world->operations[i].container == index &&
+            world->operations[i].incarnation == world->incarnation)
+            check_break(world, "%s of %s while %s is under way", plan_action_name(action->kind),
+                        world->containers[index].name, plan_action_name(world->operations[i].kind));
+    }
+}
+
+static int index_of(const struct world *world, const char *seen_name)
+{
+    for (int i = 0; i < world->container_count; i++) {
+        if (world->containers[i].seen && strcmp(world->containers[i].seen_name, seen_name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+void check_action(struct world *world, const struct plan_observed *observed,
+                  const struct plan_action *action)
+{
+    bool has_container = action->kind != ACTION_CREATE && action->kind != ACTION_SET_WEIGHT;
+    int index = has_container ? index_of(world, observed->containers[action->container].name) : -1;
+
+    if (has_container && index < 0) {
+        check_break(world, "%s of a container that is not there", plan_action_name(action->kind));
+        return;
+    }
+    switch (action->kind) {
+    case ACTION_SET_WEIGHT:
+        check_set_weight(world, action->weight);
+        return;
+    case ACTION_DRAIN:
+        check_drain(world, &world->containers[index]);
+        return;
+    case ACTION_END_KINDS:
+        check_end_kinds(world, &world->containers[index], action->kinds);
+        return;
+    case ACTION_PUBLISH:
+    case ACTION_READY:
+        return;
+    case ACTION_STOP:
+        check_stop(world, index);
+        break;
+    case ACTION_REMOVE:
+        check_remove(world, &world->containers[index]);
+        break;
+    case ACTION_CREATE:
+    case ACTION_START:
+    case ACTION_RENAME:
+        break;
+    }
+    check_engine_action(world, action, index);
+}
+
+/* After a whole plan: somebody serves, where anybody can. */
+void check_applied(struct world *world)
+{
+    unsigned left = healthy(world, false) + healthy(world, true);
+
+    if (left > 0)
+        return;
+    if (healthy_before > 0)
+        check_break(world, "the last healthy backend was taken out of rotation");
+    if (world->progress.phase != PHASE_BACK && world->progress.phase != PHASE_PROMOTED)
+        return;
+    for (int i = 0; i < world->container_count; i++) {
+        const struct sim_container *container = &world->containers[i];
+        bool is_busy = world->now < container->retry_at;
+
+        for (int k = 0; k < OPERATIONS_MAX; k++)
+            is_busy =
+                is_busy || (world->operations[k].is_on && world->operations[k].container == i);
+        if (container->seen && container->seen_state == CONTAINER_RUNNING && !is_busy &&
+            container->backend != BACKEND_FREE && container->verdict == VERDICT_HEALTHY &&
+            !is_surplus(world, container))
+            check_break(world, "nothing serves, though %s could", container->name);
+    }
+}
+
+/* --- the end ------------------------------------------------------------------------------------
+ */
+
+static void check_completed(struct world *world)
+{
+    for (unsigned ordinal = 0; ordinal < world->spec.replicas; ordinal++) {
+        unsigned there = 0, lost = 0;
+
+        for (int i = 0; i < world->container_count; i++) {
+            const struct sim_container *container = &world->containers[i];
+
+            if (!container->is_new || container->ordinal != ordinal)
+                continue;
+            there += container->exists;
+            lost += container->is_lost;
+            if (container->exists && strcmp(container->name, container->final_name) != 0)
+                check_break(world, "completed, and a container is still named %s", container->name);
+            if (container->we_stopped && container->exists)
+                check_break(world, "completed, and %s was stopped", container->name);
+        }
+        if (there != 1 && !(there == 0 && lost > 0))
+            check_break(world, "completed with %u containers of ordinal %u", there, ordinal);
+    }
+    for (int i = 0; i < world->container_count; i++) {
+        if (world->containers[i].exists && !world->containers[i].is_new)
+            check_break(world, "completed, and %s is left", world->containers[i].name);
+    }
+    if (world->table.weight != WEIGHT_MAX)
+        check_break(world, "completed at weight %u", world->table.weight);
+}
+
+static void check_gone_back(struct world *world)
+{
+    for (int i = 0; i < world->container_count; i++) {
+        const struct sim_container *container = &world->containers[i];
+
+        if (container->is_new && container->exists)
+            check_break(world, "back, and %s is left", container->name);
+        if (!container->is_new && !container->exists && !container->is_lost)
+            check_break(world, "back, and %s is lost", container->name);
+        if (!container->is_new && (container->we_stopped || container->we_removed))
+            check_break(world, "back, and %s was stopped", container->name);
+        if (!container->is_new && strcmp(container->name, container->final_name) != 0)
+            check_break(world, "back, and %s is misnamed", container->name);
+    }
+    if (world->table.weight != 0)
+        check_break(world, "back at weight %u", world->table.weight);
+}
+
+void check_end(struct world *world)
+{
+    enum plan_outcome outcome = world->progress.outcome;
+    unsigned could = 0;
+
+    if (world->progress.phase != PHASE_ENDED) {
+        check_break(world, "it never ended: phase %s, step %u",
+                    plan_phase_name(world->progress.phase), world->progress.step);
+        return;
+    }
+    if (world->is_clean && outcome != OUTCOME_COMPLETED &&
+        !(outcome == OUTCOME_NEEDS_ATTENTION && world->spec.drain.on_timeout == ON_TIMEOUT_FAIL))
+        check_break(world, "nothing went wrong, and yet: %s (%s)", plan_outcome_name(outcome),
+                    world->progress.why);
+    if (outcome == OUTCOME_COMPLETED)
+        check_completed(world);
+    else if (outcome == OUTCOME_ROLLED_BACK || outcome == OUTCOME_ABORTED)
+        check_gone_back(world);
+    for (int i = 0; i < world->container_count; i++)
+        could += world->containers[i].exists && world->containers[i].backend != BACKEND_FREE &&
+                 world->containers[i].state == CONTAINER_RUNNING &&
+                 world->containers[i].verdict == VERDICT_HEALTHY;
+    if (could > 0 && healthy(world, false) + healthy(world, true) == 0)
+        check_break(world, "ended (%s), and nothing serves, though %u could",
+                    plan_outcome_name(outcome), could);
+}
