@@ -146,6 +146,18 @@ int child_start(struct supervisor *supervisor, struct child *child)
     check(child->state != CHILD_RUNNING);
     if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
+    /* A pipe's low numbers are those that the child's descriptors get. */
+    ready[0] = descriptor_raise(ready[0]);
+    ready[1] = descriptor_raise(ready[1]);
+    if (ready[0] < 0 || ready[1] < 0) {
+        int failed = ready[0] < 0 ? ready[0] : ready[1];
+
+        if (ready[0] >= 0)
+            close(ready[0]);
+        if (ready[1] >= 0)
+            close(ready[1]);
+        return failed;
+    }
     child->generation = supervisor->setup.generation;
     child->ready = child->stopping = false;
     child->started_ms = clock_ms();
