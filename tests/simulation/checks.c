@@ -92,7 +92,7 @@ static bool is_surplus(const struct world *world, const struct sim_container *co
 static void check_step_end(struct world *world, const struct plan_observed *observed, uint32_t step)
 {
     const struct config_step *left = &world->steps[step];
-    uint64_t waited = world->now - world->step_since;
+    uint64_t waited = world->now - world->next_step_since;
 
     if (observed->wish_pause || world->wish_pause)
         check_break(world, "step %u ended while an operator had paused the rollout", step);
@@ -104,12 +104,12 @@ static void check_step_end(struct world *world, const struct plan_observed *obse
                 check_break(world, "step %u ended before worker %u took its weight", step, i);
         }
     } else if (left->until_promoted || waited * TICK_MS < left->pause_ms) {
-        if (world->promotes == 0)
+        if (world->next_promotes == 0)
             check_break(world, "pause %u ended after %u ms, and nobody promoted", step,
                         (unsigned)(waited * TICK_MS));
-        world->promotes = 0;
+        world->next_promotes = 0;
     }
-    world->step_since = world->now;
+    world->next_step_since = world->now;
 }
 
 static void check_promotion(struct world *world)
@@ -165,6 +165,8 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
     unsigned creates = observed->creating;
 
     keep_books(world);
+    world->next_step_since = world->step_since;
+    world->next_promotes = world->promotes;
     healthy_before = healthy(world, false) + healthy(world, true);
     if ((from == PHASE_BACK && to != PHASE_BACK && to != PHASE_ENDED) ||
         (from == PHASE_PROMOTED && to != PHASE_PROMOTED && to != PHASE_ENDED))
@@ -184,6 +186,13 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
         check_break(world, "%u creates at once", creates);
     if (to == PHASE_ENDED && plan->action_count > 0)
         check_break(world, "it has ended and still acts");
+}
+
+void check_saved(struct world *world)
+{
+    world->step_since = world->next_step_since;
+    world->promotes = world->next_promotes;
+    keep_books(world);
 }
 
 /* --- actions ------------------------------------------------------------------------------------

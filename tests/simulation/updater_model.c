@@ -232,6 +232,7 @@ static void save(struct world *world)
         world->wish_promote = false;
     if (plan.progress.phase != PHASE_FORWARD)
         world->wish_abort = world->wish_promote = world->wish_pause = false;
+    check_saved(world);
 }
 
 static void plan_and_act(struct world *world)

@@ -8,16 +8,17 @@
 
 #include "updater/plan.h"
 
-#define TICK_MS          100u
-#define CONTAINERS_MAX   64
-#define WORKERS_MAX      4
-#define EXCHANGES_MAX    96
-#define OPERATIONS_MAX   64
-#define INTENTS_MAX      32
-#define STEPS_MAX        16
-#define TICKS_MAX        8000u
-#define CREATE_TICKS_MAX 12u /* the engine answers a create, or will never make it, in this time   \
-                              */
+#define TICK_MS        100u
+#define CONTAINERS_MAX 64
+#define WORKERS_MAX    4
+#define EXCHANGES_MAX  96
+#define OPERATIONS_MAX 64
+#define INTENTS_MAX    32
+#define STEPS_MAX      16
+#define TICKS_MAX      8000u
+#define CREATE_TICKS_MAX                                                                           \
+    12u /* the engine answers a create, or will never make it, in this time                        \
+         */
 
 enum fault {
     FAULT_CREATE_PASSING,
@@ -175,9 +176,9 @@ struct world {
     uint64_t resume_at, promote_at;
     /* checks: own bookkeeping */
     uint64_t step_since, full_since, short_since;
-    uint32_t step_seen;
     unsigned promotes;
-    bool may_need_attention;
+    uint64_t next_step_since; /* these two once the plan is journalled */
+    unsigned next_promotes;
     char broken[256]; /* what was violated; empty: nothing */
     uint64_t faults[FAULT_COUNT];
 };
@@ -211,6 +212,7 @@ void updater_answer(struct world *world, const struct sim_operation *operation, 
 void check_plan(struct world *world, const struct plan_observed *observed, const struct plan *plan);
 void check_action(struct world *world, const struct plan_observed *observed,
                   const struct plan_action *action);
+void check_saved(struct world *world); /* the plan was journalled */
 void check_applied(struct world *world);
 void check_end(struct world *world);
 void check_break(struct world *world, const char *format, ...)
