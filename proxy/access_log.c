@@ -51,7 +51,7 @@ void access_log_exchange(const struct exchange *x, enum exchange_why why)
         log_u64(&line, "status", x->status);
     log_u64(&line, "bytes_in", x->bytes_in);
     log_u64(&line, "bytes_out", x->bytes_out);
-    log_u64(&line, "tries", x->try_count + 1u);
+    log_u64(&line, "tries", x->join_count);
     if (x->placed_us != 0)
         log_u64(&line, "placed_us", x->placed_us - x->started_us);
     if (x->answered_us != 0)

@@ -65,8 +65,8 @@ int choose_backend(struct exchange *x)
     }
     if (x->group == GROUP_COUNT)
         decide_group(x, (uint32_t)index, serves);
-    else if (!serves[x->group])
-        x->group = x->group == GROUP_STABLE ? GROUP_CANARY : GROUP_STABLE;
+    else if (!serves[x->group] && serves[GROUP_COUNT - 1 - x->group])
+        x->group = GROUP_COUNT - 1 - x->group;
     if (x->group == GROUP_COUNT || !serves[x->group])
         return -1;
     int32_t chosen = balance_choose(&groups[x->group], service->balance, random >> 16);

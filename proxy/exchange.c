@@ -138,7 +138,7 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->upstream = NULL;
     x->placed = x->fresh = x->from_backend = false;
     x->group = GROUP_COUNT;
-    x->try_count = 0;
+    x->try_count = x->join_count = 0;
     x->started_us = worker->now_us;
     x->placed_us = x->answered_us = 0;
     x->bytes_in = x->bytes_out = x->counted_in = x->counted_out = 0;
@@ -157,6 +157,7 @@ static void join_backend(struct exchange *x, uint32_t slot)
     x->generation = x->worker->table.backends[slot].generation;
     x->group = x->worker->table.backends[slot].group;
     x->placed = true;
+    x->join_count++;
     x->placed_us = x->worker->now_us;
     score_cell_claim(cell, x->generation);
     score_add(&cell->active[x->kind], 1);

@@ -75,10 +75,11 @@ struct exchange {
     bool placed;               /* counted as active on: */
     uint16_t slot;
     uint32_t generation;
-    enum group group; /* GROUP_COUNT: not decided yet */
-    bool fresh;       /* a pooled connection failed it: wants one of its own */
-    uint8_t try_count;
-    uint16_t tried[TRIES_MAX]; /* slots whose connect failed */
+    enum group group;   /* GROUP_COUNT: not decided yet */
+    bool fresh;         /* a pooled connection failed it: wants one of its own */
+    uint8_t join_count; /* backends it was given to, one after the other */
+    uint8_t try_count;  /* of them, those whose connect failed: */
+    uint16_t tried[TRIES_MAX];
 
     uint64_t started_us, placed_us, answered_us;
     uint64_t bytes_in, bytes_out;     /* from and to the backend */

@@ -1,0 +1,186 @@
+"""What rollouts rest on: exact splits, drains with proof, ends, and the worker's own end."""
+
+import threading
+
+import pytest
+
+from harness import web
+from test_tunnels import open_websocket, upgrade
+
+READY_US = 100_000  # a drain is noticed within 100 ms
+
+
+@pytest.mark.parametrize("weight", [0, 1, 500, 2500, 3333, 5000, 9999, 10000])
+def test_split_is_exact_at_the_backends(world, weight):
+    a, b = world.backend("a"), world.backend("b")
+    bench = world.bench(web(a, canary=[b]))
+    client = world.client(bench)
+    client.get("/")
+    bench.ask(f"weight 0 {weight}")
+    a.requests.clear(), b.requests.clear()
+    for n in range(1, 401):
+        client.get("/")
+        assert abs(b.count() - n * weight / 10000) <= 1, n
+    assert a.count() + b.count() == 400
+    counted = 401 if weight == 0 else 400  # as it was at weight 0 already
+    assert bench.scores()["rows"][0]["split"] == [weight, counted, b.count()]
+
+
+def test_group_without_healthy_backend_gets_no_traffic(world):
+    a, b = world.backend("a"), world.backend("b")
+    bench = world.bench(web(a, canary=[b], healthcheck={"tcp": {}}))
+    bench.ask("healthy 0")
+    bench.ask("weight 0 5000")
+    client = world.client(bench)
+    assert {client.get("/").body for _ in range(20)} == {b"a"}
+    assert bench.scores()["rows"][0]["split"] == [5000, 0, 0]
+    bench.ask("healthy 1")
+    assert [client.get("/").body for _ in range(20)].count(b"b") == 10
+    bench.ask("unhealthy 1")
+    assert {client.get("/").body for _ in range(20)} == {b"a"}
+    assert bench.scores()["rows"][0]["split"] == [5000, 20, 10]
+
+
+def test_draining_backend_finishes_its_request_and_proves_it_at_once(world):
+    entered, release = threading.Event(), threading.Event()
+
+    def slow(c, r):
+        entered.set()
+        release.wait(10)
+        c.answer(b"finished")
+
+    a, b = world.backend("a"), world.backend("b")
+    a.on("/slow", slow), b.on("/slow", slow)
+    bench = world.bench(web(a, b))
+    warm = [world.client(bench) for _ in range(8)]
+    for client in warm:
+        client.get("/")
+    client = world.client(bench)
+    client.request("/slow?secret=1")
+    assert entered.wait(5)
+    busy = next(i for i, s in enumerate(bench.scores()["backends"]) if s["active"][0] == 1)
+    other = b"b" if busy == 0 else b"a"
+    epoch = bench.ask(f"drain {busy}")["epoch"]
+    scores = bench.scores()["backends"][busy]
+    assert scores["idle"] == 0 and scores["open"] == 1 and scores["active"] == [1, 0, 0]
+    assert bench.ask(f"proof {busy} {epoch}")["drained"] is False
+    holds = bench.ask("holds")
+    assert [(h["slot"], h["kind"], h["request"]) for h in holds] == [
+        (busy, "request", "GET /slow?secret=1")]
+    assert {c.get("/").body for c in warm} == {other}
+    release.set()
+    assert client.answer().body == b"finished"
+    drained = bench.ask(f"await-drained {busy} {epoch}")
+    assert drained["drained"] and drained["noticed_us"] < READY_US
+    assert client.get("/").body == other  # the same client connection goes on elsewhere
+    assert bench.ask("holds") == []
+
+
+def test_drain_waits_for_a_websocket_which_can_be_ended(world):
+    a, b = world.backend("a"), world.backend("b")
+    a.on("/ws", upgrade), b.on("/ws", upgrade)
+    bench = world.bench(web(a, b))
+    client = open_websocket(world, bench)
+    busy = next(i for i, s in enumerate(bench.scores()["backends"]) if s["active"][1] == 1)
+    epoch = bench.ask(f"drain {busy}")["epoch"]
+    client.send(b"still here")
+    assert client.reader.exactly(10) == b"still here"
+    holds = bench.ask("holds")
+    assert [h["kind"] for h in holds] == ["websocket"]
+    bench.ask(f"end {holds[0]['id']}")
+    assert client.is_closed()
+    assert bench.ask(f"await-drained {busy} {epoch}")["drained"]
+    assert "why=ended" in bench.log()
+
+
+def test_request_is_ended_by_kind(world):
+    entered = threading.Event()
+    a = world.backend()
+    a.on("/stuck", lambda c, r: (entered.set(), c.sock.recv(1), False)[2])
+    bench = world.bench(web(a))
+    client = world.client(bench)
+    client.request("/stuck")
+    assert entered.wait(5)
+    bench.ask("end-kinds 0 1")
+    assert client.is_closed()
+
+
+def test_returning_backend_is_used_again(world):
+    a, b = world.backend("a"), world.backend("b")
+    bench = world.bench(web(a, b, balance="round_robin"))
+    client = world.client(bench)
+    bench.ask("drain 0")
+    assert {client.get("/").body for _ in range(10)} == {b"b"}
+    bench.ask("ready 0")
+    assert {client.get("/").body for _ in range(10)} == {b"a", b"b"}
+
+
+def test_round_robin_is_even(world):
+    backends = [world.backend(name) for name in "abc"]
+    bench = world.bench(web(*backends, balance="round_robin"))
+    client = world.client(bench)
+    for _ in range(30):
+        client.get("/")
+    assert [b.count() for b in backends] == [10, 10, 10]
+
+
+def test_least_requests_avoids_the_busy_one_over_all_workers(world):
+    release = threading.Event()
+    backends = [world.backend(name) for name in "ab"]
+    for backend in backends:
+        backend.on("/hold", lambda c, r: release.wait(10) and c.answer(b"held"))
+    bench = world.bench(web(*backends), rows=2)
+    holder = world.client(bench)
+    holder.request("/hold")
+    scores = bench.until(lambda s: sum(b["active"][0] for b in s["backends"]) == 1)
+    free = next(i for i, s in enumerate(scores["backends"]) if s["active"][0] == 0)
+    for _ in range(20):  # connections land on both workers
+        assert world.client(bench).get("/").body == backends[free].name.encode()
+    release.set()
+    assert holder.answer().body == b"held"
+
+
+def test_epoch_reaches_workers_in_a_moment(world):
+    a, b = world.backend("a"), world.backend("b")
+    bench = world.bench(web(a, canary=[b]), rows=2)
+    times = sorted(bench.ask(f"weight 0 {w}")["us"] for w in range(100, 5000, 100))
+    assert times[len(times) // 2] < 5000
+
+
+def test_terminated_worker_finishes_what_is_in_flight(world):
+    entered, release = threading.Event(), threading.Event()
+
+    def slow(c, r):
+        entered.set()
+        release.wait(10)
+        c.answer(b"finished")
+
+    a = world.backend()
+    a.on("/slow", slow)
+    bench = world.bench(web(a))
+    busy, idle, unused = (world.client(bench) for _ in range(3))
+    assert idle.get("/").body == b"a"
+    busy.request("/slow")
+    assert entered.wait(5)
+    bench.until(lambda s: s["rows"][0]["clients"] == 3)
+    bench.ask("terminate")
+    assert idle.is_closed()
+    release.set()
+    answer = busy.answer()
+    assert (answer.body, answer.field("connection")) == (b"finished", "close")
+    answer = unused.get("/")  # accepted before the end: its first request is answered
+    assert (answer.body, answer.field("connection")) == (b"a", "close")
+    assert bench.ask("wait") == [0]
+
+
+def test_terminated_worker_ends_tunnels_at_their_budget(world):
+    a = world.backend()
+    a.on("/ws", upgrade)
+    bench = world.bench(web(a, rollout={"drain": {"websockets": "300ms"}}))
+    client = open_websocket(world, bench)
+    bench.ask("terminate")
+    client.send(b"go on")
+    assert client.reader.exactly(5) == b"go on"
+    assert client.is_closed()
+    assert bench.ask("wait") == [0]
+    assert "why=worker-stopped" in bench.log()
