@@ -44,7 +44,7 @@ static void choose_admin(struct invocation *invocation)
     invocation->admin = invocation->admin_given ? environment : DEFAULT_ADMIN;
 }
 
-int main(int argc, char **argv)
+static enum exit_code go(int argc, char **argv)
 {
     struct invocation invocation;
     char why[ARGUMENTS_WHY_BYTES];
@@ -70,4 +70,9 @@ int main(int argc, char **argv)
     if (!invocation.command->local)
         curl_global_cleanup();
     return code;
+}
+
+int main(int argc, char **argv)
+{
+    return (int)go(argc, argv);
 }
