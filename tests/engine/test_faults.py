@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -416,4 +417,55 @@ def test_an_engine_that_refuses_events_is_tried_ever_more_seldom(false_engine, t
 def test_an_engine_over_tcp(tmp_path, run_tool):
     engine = FalseEngine(str(tmp_path)).start_tcp()
     assert run_tool(engine.host, "ping").code == 0
+    engine.stop()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A folder as DOCKER_CERT_PATH, with a server's certificate for 127.0.0.1 beside it."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "2")
+    for name in ("server", ""):
+        key = f"{name}-key.pem" if name else "key.pem"
+        cert = f"{name}-cert.pem" if name else "cert.pem"
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-keyout", key, "-out", "request.pem", "-subj", "/CN=x")
+        (folder / "extra").write_text("subjectAltName=IP:127.0.0.1\n")
+        openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca-key.pem",
+                "-CAcreateserial", "-out", cert, "-days", "2", "-extfile", "extra")
+    return folder
+
+
+def tls_engine(tmp_path, certificates):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server-cert.pem", certificates / "server-key.pem")
+    context.load_verify_locations(certificates / "ca.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return FalseEngine(str(tmp_path)).start_tcp(context)
+
+
+def test_an_engine_over_tls_with_a_certificate_on_both_sides(tmp_path, run_tool, certificates):
+    engine = tls_engine(tmp_path, certificates)
+    result = run_tool(engine.host, "ping", env={"TOOL_CERT_PATH": str(certificates)})
+    assert result.code == 0, result
+    engine.stop()
+
+
+def test_an_engine_with_a_strangers_certificate_is_not_spoken_to(tmp_path, run_tool, certificates):
+    engine = tls_engine(tmp_path, certificates)
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    for name in ("cert.pem", "key.pem"):
+        (stranger / name).write_bytes((certificates / name).read_bytes())
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "/dev/null", "-out",
+                    stranger / "ca.pem", "-subj", "/CN=other"], check=True, capture_output=True)
+    result = run_tool(engine.host, "ping", env={"TOOL_CERT_PATH": str(stranger)})
+    assert result.code == 1 and "error=ENOTCONN" in result.err and "certificate" in result.err
+    assert engine.requests == []
     engine.stop()

@@ -137,6 +137,8 @@ def test_made_again_it_is_the_same(engine, tool, images, world, case):
     if case == "network by id":
         assert new_host.pop("NetworkMode") == world["NETWORK1"], "the id has become the name"
         old_host.pop("NetworkMode")
+    if case == "anonymous volumes":
+        new_host.pop("Mounts")  # where the one with a colon in its path is named; seen in volumes
     assert new_host == old_host
     assert new_volumes == old_volumes, "anonymous volumes too are the same ones"
     assert new_networks == old_networks
