@@ -187,13 +187,19 @@ static void act_engine(struct rollout *rollout, const struct plan_action *action
         engine_rename(engine, id, member->final_name, on_done, act);
 }
 
-static void act_publish(struct rollout *rollout, struct container *container)
+static void route_publish(struct rollout *rollout, struct container *container)
+{
+    enum group group = rollout_is_new(rollout, container) ? GROUP_CANARY : GROUP_STABLE;
+
+    if (container->slot == TABLE_NONE && container->address.family != 0)
+        (void)container_give_slot(container, group, BACKEND_STARTING);
+}
+
+static void record_publish(struct rollout *rollout, struct container *container)
 {
     struct member *member = rollout_member(rollout, container);
-    enum group group = member && member->is_new ? GROUP_CANARY : GROUP_STABLE;
 
-    if (!member || container->address.family == 0 ||
-        container_give_slot(container, group, BACKEND_STARTING) == TABLE_NONE) {
+    if (!member || container->slot == TABLE_NONE) {
         failed(container, ACTION_PUBLISH,
                container->why[0] ? container->why : "no slot left in the routing table");
         return;
@@ -206,12 +212,11 @@ static void act_publish(struct rollout *rollout, struct container *container)
     rollout_log(rollout, "published", member, member->name);
 }
 
-static void act_drain(struct rollout *rollout, struct container *container)
+static void record_drain(struct rollout *rollout, struct container *container)
 {
     struct table *table = rollout->service->updater->table;
     struct member *member = rollout_member(rollout, container);
 
-    table_set_state(table, container->slot, BACKEND_DRAINING, clock_wall_ms());
     if (!member)
         return;
     free(member->drain.proof);
@@ -229,12 +234,11 @@ static void act_drain(struct rollout *rollout, struct container *container)
     events_drain(rollout, "drain_started", member);
 }
 
-static void act_end_kinds(struct rollout *rollout, const struct plan_action *action,
-                          struct container *container)
+static void record_end_kinds(struct rollout *rollout, const struct plan_action *action,
+                             struct container *container)
 {
     struct member *member = rollout_member(rollout, container);
 
-    table_add_end_kinds(rollout->service->updater->table, container->slot, action->kinds);
     if (!member)
         return;
     member->drain.forced = true;
@@ -242,22 +246,39 @@ static void act_end_kinds(struct rollout *rollout, const struct plan_action *act
     rollout_log(rollout, "drain-forced", member, action->why);
 }
 
-static void act_weight(struct rollout *rollout, const struct plan_action *action)
+static void record_weight(struct rollout *rollout, const struct plan_action *action)
 {
     char text[64];
 
-    rollout_record_split(rollout);
-    table_set_weight(rollout->service->updater->table, rollout->service->row, action->weight);
     (void)snprintf(text, sizeof(text), "%u.%02u percent", action->weight / 100,
                    action->weight % 100);
     rollout_log(rollout, "weight", NULL, text);
     events_rollout(rollout, "rollout_updated");
 }
 
+void act_route(struct rollout *rollout, const struct plan_action *action,
+               struct container *container)
+{
+    struct table *table = rollout->service->updater->table;
+    bool has_slot = container && container->slot != TABLE_NONE;
+
+    if (action->kind == ACTION_PUBLISH)
+        route_publish(rollout, container);
+    else if (action->kind == ACTION_READY && has_slot)
+        table_set_state(table, container->slot, BACKEND_READY, clock_wall_ms());
+    else if (action->kind == ACTION_DRAIN && has_slot)
+        table_set_state(table, container->slot, BACKEND_DRAINING, clock_wall_ms());
+    else if (action->kind == ACTION_END_KINDS && has_slot)
+        table_add_end_kinds(table, container->slot, action->kinds);
+    else if (action->kind == ACTION_SET_WEIGHT) {
+        rollout_record_split(rollout);
+        table_set_weight(table, rollout->service->row, action->weight);
+    }
+}
+
 void act(struct rollout *rollout, const struct plan_action *action, struct container *container,
          int64_t action_id)
 {
-    struct table *table = rollout->service->updater->table;
     bool has_slot = container && container->slot != TABLE_NONE;
 
     switch (action->kind) {
@@ -271,23 +292,20 @@ void act(struct rollout *rollout, const struct plan_action *action, struct conta
         act_engine(rollout, action, container, action_id);
         return;
     case ACTION_PUBLISH:
-        if (!has_slot)
-            act_publish(rollout, container);
+        record_publish(rollout, container);
         break;
     case ACTION_READY:
-        if (has_slot)
-            table_set_state(table, container->slot, BACKEND_READY, clock_wall_ms());
         break;
     case ACTION_SET_WEIGHT:
-        act_weight(rollout, action);
+        record_weight(rollout, action);
         break;
     case ACTION_DRAIN:
         if (has_slot)
-            act_drain(rollout, container);
+            record_drain(rollout, container);
         break;
     case ACTION_END_KINDS:
         if (has_slot)
-            act_end_kinds(rollout, action, container);
+            record_end_kinds(rollout, action, container);
         break;
     }
     act_journal_end(rollout->service, action_id, 0, "", NULL);

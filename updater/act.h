@@ -1,11 +1,15 @@
-/* Carries out one action of a plan. What touches the engine is a chain of calls: the container is
- * busy until the last of them has answered and it has been inspected again. */
+/* Carries out one action of a plan, in two parts: first what changes the routing table, for all
+ * actions of a plan, so that it is published before anything slower; then the rest. What touches
+ * the engine is a chain of calls: the container is busy until the last of them has answered and it
+ * has been inspected again. */
 #ifndef UPDATER_ACT_H
 #define UPDATER_ACT_H
 
 #include "rollout.h"
 
 /* `container` is NULL for actions that have none. `action_id` is the journal's. */
+void act_route(struct rollout *rollout, const struct plan_action *action,
+               struct container *container);
 void act(struct rollout *rollout, const struct plan_action *action, struct container *container,
          int64_t action_id);
 /* create.c */

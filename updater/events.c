@@ -55,7 +55,7 @@ static void verdict_tell(struct updater *updater, struct service *service, int s
 
     verdict_read(updater->verdicts, (uint32_t)slot, backend->generation, &verdict);
     verdict.reason[sizeof(verdict.reason) - 1] = '\0';
-    log_begin(&line, LOG_INFO, "backend-health");
+    log_begin(&line, LOG_DEBUG, "verdict-seen"); /* health has logged it */
     log_string(&line, "service", service_name(service));
     log_string(&line, "rollout", service->rollout ? rollout_id(service->rollout) : NULL);
     log_string(&line, "backend", backend->name);

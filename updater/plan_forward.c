@@ -197,7 +197,7 @@ static bool pause_is_over(struct planner *planner, const struct config_step *ste
         return false;
     }
     planner_look_at(planner, at_ms);
-    planner_wait(planner, "the pause of step %u to end", (unsigned)progress->step + 1);
+    planner_wait(planner, "for the pause of step %u to end", (unsigned)progress->step + 1);
     return false;
 }
 

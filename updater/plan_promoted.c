@@ -127,4 +127,6 @@ void plan_promoted(struct planner *planner)
         planner_wait(planner, "for the names to be put right");
     else if (count_leaving(planner) == 0 && in->engine_reachable)
         planner_end(planner, OUTCOME_COMPLETED);
+    else
+        planner_wait(planner, "for the engine to be reachable again");
 }

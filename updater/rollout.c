@@ -333,9 +333,10 @@ void rollout_record_split(struct rollout *rollout)
         return;
     if (last >= rollout->spec.step_count)
         last = (uint32_t)rollout->spec.step_count - 1;
-    while (last > 0 && rollout->spec.steps[last].kind != STEP_SET_WEIGHT)
+    /* Weights rise from step to step, so one step at most has set this one. */
+    while (last > 0 && (rollout->spec.steps[last].kind != STEP_SET_WEIGHT ||
+                        rollout->spec.steps[last].weight != weight))
         last--;
-    /* A step that was turned back before its weight was set has no figures. */
     if (rollout->spec.steps[last].kind != STEP_SET_WEIGHT ||
         rollout->spec.steps[last].weight != weight)
         return;

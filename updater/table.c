@@ -232,7 +232,7 @@ static void slot_forget(struct table *table, int slot)
 }
 
 unsigned table_sweep(struct table *table, const struct scoreboard *scores,
-                     void (*on_drained)(void *context, int slot, const struct drain_proof *proof),
+                     bool (*on_drained)(void *context, int slot, const struct drain_proof *proof),
                      void *context)
 {
     unsigned changes = 0;
@@ -250,10 +250,10 @@ unsigned table_sweep(struct table *table, const struct scoreboard *scores,
                 !scoreboard_is_drained(scores, slot, backend->generation, entry->drain_epoch,
                                        &proof))
                 continue;
-            entry->drained = true;
             changes++;
-            if (on_drained)
-                on_drained(context, (int)slot, &proof);
+            if (on_drained && !on_drained(context, (int)slot, &proof))
+                continue;
+            entry->drained = true;
         }
         if (entry->leaving)
             slot_forget(table, (int)slot);

@@ -70,10 +70,10 @@ void table_drop_unclaimed(struct table *table, int row, uint64_t wall_ms);
 /* Takes it out of rotation; freed once drained. */
 void table_release(struct table *table, int slot, uint64_t wall_ms);
 /* Frees leaving slots that are drained; marks draining ones whose drain is proven. `on_drained`
- * (may be NULL) is called at each such transition, before a leaving slot is freed. Returns how many
- * transitions there were. */
+ * (may be NULL) is called at each such transition, before a leaving slot is freed; false puts it
+ * off to the next sweep. Returns how many transitions there were. */
 unsigned table_sweep(struct table *table, const struct scoreboard *scores,
-                     void (*on_drained)(void *context, int slot, const struct drain_proof *proof),
+                     bool (*on_drained)(void *context, int slot, const struct drain_proof *proof),
                      void *context);
 
 void table_set_state(struct table *table, int slot, enum backend_state state, uint64_t wall_ms);

@@ -6,6 +6,7 @@
 #include "events.h"
 #include "observe.h"
 #include "rollout.h"
+#include "turn.h"
 #include "updater.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static void tell_steps(struct rollout *rollout, const struct plan_progress *befo
     uint64_t wall_ms = clock_wall_ms();
 
     for (uint32_t step = before->step; step < now->step; step++) {
-        step_save(rollout, step, step > before->step ? wall_ms : 0, wall_ms);
+        step_save(rollout, step, 0, wall_ms);
         events_rollout(rollout, "rollout_step_completed");
     }
     if (now->step_entered && (!before->step_entered || before->step != now->step))
@@ -175,6 +176,37 @@ struct round { /* large, so not on the stack */
     int64_t action_ids[PLAN_ACTIONS_MAX];
 };
 
+static struct container *container_for(const struct round *round, unsigned index)
+{
+    const struct plan_action *action = &round->plan.actions[index];
+
+    return action->kind == ACTION_CREATE || action->kind == ACTION_SET_WEIGHT
+               ? NULL
+               : round->containers[action->container];
+}
+
+/* A set_weight step begins with its weight, which may be long after the step before it ended: new
+ * containers had to come up. */
+static void step_begin(struct rollout *rollout, const struct plan_action *action)
+{
+    uint32_t step = rollout->progress.step;
+
+    if (action->kind == ACTION_SET_WEIGHT && rollout->progress.phase == PHASE_FORWARD &&
+        step < rollout->spec.step_count && rollout->spec.steps[step].kind == STEP_SET_WEIGHT)
+        step_save(rollout, step, clock_wall_ms(), 0);
+}
+
+static void carry_out(struct rollout *rollout, const struct round *round)
+{
+    for (unsigned i = 0; i < round->plan.action_count; i++)
+        act_route(rollout, &round->plan.actions[i], container_for(round, i));
+    turn_publish(rollout->service->updater);
+    for (unsigned i = 0; i < round->plan.action_count; i++) {
+        step_begin(rollout, &round->plan.actions[i]);
+        act(rollout, &round->plan.actions[i], container_for(round, i), round->action_ids[i]);
+    }
+}
+
 void rollout_turn(struct rollout *rollout)
 {
     struct round *round = memory_new(sizeof(*round));
@@ -185,13 +217,7 @@ void rollout_turn(struct rollout *rollout)
     if (save(rollout, &round->observed, &round->plan, round->action_ids) == 0) {
         look_again(rollout, &round->plan);
         adopt(rollout, &round->observed, &round->plan);
-        for (unsigned i = 0; i < round->plan.action_count; i++) {
-            const struct plan_action *action = &round->plan.actions[i];
-            bool has_container = action->kind != ACTION_CREATE && action->kind != ACTION_SET_WEIGHT;
-
-            act(rollout, action, has_container ? round->containers[action->container] : NULL,
-                round->action_ids[i]);
-        }
+        carry_out(rollout, round);
         if (round->plan.action_count > 0)
             updater_wake(service->updater);
     }

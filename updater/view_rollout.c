@@ -52,11 +52,13 @@ static const char *state_name(enum container_state state)
     return names[state];
 }
 
-/* What it is now, where this rollout is still on and the engine still has it. */
-static void add_member_now(cJSON *object, const struct rollout *live, const struct member *member)
+/* What it is now, where the engine still has it. */
+static void add_member_now(cJSON *object, const struct service *service,
+                           const struct member *member)
 {
-    const struct container *container = live ? service_container(live->service, member->id) : NULL;
-    const struct updater *updater = live ? live->service->updater : NULL;
+    const struct container *container =
+        service && !service->is_static ? service_container(service, member->id) : NULL;
+    const struct updater *updater = service ? service->updater : NULL;
     const char *state = member->removed_ms ? "removed" : member->stopped_ms ? "exited" : "running";
     const char *backend = "none", *health = "unknown";
 
@@ -75,7 +77,8 @@ static void add_member_now(cJSON *object, const struct rollout *live, const stru
     cJSON_AddStringToObject(object, "health", health);
 }
 
-static void add_members(cJSON *object, const struct rollout *live, const struct member_list *list)
+static void add_members(cJSON *object, const struct service *service,
+                        const struct member_list *list)
 {
     cJSON *containers = cJSON_AddArrayToObject(object, "containers");
     cJSON *drains = cJSON_AddArrayToObject(object, "drains");
@@ -88,7 +91,7 @@ static void add_members(cJSON *object, const struct rollout *live, const struct 
         cJSON_AddStringToObject(entry, "id", member->id);
         cJSON_AddNumberToObject(entry, "ordinal", member->ordinal);
         cJSON_AddBoolToObject(entry, "new", member->is_new);
-        add_member_now(entry, live, member);
+        add_member_now(entry, service, member);
         cJSON_AddItemToArray(containers, entry);
         if (member->drain.begun)
             cJSON_AddItemToArray(drains, view_member_drain(member));
@@ -211,13 +214,13 @@ cJSON *view_rollout(struct updater *updater, const struct journal_rollout *recor
         uint32_t weight = updater->table->draft.services[live->service->row].weight;
 
         cJSON_AddNumberToObject(object, "weight", view_percent(weight));
-        add_members(object, live, &live->members);
+        add_members(object, live->service, &live->members);
     } else {
         struct member_list *list = memory_new(sizeof(*list));
 
         cJSON_AddNumberToObject(object, "weight", view_percent(record->weight));
         if (member_list_load(updater->journal, record->id, list) == 0)
-            add_members(object, NULL, list);
+            add_members(object, updater_service(updater, record->service), list);
         member_list_done(list);
         free(list);
     }
