@@ -58,7 +58,8 @@ struct config_listener {
 
 struct config_route {
     char *host; /* lower case without port; NULL: every host. "*.example.org" is a suffix match */
-    char *path; /* prefix that ends at a path segment; "/" : every path */
+    char *path; /* prefix that ends at a path segment, without a slash at its end; "/": every
+                   path */
 };
 
 struct config_check {
@@ -70,7 +71,7 @@ struct config_check {
     char *body;               /* http: a piece that the body must hold; NULL: any */
     char **script;            /* script: argv, NULL-terminated; NULL otherwise */
     uint32_t interval_ms;     /* default 2 s */
-    uint32_t timeout_ms;      /* default 1 s; at most interval */
+    uint32_t timeout_ms;      /* at most interval; default 1 s, or interval where that is less */
     uint32_t start_period_ms; /* default 0: failures in it do not count until the first success */
     uint16_t retries;         /* failures in a row that make a backend unhealthy; default 3 */
     uint16_t successes;       /* successes in a row that bring it back; default 1 */
@@ -95,9 +96,11 @@ struct config_rollout {
     struct config_step *steps; /* default: 5, 25, 50, 100 per cent with 30 s pauses between */
     size_t step_count;
     struct config_drain drain;
-    uint32_t progress_deadline_ms; /* no progress for so long: rolled back; default 10 min */
+    uint32_t progress_deadline_ms; /* no progress for so long: rolled back; default 10 min, or
+                                      health_timeout where that is longer */
     uint32_t health_timeout_ms;    /* a new container must be healthy in this time; default derived:
-                                      start_period + (retries + 1) * interval + timeout + 10 s */
+                                      start_period + (retries + 1) * interval + timeout + 10 s,
+                                   at most a progress_deadline that is given */
     uint32_t monitor_ms;           /* watched at full weight before the old ones go; default 5 s */
     uint32_t stop_grace_period_ms; /* 0: what the container says, else 10 s */
 };
@@ -105,7 +108,7 @@ struct config_rollout {
 struct config_service {
     char *name;
     enum config_protocol protocol; /* derived: tcp where a tcp listener names it */
-    struct config_route *routes;   /* http; empty list in the file: every host and path */
+    struct config_route *routes; /* http; none in the file: one for every host and path; tcp: none */
     size_t route_count;
     /* where its backends are: either static lists or discovery by label, never both */
     char **backends; /* "host:port", as written; resolved by the updater */
