@@ -122,30 +122,27 @@ class Server:
 
 @contextlib.contextmanager
 def running(fault=None):
-    server, ready, ports = Server(fault), threading.Event(), []
-    loop = asyncio.new_event_loop()
+    server, ready, ports, ends = Server(fault), threading.Event(), [], []
 
     async def main():
+        end = asyncio.Event()
         for handler in (server.serve_http, server.serve_tcp):
             listener = await asyncio.start_server(handler, "127.0.0.1", 0)
             ports.append(listener.sockets[0].getsockname()[1])
+        loop = asyncio.get_running_loop()
+        ends.append(lambda: loop.call_soon_threadsafe(end.set))
         ready.set()
+        await end.wait()
 
-    def run():
-        asyncio.set_event_loop(loop)
-        loop.run_until_complete(main())
-        loop.run_forever()
-
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
     assert ready.wait(10)
     server.address, server.tcp = (f"127.0.0.1:{port}" for port in ports)
     try:
         yield server
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        ends[0]()
         thread.join()
-        loop.close()
 
 
 def load(server, *arguments, duration="1"):
