@@ -452,10 +452,28 @@ static void check_gone_back(struct world *world)
         check_break(world, "back at weight %u", world->table.weight);
 }
 
+/* At the very end, before anything else happens: nobody is kept from serving who could. */
+void check_serving(struct world *world)
+{
+    unsigned could = 0, serve = 0;
+
+    for (int i = 0; i < world->container_count; i++) {
+        const struct sim_container *container = &world->containers[i];
+
+        if (!container->exists || container->state != CONTAINER_RUNNING ||
+            container->verdict != VERDICT_HEALTHY)
+            continue;
+        could += container->backend != BACKEND_FREE;
+        serve += container->backend == BACKEND_READY;
+    }
+    if (could > 0 && serve == 0)
+        check_break(world, "ended (%s), and nothing serves, though %u could",
+                    plan_outcome_name(world->progress.outcome), could);
+}
+
 void check_end(struct world *world)
 {
     enum plan_outcome outcome = world->progress.outcome;
-    unsigned could = 0;
 
     if (world->progress.phase != PHASE_ENDED) {
         check_break(world, "it never ended: phase %s, step %u",
@@ -470,11 +488,4 @@ void check_end(struct world *world)
         check_completed(world);
     else if (outcome == OUTCOME_ROLLED_BACK || outcome == OUTCOME_ABORTED)
         check_gone_back(world);
-    for (int i = 0; i < world->container_count; i++)
-        could += world->containers[i].exists && world->containers[i].backend != BACKEND_FREE &&
-                 world->containers[i].state == CONTAINER_RUNNING &&
-                 world->containers[i].verdict == VERDICT_HEALTHY;
-    if (could > 0 && healthy(world, false) + healthy(world, true) == 0)
-        check_break(world, "ended (%s), and nothing serves, though %u could",
-                    plan_outcome_name(outcome), could);
 }

@@ -31,6 +31,8 @@ static bool run(uint64_t seed)
         world_tick(&world);
         updater_tick(&world);
     }
+    if (world.progress.phase == PHASE_ENDED)
+        check_serving(&world);
     for (unsigned i = 0; i < SETTLE_TICKS && world.broken[0] == '\0'; i++) {
         world.calm_at = 0;
         world_tick(&world);

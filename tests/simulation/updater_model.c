@@ -363,8 +363,6 @@ static void hear_events(struct world *world)
     for (int i = 0; i < world->container_count; i++) {
         if (world->containers[i].fresh_at != 0 && world->now >= world->containers[i].fresh_at)
             look_at(world, i);
-        if (world->containers[i].retry_at == world->now)
-            world->is_awake = true;
     }
 }
 
@@ -406,6 +404,8 @@ void updater_tick(struct world *world)
     operator_tick(world);
     if (world->now == world->image_at || world->now == world->create_retry_at)
         world->is_awake = true;
+    for (int i = 0; i < world->container_count; i++)
+        world->is_awake = world->is_awake || world->containers[i].retry_at == world->now;
     for (int i = 0; i < INTENTS_MAX; i++) {
         if (world->intents[i].is_open && world->now == world->intents[i].at + CREATE_TICKS_MAX)
             world->is_awake = true;

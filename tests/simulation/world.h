@@ -214,7 +214,8 @@ void check_action(struct world *world, const struct plan_observed *observed,
                   const struct plan_action *action);
 void check_saved(struct world *world); /* the plan was journalled */
 void check_applied(struct world *world);
-void check_end(struct world *world);
+void check_serving(struct world *world); /* as soon as it has ended */
+void check_end(struct world *world);     /* when all that was under way has landed */
 void check_break(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
