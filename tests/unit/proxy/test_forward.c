@@ -1,0 +1,181 @@
+/* Heads as they go out, parsed from what came in. */
+#include "proxy/answer.h"
+#include "proxy/forward.h"
+#include "proxy/limits.h"
+#include "tests/unit/unit.h"
+
+static struct http1_request request;
+static struct http1_response response;
+static char out[HEAD_OUT_BYTES_MAX];
+
+static void check_request(const char *in, const char *expected)
+{
+    size_t scanned = 0, length = 0;
+
+    assert_int_equal(http1_parse_request(slice_from_string(in), &scanned, &request, &length),
+                     HTTP1_DONE);
+    length = forward_request(out, sizeof(out) - 1, &request, SLICE("192.0.2.1"));
+    out[length] = 0;
+    assert_string_equal(out, expected);
+}
+
+static void check_response(const char *in, enum http_method method,
+                           const struct forward_response_options *options, const char *expected)
+{
+    size_t scanned = 0, length = 0;
+
+    assert_int_equal(
+        http1_parse_response(slice_from_string(in), method, &scanned, &response, &length),
+        HTTP1_DONE);
+    length = forward_response(out, sizeof(out) - 1, &response, options);
+    out[length] = 0;
+    assert_string_equal(out, expected);
+}
+
+static void plain_request_gets_what_this_proxy_saw(void **state)
+{
+    (void)state;
+    check_request("GET /a?b HTTP/1.1\r\nHost: h.example:8080\r\nAccept: */*\r\n\r\n",
+                  "GET /a?b HTTP/1.1\r\nHost: h.example:8080\r\nAccept: */*\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: h.example:8080\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+static void what_the_client_claims_of_itself_is_replaced(void **state)
+{
+    (void)state;
+    check_request("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.1.1.1\r\n"
+                  "x-forwarded-proto: https\r\nX-FORWARDED-HOST: evil\r\nForwarded: for=1.1.1.1\r\n"
+                  "X_Forwarded_For: 1.1.1.1\r\nX-Forwarded_Host: evil\r\n\r\n",
+                  "GET / HTTP/1.1\r\nHost: h\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: h\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+static void hop_by_hop_fields_of_a_request_stay_behind(void **state)
+{
+    (void)state;
+    check_request("GET / HTTP/1.1\r\nHost: h\r\nConnection: a, close\r\nA: 1\r\nB: 2\r\n"
+                  "Keep-Alive: 3\r\nTE: trailers\r\nTrailer: x\r\nProxy-Connection: y\r\n\r\n",
+                  "GET / HTTP/1.1\r\nHost: h\r\nB: 2\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: h\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+static void request_framing_is_one_field(void **state)
+{
+    (void)state;
+    check_request("POST / HTTP/1.1\r\nContent-Length: 5\r\nHost: h\r\n\r\n",
+                  "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: h\r\nVia: 1.1 sluice\r\n\r\n");
+    check_request("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: h\r\n\r\n",
+                  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: h\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+static void upgrade_is_asked_for_anew_and_only_without_a_body(void **state)
+{
+    (void)state;
+    check_request("GET / HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\n"
+                  "Upgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n",
+                  "GET / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Key: k\r\nConnection: upgrade\r\n"
+                  "Upgrade: websocket\r\nX-Forwarded-For: 192.0.2.1\r\n"
+                  "X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nVia: 1.1 sluice\r\n\r\n");
+    check_request("POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                  "Content-Length: 3\r\n\r\n",
+                  "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: h\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+static void absolute_form_is_sent_on_as_origin_form(void **state)
+{
+    (void)state;
+    check_request("GET http://real.example/p HTTP/1.1\r\nHost: real.example\r\n\r\n",
+                  "GET /p HTTP/1.1\r\nHost: real.example\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: real.example\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+static void head_that_does_not_fit_is_refused(void **state)
+{
+    const struct slice in = SLICE("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    size_t scanned = 0, length = 0;
+
+    (void)state;
+    assert_int_equal(http1_parse_request(in, &scanned, &request, &length), HTTP1_DONE);
+    size_t whole = forward_request(out, sizeof(out), &request, SLICE("192.0.2.1"));
+    assert_int_equal(forward_request(out, whole, &request, SLICE("192.0.2.1")), whole);
+    for (size_t size = 0; size < whole; size++)
+        assert_int_equal(forward_request(out, size, &request, SLICE("192.0.2.1")), 0);
+}
+
+static void answer_is_framed_for_its_client(void **state)
+{
+    struct forward_response_options options = {.framing = HTTP_BODY_LENGTH, .date = "now"};
+
+    (void)state;
+    check_response("HTTP/1.1 200 OK\r\nDate: then\r\nContent-Length: 5\r\nConnection: x\r\n"
+                   "X: hop\r\nY: kept\r\n\r\n",
+                   HTTP_GET, &options,
+                   "HTTP/1.1 200 OK\r\nDate: then\r\nY: kept\r\nContent-Length: 5\r\n\r\n");
+    options = (struct forward_response_options){.framing = HTTP_BODY_CHUNKED, .date = "now"};
+    check_response("HTTP/1.0 200 OK\r\n\r\n", HTTP_GET, &options,
+                   "HTTP/1.1 200 OK\r\nDate: now\r\nTransfer-Encoding: chunked\r\n\r\n");
+    options =
+        (struct forward_response_options){.framing = HTTP_BODY_CLOSE, .close = true, .date = "now"};
+    check_response("HTTP/1.1 404 \r\nTransfer-Encoding: chunked\r\n\r\n", HTTP_GET, &options,
+                   "HTTP/1.1 404 \r\nDate: now\r\nConnection: close\r\n\r\n");
+}
+
+static void length_is_announced_to_a_head_without_a_body(void **state)
+{
+    struct forward_response_options options = {.announce_length = true, .date = "now"};
+
+    (void)state;
+    check_response("HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n", HTTP_HEAD,
+                   &options,
+                   "HTTP/1.1 200 OK\r\nDate: now\r\n"
+                   "Content-Length: 9223372036854775807\r\n\r\n");
+}
+
+static void own_answers_carry_their_length_and_never_a_body_to_a_head(void **state)
+{
+    static const unsigned statuses[] = {400, 404, 405, 408, 414, 417, 431, 501, 502, 503, 504, 505};
+    char text[ANSWER_BYTES_MAX];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
+        for (unsigned variant = 0; variant < 4; variant++) {
+            size_t scanned = 0, head = 0;
+            bool head_only = (variant & 1) != 0, close = (variant & 2) != 0;
+            size_t length =
+                answer_write(text, statuses[i], close, head_only, "Thu, 01 Jan 1970 00:00:00 GMT");
+            assert_int_equal(http1_parse_response((struct slice){text, length}, HTTP_GET, &scanned,
+                                                  &response, &head),
+                             HTTP1_DONE);
+            assert_int_equal(response.status, statuses[i]);
+            assert_int_equal(response.keep_alive, !close);
+            assert_int_equal(length - head, head_only ? 0 : response.content_length);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_request_gets_what_this_proxy_saw),
+        cmocka_unit_test(what_the_client_claims_of_itself_is_replaced),
+        cmocka_unit_test(hop_by_hop_fields_of_a_request_stay_behind),
+        cmocka_unit_test(request_framing_is_one_field),
+        cmocka_unit_test(upgrade_is_asked_for_anew_and_only_without_a_body),
+        cmocka_unit_test(absolute_form_is_sent_on_as_origin_form),
+        cmocka_unit_test(head_that_does_not_fit_is_refused),
+        cmocka_unit_test(answer_is_framed_for_its_client),
+        cmocka_unit_test(length_is_announced_to_a_head_without_a_body),
+        cmocka_unit_test(own_answers_carry_their_length_and_never_a_body_to_a_head),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
