@@ -15,6 +15,10 @@ void act(struct rollout *rollout, const struct plan_action *action, struct conta
 /* create.c */
 void act_create(struct rollout *rollout, const struct plan_action *action, int64_t action_id);
 
+/* remove.c: removes what must not be there: half-made containers of this service's rollout, and
+ * leftovers of one that ended without them. */
+void act_sweep(struct service *service);
+
 /* What both need: the rollout of this service and id if it is still on, else NULL. */
 struct rollout *act_rollout(const struct service *service, const char *id);
 void act_journal_end(struct service *service, int64_t action_id, int error, const char *message,

@@ -22,8 +22,8 @@
 #define CONNECTIONS_MAX (ADMIN_STREAMS_MAX + 64) /* so that streams never shut out requests */
 #define IDLE_SECONDS    30u                      /* a client that says nothing, streams excepted */
 #define DISCARD_BYTES_MAX                                                                          \
-    (4u * 1024 * 1024) /* of a body too large: read before the 413 is given                        \
-                        */
+    ((size_t)4 * 1024 * 1024) /* of a body too large: read before the 413 is given                 \
+                               */
 #define ERROR_MESSAGE_BYTES 1024
 #define JSON_TYPE           "application/json"
 #define EVENTS_PATH         "/v1/events"
@@ -293,7 +293,7 @@ static enum MHD_Result open_stream(struct admin *admin, struct MHD_Connection *c
 
 static void gather(struct admin_exchange *exchange, const char *data, size_t length)
 {
-    if (exchange->discarded > 0 || exchange->length + length > ADMIN_BODY_BYTES_MAX) {
+    if (exchange->discarded > 0 || exchange->length + length > (size_t)ADMIN_BODY_BYTES_MAX) {
         exchange->discarded += length;
         return;
     }
@@ -307,6 +307,7 @@ static void gather(struct admin_exchange *exchange, const char *data, size_t len
 
 /* libmicrohttpd's handler: first with the head, then with each piece of the body, then at its end.
  */
+/* NOLINTNEXTLINE(readability-function-size): the parameters are libmicrohttpd's */
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
                                   const char *path, const char *method, const char *version,
                                   const char *data, size_t *data_length, void **state)
@@ -335,7 +336,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return open_stream(admin, connection);
     struct admin_answer answer = {0};
     answer_request(admin, &call.request, exchange, &answer);
-    log_request(&call.request, answer.status);
+    if (answer.status != 0) /* else: who has deferred it logs what comes of it */
+        log_request(&call.request, answer.status);
     return exchange->deferred != NULL ? send_deferred(exchange) : send_answer(connection, &answer);
 }
 

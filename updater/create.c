@@ -321,6 +321,7 @@ void act_create(struct rollout *rollout, const struct plan_action *action, int64
     name_make(rollout, action->ordinal, create->name, sizeof(create->name));
     rollout->creating++;
     rollout->creating_ordinal[action->ordinal] = true;
+    rollout->redo[action->ordinal] = false;
     if (!source) {
         create_fail(create, -ENOENT, false,
                     "no old container is left whose configuration could be taken");

@@ -114,6 +114,10 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
 
         if (container->leftover || index == PLAN_CONTAINERS_MAX)
             continue;
+        if (rollout_is_half_made(rollout, container)) {
+            ret_observed->creating++;
+            continue;
+        }
         member = rollout_member(rollout, container);
         if (!member)
             continue;

@@ -56,6 +56,14 @@ const char *rollout_state_name(const struct plan_progress *progress, bool is_pau
     return is_paused ? "paused" : "running";
 }
 
+bool rollout_is_half_made(const struct rollout *rollout, const struct container *container)
+{
+    int ordinal = container->facts.ordinal;
+
+    return rollout_is_new(rollout, container) && container->facts.state == CONTAINER_CREATED &&
+           ordinal >= 0 && ordinal < (int)PLAN_REPLICAS_MAX && rollout->redo[ordinal];
+}
+
 static void on_look_again(struct timer *timer)
 {
     struct rollout *rollout = container_of(timer, struct rollout, look_again);
@@ -94,8 +102,11 @@ static void orphans_note(struct rollout *rollout)
     if (journal_action_list(journal, rollout_id(rollout), true, &actions, &count))
         return;
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(actions[i].kind, plan_action_name(ACTION_CREATE)) == 0)
+        if (strcmp(actions[i].kind, plan_action_name(ACTION_CREATE)) == 0) {
             rollout->orphans_until_ms = clock_ms() + ROLLOUT_ORPHAN_MS;
+            if (actions[i].ordinal >= 0 && actions[i].ordinal < (int)PLAN_REPLICAS_MAX)
+                rollout->redo[actions[i].ordinal] = true;
+        }
         if (journal_action_end(journal, actions[i].id, clock_wall_ms(), -EINTR,
                                "the updater ended before it heard the result", NULL))
             break;

@@ -60,9 +60,10 @@ struct rollout {
     uint64_t create_retry_ms; /* clock_ms() */
     char create_error[PLAN_WHY_BYTES];
     bool create_error_final;
-    uint64_t orphans_until_ms; /* clock_ms(): creates of an updater that died may come so long */
-    uint32_t name_suffix;      /* rises when a name is taken by a stranger */
-    bool ended;                /* told and recorded; freed at the end of the turn */
+    bool redo[PLAN_REPLICAS_MAX]; /* the create was cut off: what is there may lack a network */
+    uint64_t orphans_until_ms;    /* clock_ms(): creates of an updater that died may come so long */
+    uint32_t name_suffix;         /* rises when a name is taken by a stranger */
+    bool ended;                   /* told and recorded; freed at the end of the turn */
     char waiting[PLAN_WHY_BYTES];
     char logged[PLAN_WHY_BYTES]; /* the journal trouble last logged */
     struct timer look_again;
@@ -103,6 +104,8 @@ void rollout_log(struct rollout *rollout, const char *event, const struct member
 /* A drain is proven. */
 void rollout_drained(struct rollout *rollout, int slot, const struct drain_proof *proof,
                      uint64_t noticed_us);
+/* Whether this one was made by an updater that died before it was complete. */
+bool rollout_is_half_made(const struct rollout *rollout, const struct container *container);
 /* Records the split of the weight in force with the step that set it. */
 void rollout_record_split(struct rollout *rollout);
 

@@ -1,6 +1,7 @@
 /* The end of each round of the loop: drains swept, rollouts planned, the table published once. */
 #include "turn.h"
 
+#include "act.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "drain.h"
@@ -44,6 +45,8 @@ static void turn_round(struct updater *updater)
 {
     drain_sweep(updater);
     for (size_t i = 0; i < updater->service_count; i++) {
+        if (updater->services[i].listed && updater->engine_reachable)
+            act_sweep(&updater->services[i]);
         if (updater->services[i].rollout)
             rollout_turn(updater->services[i].rollout);
     }
