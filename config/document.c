@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "node.h"
 #include "problems.h"
+#include "value.h"
 
 #include <libfyaml.h>
 #include <stdlib.h>
@@ -368,31 +369,6 @@ static void parse_events(struct builder *builder, const char *text, size_t lengt
     fy_diag_destroy(diag);
 }
 
-/* UTF-8 after RFC 3629 without controls but tab and line ends. Returns the line of the first byte
- * that is not, or 0. */
-static unsigned find_bad_byte(const unsigned char *text, size_t length)
-{
-    unsigned line = 1;
-
-    for (size_t i = 0; i < length;) {
-        unsigned char byte = text[i];
-        size_t more = byte < 0x80 ? 0 : byte < 0xc2 ? 4 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-        if (more == 4 || byte > 0xf4 || more >= length - i)
-            return line;
-        if (byte == 0x7f || (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r'))
-            return line;
-        for (size_t j = 1; j <= more; j++)
-            if ((text[i + j] & 0xc0) != 0x80)
-                return line;
-        if ((byte == 0xe0 && text[i + 1] < 0xa0) || (byte == 0xed && text[i + 1] > 0x9f) ||
-            (byte == 0xf0 && text[i + 1] < 0x90) || (byte == 0xf4 && text[i + 1] > 0x8f))
-            return line;
-        line += byte == '\n';
-        i += more + 1;
-    }
-    return 0;
-}
-
 struct node *document_parse(const char *text, size_t length, const struct document_limits *limits,
                             struct problems *problems)
 {
@@ -405,7 +381,7 @@ struct node *document_parse(const char *text, size_t length, const struct docume
              memory_format("found %zu bytes, allowed are %zu", length, limits->text_bytes));
         return NULL;
     }
-    unsigned bad_line = find_bad_byte((const unsigned char *)text, length);
+    unsigned bad_line = text_find_bad_line(text, length);
     if (bad_line > 0) {
         fail(&builder, bad_line,
              memory_copy_string("found bytes that are no text, allowed is UTF-8"));

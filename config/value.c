@@ -222,3 +222,27 @@ size_t edit_distance(const char *a, const char *b)
     }
     return rows[length_a % 3][length_b];
 }
+
+unsigned text_find_bad_line(const char *bytes, size_t length)
+{
+    const unsigned char *text = (const unsigned char *)bytes;
+    unsigned line = 1;
+
+    for (size_t i = 0; i < length;) {
+        unsigned char byte = text[i];
+        size_t more = byte < 0x80 ? 0 : byte < 0xc2 ? 4 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+        if (more == 4 || byte > 0xf4 || more >= length - i)
+            return line;
+        if (byte == 0x7f || (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r'))
+            return line;
+        for (size_t j = 1; j <= more; j++)
+            if ((text[i + j] & 0xc0) != 0x80)
+                return line;
+        if ((byte == 0xe0 && text[i + 1] < 0xa0) || (byte == 0xed && text[i + 1] > 0x9f) ||
+            (byte == 0xf0 && text[i + 1] < 0x90) || (byte == 0xf4 && text[i + 1] > 0x8f))
+            return line;
+        line += byte == '\n';
+        i += more + 1;
+    }
+    return 0;
+}

@@ -27,6 +27,9 @@ bool path_is_valid(const char *text);
 bool check_path_is_valid(const char *text);
 /* Text without control bytes, not empty. */
 bool text_is_clean(const char *text);
+/* UTF-8 after RFC 3629, without controls but tab and line ends. Returns the line, from 1, of the
+ * first byte that is not; 0: all is well. */
+unsigned text_find_bad_line(const char *bytes, size_t length);
 /* unix:///path or tcp://host:port. */
 bool engine_host_is_valid(const char *text);
 

@@ -3,6 +3,7 @@
 #include "config/value.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void reads_durations(void **state)
 {
@@ -108,6 +109,22 @@ static void knows_hosts_and_endpoints(void **state)
     assert_false(host_is_valid("[]"));
 }
 
+static void finds_the_line_of_bytes_that_are_no_text(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned line;
+    } cases[] = {
+        {"", 0},         {"a\tb\r\nc\n", 0}, {"\xc3\xa9", 0},         {"\xf0\x9f\x98\x80", 0},
+        {"\x01", 1},     {"\n\x7f", 2},      {"\n\n\xff", 3},         {"\xc3", 1},
+        {"\xc3\n", 1},   {"\xc0\x80", 1},    {"\xe0\x80\x80", 1},     {"\xed\xa0\x80", 1},
+        {"\xe2\x82", 1}, {"\x80", 1},        {"\xf4\x90\x80\x80", 1}, {"\xf8\x88\x80\x80", 1}};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(text_find_bad_line(cases[i].text, strlen(cases[i].text)), cases[i].line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +135,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_weight),
         cmocka_unit_test(counts_the_edits_between_words),
         cmocka_unit_test(knows_hosts_and_endpoints),
+        cmocka_unit_test(finds_the_line_of_bytes_that_are_no_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
