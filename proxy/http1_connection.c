@@ -35,6 +35,12 @@ static void mark_named(struct http1_fields *fields, struct slice option)
             fields->list[i].hop = true;
 }
 
+/* `option` is a token, `name` in lower case. */
+static bool is_option(struct slice option, struct slice name)
+{
+    return option.length == name.length && http1_equals_folded(option.data, name.data, name.length);
+}
+
 static enum http1_result read_options(struct http1_fields *fields, struct slice list,
                                       struct http1_connection *connection, unsigned *option_count)
 {
@@ -43,11 +49,11 @@ static enum http1_result read_options(struct http1_fields *fields, struct slice 
     while (http1_list_next(&list, &option)) {
         if (!http1_is_token(option) || ++*option_count > HTTP1_OPTIONS_MAX)
             return HTTP1_BAD_FIELD;
-        if (slice_equals_ignoring_case(option, SLICE("keep-alive")))
+        if (is_option(option, SLICE("keep-alive")))
             connection->keep_alive = true;
-        else if (slice_equals_ignoring_case(option, SLICE("close")))
+        else if (is_option(option, SLICE("close")))
             connection->close = true;
-        else if (slice_equals_ignoring_case(option, SLICE("upgrade")))
+        else if (is_option(option, SLICE("upgrade")))
             connection->upgrade = true;
         else
             mark_named(fields, option);

@@ -148,6 +148,25 @@ static inline enum http1_result read_field(struct http1_cursor *cursor,
     return http1_read_line_end(cursor);
 }
 
+/* The usual line, complete, with one space before its value and none behind: the same as read_field
+ * with less work. Returns where the next line begins, or NULL for every other line, good or bad. */
+static inline const char *read_plain_field(const char *at, const char *end,
+                                           struct http_field *ret_field)
+{
+    const char *name_end = find_token_end(at, end);
+    if (end - name_end < 3 || name_end[0] != ':' || name_end[1] != ' ' || name_end == at ||
+        name_end - at > (ptrdiff_t)HTTP1_NAME_BYTES_MAX)
+        return NULL;
+    const char *value = name_end + 2;
+    const char *stop = find_stop(value, end);
+    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n' || is_blank(value[0]) ||
+        stop[-1] == ' ')
+        return NULL;
+    ret_field->name = (struct slice){at, (size_t)(name_end - at)};
+    ret_field->value = (struct slice){value, (size_t)(stop - value)};
+    return stop + 2;
+}
+
 enum http1_result http1_read_fields(const char *start, struct http1_cursor *cursor,
                                     struct http1_fields *fields, size_t *ret_scanned)
 {
@@ -163,7 +182,13 @@ enum http1_result http1_read_fields(const char *start, struct http1_cursor *curs
         }
         bool full = fields->count == HTTP1_FIELDS_MAX;
         struct http_field *field = full ? &one_too_many : &fields->list[fields->count];
-        result = read_field(cursor, field);
+        const char *next = read_plain_field(line, cursor->end, field);
+        if (next != NULL) {
+            cursor->at = next;
+            result = HTTP1_DONE;
+        } else {
+            result = read_field(cursor, field);
+        }
         if (result == HTTP1_DONE && full)
             result = HTTP1_TOO_MANY_FIELDS;
         if (result != HTTP1_DONE)

@@ -20,6 +20,33 @@ static inline bool http1_is(char byte, uint8_t classes)
     return (http1_bytes[(uint8_t)byte] & classes) != 0;
 }
 
+static inline uint64_t http1_load(const char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+/* Whether two texts of the same length are equal, the first in any case. The first is a token, the
+ * second of lower-case letters, digits and hyphens: setting one bit folds the former onto the
+ * latter, and nothing else that a token may hold. */
+static inline bool http1_equals_folded(const char *name, const char *lower, size_t length)
+{
+    const uint64_t fold = 0x2020202020202020;
+
+    if (length >= 8) {
+        size_t i = 0;
+        for (; i + 8 <= length; i += 8)
+            if ((http1_load(name + i) | fold) != http1_load(lower + i))
+                return false;
+        return (http1_load(name + length - 8) | fold) == http1_load(lower + length - 8);
+    }
+    for (size_t i = 0; i < length; i++)
+        if ((name[i] | 0x20) != lower[i])
+            return false;
+    return true;
+}
+
 /* How far a head was read before: what `scanned` holds, packed. */
 struct http1_progress {
     size_t line;     /* where the line begins that is not complete yet */

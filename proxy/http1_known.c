@@ -66,38 +66,11 @@ static const uint8_t first_of_length[KNOWN_LENGTH_MAX + 2] = {
     0, 0, 0, 1, 3, 6, 7, 11, 13, 14, 16, 20, 21, 23, 26, 28, 29, 33, 35, 38, KNOWN_COUNT,
 };
 
-static uint64_t load(const char *at)
-{
-    uint64_t word;
-    memcpy(&word, at, sizeof(word));
-    return word;
-}
-
-/* Whether two texts of the same length are equal, the first in any case. The first is a token, the
- * second of lower-case letters, digits and hyphens: setting one bit folds the former onto the
- * latter, and nothing else that a token may hold. */
-static bool equals_folded(const char *name, const char *lower, size_t length)
-{
-    const uint64_t fold = 0x2020202020202020;
-
-    if (length >= 8) {
-        size_t i = 0;
-        for (; i + 8 <= length; i += 8)
-            if ((load(name + i) | fold) != load(lower + i))
-                return false;
-        return (load(name + length - 8) | fold) == load(lower + length - 8);
-    }
-    for (size_t i = 0; i < length; i++)
-        if ((name[i] | 0x20) != lower[i])
-            return false;
-    return true;
-}
-
 /* Whether `name` is `known`, in any case; *twin: with an underscore for a hyphen. */
 static bool matches(struct slice name, const struct known *known, bool *twin)
 {
     *twin = false;
-    if (equals_folded(name.data, known->name, name.length))
+    if (http1_equals_folded(name.data, known->name, name.length))
         return true;
     if (memchr(name.data, '_', name.length) == NULL)
         return false;
@@ -113,8 +86,9 @@ static bool matches(struct slice name, const struct known *known, bool *twin)
     return true;
 }
 
-static const struct known *find(struct slice name, bool *twin)
+static inline const struct known *find(struct slice name, bool *twin)
 {
+    *twin = false;
     if (name.length > KNOWN_LENGTH_MAX)
         return NULL;
     const struct known *known = &known_fields[first_of_length[name.length]];
@@ -136,7 +110,7 @@ static bool begins_forwarded(struct slice name, bool *twin)
 
 void http1_classify(struct http_field *field)
 {
-    bool twin = false;
+    bool twin;
     const struct known *known = find(field->name, &twin);
 
     if (known == NULL && !begins_forwarded(field->name, &twin))
