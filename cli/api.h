@@ -7,8 +7,9 @@
 #include "command.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
-#define API_ANSWER_BYTES_MAX (64u * 1024 * 1024)
+#define API_ANSWER_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 struct cJSON;
 

@@ -143,6 +143,8 @@ static enum exit_code say_detached(const struct follow *follow)
 static bool handle_lost(struct follow *follow, enum stream_result result)
 {
     uint64_t now = clock_ms();
+    if (follow->lost_ms == 0 && result == STREAM_TIMEOUT)
+        return true; /* it is connected: the stream itself ends when it is silent for too long */
     if (follow->lost_ms == 0) {
         follow->lost_ms = now;
         complain(UNREACHABLE,
@@ -183,11 +185,6 @@ static enum exit_code follow_loop(struct follow *follow, int signals)
                 return say_detached(follow);
             break;
         case STREAM_TIMEOUT:
-            if (follow->lost_ms == 0)
-                break; /* the stream itself ends when it is silent for too long */
-            if (!handle_lost(follow, result))
-                return api_complain_unreachable(follow->invocation, stream_why(follow->stream));
-            break;
         case STREAM_LOST:
             if (!handle_lost(follow, result))
                 return api_complain_unreachable(follow->invocation, stream_why(follow->stream));

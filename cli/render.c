@@ -20,9 +20,10 @@ static const char *bar(double share, size_t columns, char text[BAR_BYTES])
         filled = 1;
     if (share < 1 && filled == columns && columns > 0)
         filled = columns - 1;
-    text[0] = '\0';
+    char *end = text;
+    *end = '\0';
     for (size_t i = 0; i < columns && i < BAR_COLUMNS_MAX; i++)
-        strcat(text, i < filled ? text_glyph("█", "#") : text_glyph("░", "."));
+        end = stpcpy(end, i < filled ? text_glyph("█", "#") : text_glyph("░", "."));
     return text;
 }
 

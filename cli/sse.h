@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SSE_EVENT_BYTES_MAX (16u * 1024 * 1024)
+#define SSE_EVENT_BYTES_MAX ((size_t)16 * 1024 * 1024)
 
 struct sse {
     char *line;

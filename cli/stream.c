@@ -81,8 +81,10 @@ static bool pop(struct stream *stream, struct stream_event *ret_event)
 {
     if (list_is_empty(&stream->queue))
         return false;
-    struct queued *queued = container_of(stream->queue.next, struct queued, node);
-    list_remove(&queued->node);
+    struct list *first = stream->queue.next;
+    stream->queue.next = first->next;
+    first->next->prev = &stream->queue;
+    struct queued *queued = container_of(first, struct queued, node);
     *ret_event = queued->event;
     free(queued);
     return true;

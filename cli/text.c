@@ -66,14 +66,14 @@ size_t text_width(const char *text)
     return width;
 }
 
-size_t text_fit(const char *text, size_t limit)
+size_t text_fit(const char *text, size_t columns)
 {
-    size_t offset = 0, width = 0, columns = 0;
+    size_t offset = 0, width = 0, character = 0;
     while (text[offset] != '\0') {
-        size_t bytes = next_character(text + offset, &columns);
-        if (width + columns > limit)
+        size_t bytes = next_character(text + offset, &character);
+        if (width + character > columns)
             break;
-        width += columns;
+        width += character;
         offset += bytes;
     }
     return offset;
@@ -200,6 +200,8 @@ static void table_row(const struct table *table, char *const *cells, const size_
             fputs("  ", stream);
     }
     fclose(stream);
+    for (size_t end = strlen(text); end > 0 && text[end - 1] == ' ';)
+        text[--end] = '\0';
     lines_take(lines, text);
 }
 

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES (16u * 1024)
+#define BLOCK_BYTES ((size_t)16 * 1024)
 #define RETRY_LINE  "retry: 1000\n\n"
 #define COMMENT     ":\n\n"
 

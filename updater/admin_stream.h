@@ -14,9 +14,10 @@
 struct MHD_Connection;
 struct MHD_Response;
 
-#define ADMIN_WAITING_BYTES_MAX (1024u * 1024)      /* unread by one client: it is cut off */
-#define ADMIN_KEPT_BYTES_MAX    (16u * 1024 * 1024) /* of all events kept: the updater's memory */
-#define ADMIN_COMMENT_SECONDS   15                  /* keeps idle streams alive */
+#define ADMIN_WAITING_BYTES_MAX ((size_t)1024 * 1024) /* unread by one client: it is cut off */
+#define ADMIN_KEPT_BYTES_MAX                                                                       \
+    ((size_t)16 * 1024 * 1024)   /* of all events kept: the updater's memory */
+#define ADMIN_COMMENT_SECONDS 15 /* keeps idle streams alive */
 
 struct admin_event {
     char *text; /* as it goes out; NULL: free place */

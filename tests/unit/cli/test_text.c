@@ -55,7 +55,7 @@ static void tables_align_by_columns(void **state)
     assert_int_equal(lines.count, 3);
     assert_string_equal(lines.items[0], " NAME          COUNT  LAST");
     assert_string_equal(lines.items[1], " 日本              7  x");
-    assert_string_equal(lines.items[2], " " GOOD "long-name" PLAIN "  12345678  ");
+    assert_string_equal(lines.items[2], " " GOOD "long-name" PLAIN "  12345678");
     lines_done(&lines);
 }
 

@@ -24,6 +24,7 @@ static char path[96];
 static struct ev_loop *loop;
 static struct admin *admin;
 static unsigned handled;
+static struct admin_deferred *deferred;
 
 struct client {
     ev_io watcher;
@@ -49,6 +50,10 @@ static void handle(void *context, const struct admin_request *request,
     if (strcmp(request->path, "/v1/text") == 0) {
         ret_answer->text = memory_copy_string("sluice_up 1\n");
         ret_answer->content_type = "text/plain; version=0.0.4";
+        return;
+    }
+    if (strcmp(request->path, "/v1/later") == 0) {
+        deferred = admin_defer(request);
         return;
     }
     if (strcmp(request->path, "/v1/publish") == 0) {
@@ -257,6 +262,59 @@ static void serves_many_requests_on_one_connection(void **state)
     }
     assert_int_equal(handled, 20);
     client_close(&client);
+}
+
+/* Begins a request whose answer is deferred. */
+static void ask_later(struct client *client)
+{
+    const char *request = "POST /v1/later HTTP/1.1\r\nHost: sluice\r\nConnection: close\r\n"
+                          "Content-Length: 2\r\n\r\n{}";
+    deferred = NULL;
+    client_open(client);
+    client_send(client, request, strlen(request));
+    while (deferred == NULL)
+        turn();
+}
+
+static void answers_later_where_it_has_to_ask_others(void **state)
+{
+    struct client client, other;
+    struct admin_answer answer = {.status = 201, .body = cJSON_CreateObject()};
+    (void)state;
+    ask_later(&client);
+    ask(&other, "GET", "/v1/text", "");
+    assert_non_null(strstr(other.text, "HTTP/1.1 200 "));
+    client_close(&other);
+    assert_string_equal(client.text, "");
+    admin_answer_deferred(deferred, &answer);
+    client_wait_end(&client);
+    assert_non_null(strstr(client.text, "HTTP/1.1 201 "));
+    client_close(&client);
+}
+
+static void an_answer_may_come_after_its_client_has_gone(void **state)
+{
+    struct client client;
+    struct admin_answer answer = {.status = 201, .body = cJSON_CreateObject()};
+    (void)state;
+    ask_later(&client);
+    client_close(&client);
+    admin_answer_deferred(deferred, &answer);
+    ask(&client, "GET", "/v1/text", "");
+    assert_non_null(strstr(client.text, "HTTP/1.1 200 "));
+    client_close(&client);
+}
+
+static void tells_whoever_still_waits_that_it_closes(void **state)
+{
+    struct client client;
+    (void)state;
+    ask_later(&client);
+    admin_close(admin);
+    client_wait_end(&client);
+    assert_non_null(strstr(client.text, "HTTP/1.1 503 "));
+    client_close(&client);
+    assert_int_equal(admin_open(loop, path, handle, NULL, &admin), 0);
 }
 
 static void says_where_a_body_stops_being_json(void **state)
@@ -555,6 +613,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(answers_with_json_and_knows_its_peer, start, stop),
         cmocka_unit_test_setup_teardown(answers_with_text_of_its_own_type, start, stop),
         cmocka_unit_test_setup_teardown(serves_many_requests_on_one_connection, start, stop),
+        cmocka_unit_test_setup_teardown(answers_later_where_it_has_to_ask_others, start, stop),
+        cmocka_unit_test_setup_teardown(an_answer_may_come_after_its_client_has_gone, start, stop),
+        cmocka_unit_test_setup_teardown(tells_whoever_still_waits_that_it_closes, start, stop),
         cmocka_unit_test_setup_teardown(says_where_a_body_stops_being_json, start, stop),
         cmocka_unit_test_setup_teardown(refuses_a_body_that_is_too_large, start, stop),
         cmocka_unit_test_setup_teardown(refuses_methods_it_does_not_know, start, stop),
