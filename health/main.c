@@ -61,6 +61,7 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     (void)watcher;
     (void)events;
+    signal(SIGTERM, SIG_IGN); /* told again while it ends, it still ends well */
     ev_break(loop, EVBREAK_ALL);
 }
 
@@ -155,7 +156,7 @@ static void tear_down(struct health *health)
         prober_close(health->prober);
         ev_io_stop(health->loop, &health->bell);
         ev_timer_stop(health->loop, &health->heartbeat);
-        ev_signal_stop(health->loop, &health->terminate);
+        /* The signal watcher is not stopped: that would bring SIGTERM's default back. */
         ev_loop_destroy(health->loop);
     }
     verdicts_board_unmap(health->verdicts);
@@ -174,11 +175,23 @@ static int read_rows(int count, char **arguments, unsigned *ret_rows)
     return 0;
 }
 
+/* Until the loop watches it, which lets it through: told to end while it starts, it ends well. */
+static void hold_back_terminate(void)
+{
+    sigset_t held;
+
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
 int main(int count, char **arguments)
 {
     struct health health = {0};
     unsigned row_count;
     int code;
+
+    hold_back_terminate();
 
     log_init("health");
     if (read_rows(count, arguments, &row_count) != 0) {

@@ -10,6 +10,7 @@
  *     container SLOT none|starting|healthy|unhealthy
  *     remove SLOT                          the slot is free
  *     kill | start                         SIGKILL to sluice-health; starts another
+ *     terminate                            SIGTERM to sluice-health, until it has ended
  *     show                                 a verdict line for each slot in use
  *     bells                                "bells N": row bells that were rung since last asked
  *     (end of input)                       SIGTERM, and ends with sluice-health's exit code
@@ -230,6 +231,10 @@ static void obey(const char *line)
         die(line, EINVAL);
     if (strcmp(verb, "kill") == 0) {
         kill(bench.pid, SIGKILL);
+    } else if (strcmp(verb, "terminate") == 0) {
+        struct pollfd end = {.fd = bench.pid_fd, .events = POLLIN};
+        while (poll(&end, 1, 0) == 0)
+            kill(bench.pid, SIGTERM);
     } else if (strcmp(verb, "start") == 0) {
         start_health();
     } else if (strcmp(verb, "show") == 0) {

@@ -404,6 +404,15 @@ def test_a_change_is_one_line_in_the_log(start_bench, backend):
         assert part in lines[0]
 
 
+def test_being_told_to_end_twice_is_a_good_end(start_bench, backend):
+    bench = start_bench(http())
+    bench.add(backend.address)
+    bench.verdict()
+    bench.say("terminate")
+    bench.wait(lambda line: line.startswith(("ended", "signalled")))
+    assert bench.lines[-1] == "ended 0"
+
+
 # --- many ---------------------------------------------------------------------------------------
 
 def test_500_backends_do_not_stall(start_bench, backend):

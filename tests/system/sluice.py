@@ -75,32 +75,52 @@ class Lines:
 
 
 class Events:
-    """The event stream of the admin API: a list that grows."""
+    """The event stream of the admin API: a list that grows. Comes back after a restart of the
+    updater, and asks for what it missed."""
 
     def __init__(self, admin):
         self.all = []  # (event, data)
         self.changed = threading.Condition()
-        self.count = 0  # also counts comments
-        self._connection = UnixConnection(admin, timeout=None)
-        self._connection.request("GET", "/v1/events")
-        self._answer = self._connection.getresponse()
-        assert self._answer.status == 200
-        threading.Thread(target=self._read, daemon=True).start()
+        self._admin = admin
+        self._last_id = None
+        self._closed = threading.Event()
+        self._connection = None
+        self._stream = self._open()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _open(self):
+        self._connection = UnixConnection(self._admin, timeout=None)
+        headers = {} if self._last_id is None else {"Last-Event-ID": self._last_id}
+        self._connection.request("GET", "/v1/events", headers=headers)
+        answer = self._connection.getresponse()
+        assert answer.status == 200
+        return answer
+
+    def _run(self):
+        while not self._closed.is_set():
+            try:
+                if self._stream is None:
+                    self._stream = self._open()
+                self._read()
+            except (OSError, ValueError, AttributeError, http.client.HTTPException):
+                pass  # the updater has gone; AttributeError is http.client's, of a stream that is cut
+            self._stream = None
+            self._connection.close()
+            self._closed.wait(0.05)  # until the next has its socket
 
     def _read(self):
         event = "message"
-        try:
-            for line in self._answer:
-                line = line.decode().rstrip("\r\n")
-                if line.startswith("event:"):
-                    event = line[6:].strip()
-                elif line.startswith("data:"):
-                    with self.changed:
-                        self.all.append((event, json.loads(line[5:])))
-                        self.count += 1
-                        self.changed.notify_all()
-        except (OSError, ValueError, http.client.HTTPException):
-            pass  # the updater has gone; who waits looks at the API itself
+        for line in self._stream:
+            line = line.decode().rstrip("\r\n")
+            if line.startswith("id:"):
+                self._last_id = line[3:].strip()
+            elif line.startswith("event:"):
+                event = line[6:].strip()
+            elif line.startswith("data:"):
+                with self.changed:
+                    self.all.append((event, json.loads(line[5:])))
+                    self.changed.notify_all()
 
     def wait(self, name, wanted=lambda data: True, after=0, timeout=PATIENCE):
         """The data of the first event of this name, from number `after` on, that is wanted."""
@@ -118,11 +138,12 @@ class Events:
                     raise AssertionError(f"no such {name} event within {timeout} s; there were {said}")
 
     def close(self):
+        self._closed.set()
         try:
             self._connection.sock.shutdown(socket.SHUT_RDWR)
         except (OSError, AttributeError):
             pass
-        self._connection.close()
+        self._thread.join(PATIENCE)
 
 
 class Sluice:
@@ -229,7 +250,7 @@ class Sluice:
         events = self.events
         while True:
             with events.changed:
-                count = events.count
+                count = len(events.all)
             try:
                 value = condition()
             except (OSError, http.client.HTTPException):
@@ -239,7 +260,7 @@ class Sluice:
             left = deadline - time.monotonic()
             assert left > 0, f"did not come true within {timeout} s"
             with events.changed:
-                events.changed.wait_for(lambda: events.count != count, min(left, 0.25))
+                events.changed.wait_for(lambda: len(events.all) != count, min(left, 0.25))
 
     def wait_adopted(self):
         """Waits until every worker acts on the table that is published now."""
