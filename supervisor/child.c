@@ -146,6 +146,12 @@ int child_start(struct supervisor *supervisor, struct child *child)
     check(child->state != CHILD_RUNNING);
     if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
+    /* Below, it might stand where the child is given another. */
+    ready[1] = descriptor_raise(ready[1]);
+    if (ready[1] < 0) {
+        close(ready[0]);
+        return ready[1];
+    }
     /* A pipe's low numbers are those that the child's descriptors get. */
     ready[0] = descriptor_raise(ready[0]);
     ready[1] = descriptor_raise(ready[1]);
