@@ -10,22 +10,10 @@
 
 #define SLOW_MS            3000u
 #define PAUSE_S            0.1 /* between two uploads or downloads, and after a failure */
-#define UPLOAD_BYTES       (1024u * 1024u)
-#define UPLOAD_COUNT       4u
-#define UPLOAD_CHUNK_BYTES 13001u
 #define DOWNLOAD_BYTES_MAX (1024u * 1024u)
 #define ONCE_MAX           256u
-#define SHA256_HEX_BYTES   65
-#define BODY_KEPT_BYTES    128
+#define BODY_KEPT_BYTES    UPLOAD_ANSWER_BYTES
 
-/* A random body, framed in chunks once, sent many times. */
-struct upload {
-    char *bytes;
-    size_t length;
-    char answer[BODY_KEPT_BYTES]; /* "SHA256 LENGTH\n" */
-};
-
-static struct upload uploads[UPLOAD_COUNT];
 static unsigned once_count;
 
 struct client {
@@ -47,54 +35,6 @@ struct client {
     char body[BODY_KEPT_BYTES]; /* the begin of it */
     const struct upload *upload;
 };
-
-static void to_hex(const unsigned char *bytes, unsigned length, char *text)
-{
-    for (unsigned i = 0; i < length; i++)
-        sprintf(text + (size_t)i * 2, "%02x", bytes[i]);
-}
-
-static void upload_prepare(struct load *load, struct upload *upload)
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    char hex[SHA256_HEX_BYTES];
-    char *body = memory_new(UPLOAD_BYTES);
-    size_t chunks = UPLOAD_BYTES / UPLOAD_CHUNK_BYTES + 1;
-
-    for (size_t i = 0; i < UPLOAD_BYTES; i += sizeof(uint64_t)) {
-        uint64_t word = load_random(load);
-        memcpy(body + i, &word, sizeof(word));
-    }
-    check(EVP_Digest(body, UPLOAD_BYTES, digest, NULL, EVP_sha256(), NULL) == 1);
-    to_hex(digest, 32, hex);
-    snprintf(upload->answer, sizeof(upload->answer), "%s %u\n", hex, UPLOAD_BYTES);
-
-    upload->bytes = memory_new(UPLOAD_BYTES + chunks * (HTTP1_CHUNK_HEAD_BYTES + 2) + 5);
-    upload->length = 0;
-    for (size_t i = 0; i < UPLOAD_BYTES; i += UPLOAD_CHUNK_BYTES) {
-        size_t size = UPLOAD_BYTES - i < UPLOAD_CHUNK_BYTES ? UPLOAD_BYTES - i : UPLOAD_CHUNK_BYTES;
-        char *at = upload->bytes + upload->length;
-        size_t head = http1_chunk_head(size, at);
-        memcpy(at + head, body + i, size);
-        memcpy(at + head + size, "\r\n", 2);
-        upload->length += head + size + 2;
-    }
-    memcpy(upload->bytes + upload->length, "0\r\n\r\n", 5);
-    upload->length += 5;
-    free(body);
-}
-
-void uploads_prepare(struct load *load)
-{
-    for (unsigned i = 0; i < UPLOAD_COUNT; i++)
-        upload_prepare(load, &uploads[i]);
-}
-
-void uploads_free(void)
-{
-    for (unsigned i = 0; i < UPLOAD_COUNT; i++)
-        free(uploads[i].bytes);
-}
 
 /* --- the end of an exchange --- */
 
@@ -149,7 +89,7 @@ static const char *check_download(struct client *client)
     char hex[SHA256_HEX_BYTES];
 
     check(EVP_DigestFinal_ex(client->hash, digest, NULL) == 1);
-    to_hex(digest, 32, hex);
+    upload_hash_text(digest, hex);
     if (client->body_bytes != client->wanted_bytes)
         return "wrong length";
     if (client->wanted_hash[0] == '\0')
@@ -330,7 +270,7 @@ static void write_request(struct client *client)
                  (unsigned long long)client->wanted_bytes, (unsigned long long)(random & 0xffff));
         check(EVP_DigestInit_ex(client->hash, EVP_sha256(), NULL) == 1);
     } else {
-        client->upload = &uploads[load_random(client->load) % UPLOAD_COUNT];
+        client->upload = upload_pick(client->load);
         body = (struct slice){client->upload->bytes, client->upload->length};
         method = "POST";
         path = "/upload";

@@ -131,10 +131,24 @@ struct load {
 
 uint64_t load_random(struct load *load);
 
-/* HTTP clients (http.c). */
-struct client;
+/* Bodies to upload (uploads.c): made once, before the first client that sends them. */
+#define UPLOAD_BYTES        (1024u * 1024u)
+#define UPLOAD_ANSWER_BYTES 128
+#define SHA256_HEX_BYTES    65
+
+struct upload {
+    char *bytes; /* framed in chunks */
+    size_t length;
+    char answer[UPLOAD_ANSWER_BYTES]; /* "SHA256 LENGTH\n" */
+};
+
 void uploads_prepare(struct load *load);
 void uploads_free(void);
+const struct upload *upload_pick(struct load *load);
+void upload_hash_text(const unsigned char *digest, char text[SHA256_HEX_BYTES]);
+
+/* HTTP clients (http.c). */
+struct client;
 struct client *client_new(struct load *load, enum kind kind);
 void client_free(struct client *client);
 void client_start(struct client *client);
