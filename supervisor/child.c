@@ -88,11 +88,11 @@ static _Noreturn void become_child(const struct child *child, int ready_fd)
     char numbers[4][12];
     sigset_t none;
 
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     for (int number = 1; number < SIGRTMIN; number++)
         if (number != SIGKILL && number != SIGSTOP)
             signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     give_descriptors(child, ready_fd);
     snprintf(path, sizeof(path), "%s/%s", supervisor->settings.libexec, roles[child->role].program);
     snprintf(numbers[0], sizeof(numbers[0]), "%u", supervisor->boards.row_count);
@@ -139,6 +139,24 @@ static void claim_row(struct child *child)
     child->heartbeat_ticks = 0;
 }
 
+/* Signals wait while the child still has our handlers: one that came then would be told to us by
+ * libev's pipe, which both have, and never to the child. */
+static pid_t fork_child(const struct child *child, int ready_fd)
+{
+    sigset_t all;
+    sigset_t before;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0)
+        become_child(child, ready_fd);
+    int error = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return pid;
+}
+
 int child_start(struct supervisor *supervisor, struct child *child)
 {
     int ready[2];
@@ -169,9 +187,7 @@ int child_start(struct supervisor *supervisor, struct child *child)
     child->started_ms = clock_ms();
     if (child->role == ROLE_WORKER)
         claim_row(child);
-    pid_t pid = fork();
-    if (pid == 0)
-        become_child(child, ready[1]);
+    pid_t pid = fork_child(child, ready[1]);
     int error = errno;
     close(ready[1]);
     if (pid < 0) {
@@ -235,10 +251,13 @@ static void restart_later(struct child *child)
 
 static void log_end_of(const struct child *child, int status)
 {
-    if (WIFSIGNALED(status))
-        log_child(LOG_ERROR, "child-killed", child, "signal", WTERMSIG(status));
-    else if (WEXITSTATUS(status) == 0 && child->stopping)
+    bool asked = child->stopping && ((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+                                     (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM));
+
+    if (asked) /* by SIGTERM where it was told before it could listen to it */
         log_child(LOG_INFO, "child-ended", child, NULL, 0);
+    else if (WIFSIGNALED(status))
+        log_child(LOG_ERROR, "child-killed", child, "signal", WTERMSIG(status));
     else
         log_child(LOG_ERROR, "child-ended", child, "exit", WEXITSTATUS(status));
     if (WIFEXITED(status) && WEXITSTATUS(status) == EXEC_FAILED)
