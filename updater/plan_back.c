@@ -15,6 +15,21 @@ static unsigned count_useful_new(const struct planner *planner)
     return count;
 }
 
+/* Old ones that nobody has judged yet: they may serve in a moment. */
+static bool old_ones_are_coming(const struct planner *planner)
+{
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        if (!container->is_new && container->state == CONTAINER_RUNNING &&
+            !container_gave_up(container, ACTION_PUBLISH) &&
+            (container->backend == BACKEND_FREE || container->verdict == VERDICT_UNKNOWN ||
+             container->verdict == VERDICT_STARTING))
+            return true;
+    }
+    return false;
+}
+
 /* The way back leads nowhere: whoever is healthy goes on serving. */
 static void hold(struct planner *planner)
 {
@@ -48,7 +63,7 @@ void plan_back(struct planner *planner)
     struct plan_progress *progress = &planner->out->progress;
     unsigned old_healthy = planner_count_healthy(planner, false);
     unsigned floor = planner_floor(planner, false);
-    bool is_short;
+    bool is_short, is_coming;
 
     for (unsigned i = 0; i < in->container_count; i++) {
         if (!in->containers[i].is_new)
@@ -61,8 +76,14 @@ void plan_back(struct planner *planner)
     if (!take_weight(planner))
         return;
     /* Too few old ones, but they may recover: healthy new ones stay meanwhile, not for ever. */
+    is_coming = old_healthy == 0 && old_ones_are_coming(planner);
     is_short = old_healthy < floor && planner_count_healthy(planner, true) > 0;
-    is_short = !planner_deadline(planner, is_short) && is_short;
+    if (planner_deadline(planner, is_short || is_coming))
+        is_short = is_coming = false;
+    if (is_coming) {
+        planner_wait(planner, "for the old containers to be healthy, before new ones go");
+        return;
+    }
     for (unsigned i = 0; i < in->container_count; i++) {
         if (!in->containers[i].is_new)
             continue;
@@ -72,6 +93,8 @@ void plan_back(struct planner *planner)
         else
             planner_retire(planner, i);
     }
+    if (planner->out->action_count > 0)
+        return;
     if (in->creating > 0)
         planner_wait(planner, "for the engine to answer: a container may still be made");
     else if (planner_count(planner, true) == 0 && in->engine_reachable)

@@ -27,9 +27,11 @@ void planner_keep_serving(struct planner *planner, bool is_new)
     for (unsigned i = 0; i < planner->in->container_count; i++) {
         const struct plan_container *container = &planner->in->containers[i];
 
-        if (container->is_new == is_new && container->state == CONTAINER_RUNNING &&
-            container->verdict == VERDICT_HEALTHY && !container->busy &&
-            (container->backend == BACKEND_STARTING || container->backend == BACKEND_DRAINING))
+        if (container->is_new != is_new || container->state != CONTAINER_RUNNING || container->busy)
+            continue;
+        if (container->backend == BACKEND_FREE)
+            planner_bring_up(planner, i);
+        else if (container->verdict == VERDICT_HEALTHY && container->backend != BACKEND_READY)
             planner_act_on(planner, ACTION_READY, i, "no other container serves");
     }
 }

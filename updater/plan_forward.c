@@ -19,11 +19,15 @@ static void note_seen(struct planner *planner)
     }
 }
 
-/* Not in rotation yet: it must be healthy in time. */
+/* Not in rotation yet: it must be healthy in time. That counts from its entry into the table, or
+ * from its start where the entry fails; one that merely waits for it (everything was restarted, and
+ * the table is new) is not late. */
 static bool is_late(struct planner *planner, const struct plan_container *container)
 {
-    uint64_t since_ms =
-        container->published_ms > 0 ? container->published_ms : container->started_ms;
+    bool entry_fails = container->attempted == ACTION_PUBLISH && container->attempts > 0;
+    uint64_t since_ms = container->published_ms > 0 ? container->published_ms
+                        : entry_fails               ? container->started_ms
+                                                    : 0;
     bool is_up = container->backend == BACKEND_READY ||
                  (container->backend == BACKEND_STARTING && container->verdict == VERDICT_HEALTHY);
     uint64_t at_ms = since_ms + planner->in->spec->health_timeout_ms;
@@ -215,11 +219,10 @@ static bool watch_is_over(struct planner *planner)
     return false;
 }
 
-/* True when the present step is done. */
-static bool step_is_done(struct planner *planner)
+/* True when all that the step needs is healthy and every worker has its weight. */
+static bool weight_holds(struct planner *planner, uint32_t step)
 {
     const struct plan_observed *in = planner->in;
-    uint32_t step = planner->out->progress.step;
     uint32_t weight = weight_at(in->spec, step);
 
     if (!raise_to(planner, plan_replicas_for(in->spec->replicas, weight)))
@@ -236,14 +239,28 @@ static bool step_is_done(struct planner *planner)
             action->weight = weight;
         return false;
     }
-    if (!in->weight_acknowledged) {
-        if (step < in->spec->step_count && in->spec->steps[step].kind == STEP_SET_WEIGHT)
-            enter_step(planner);
-        planner_wait(planner, "for every worker to take the weight");
+    if (in->weight_acknowledged)
+        return true;
+    if (step < in->spec->step_count && in->spec->steps[step].kind == STEP_SET_WEIGHT)
+        enter_step(planner);
+    planner_wait(planner, "for every worker to take the weight");
+    return false;
+}
+
+/* True when the present step is done. */
+static bool step_is_done(struct planner *planner)
+{
+    const struct plan_observed *in = planner->in;
+    uint32_t step = planner->out->progress.step;
+    bool is_watch = step >= in->spec->step_count;
+
+    if (!weight_holds(planner, step)) {
+        if (is_watch && !in->wish_pause)
+            planner->out->progress.step_entered = false; /* the watch starts anew */
         return false;
     }
     enter_step(planner);
-    if (step >= in->spec->step_count)
+    if (is_watch)
         return watch_is_over(planner);
     return in->spec->steps[step].kind == STEP_SET_WEIGHT ||
            pause_is_over(planner, &in->spec->steps[step]);

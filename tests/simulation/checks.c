@@ -226,6 +226,8 @@ static void check_set_weight(struct world *world, uint32_t weight)
         check_break(world, "weight %u is not the step's, or it is paused", weight);
     if (world->progress.phase == PHASE_PROMOTED && weight != WEIGHT_MAX)
         check_break(world, "weight %u after the promotion", weight);
+    if (world->progress.phase == PHASE_PROMOTED && alive(world, false) == 0)
+        return; /* there is nobody else to send it to */
     if (weight > 0 &&
         (new_ones == 0 || (world->progress.phase == PHASE_FORWARD && new_ones < needed)))
         check_break(world, "weight %u with %u new ones healthy", weight, new_ones);

@@ -174,7 +174,7 @@ const char *fault_name(enum fault fault)
         "crash between actions", "crash after actions",
         "crash while idle",      "exchange over its budget",
         "operator pauses",       "operator promotes",
-        "operator aborts"};
+        "operator aborts",       "everything restarted"};
 
     return names[fault];
 }

@@ -60,6 +60,27 @@ void traffic_end_all(struct world *world, int container)
     }
 }
 
+void traffic_lose_boards(struct world *world)
+{
+    for (int i = 0; i < world->container_count; i++) {
+        struct sim_container *container = &world->containers[i];
+
+        traffic_end_all(world, i);
+        container->backend = BACKEND_FREE;
+        container->verdict = VERDICT_UNKNOWN;
+        container->failures = 0;
+        container->published = container->drain_since = container->drain_epoch = 0;
+        container->end_kinds = 0;
+    }
+    world->table.weight = 0;
+    traffic_publish(world);
+    for (unsigned i = 0; i < world->worker_count; i++) {
+        world->workers[i].live = true;
+        world->workers[i].take_at = 0;
+        world->workers[i].view = world->table;
+    }
+}
+
 static bool can_take(const struct world *world, const struct sim_worker *worker, int container,
                      bool is_new)
 {

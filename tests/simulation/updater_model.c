@@ -400,6 +400,11 @@ void updater_tick(struct world *world)
         crash(world, FAULT_CRASH_IDLE);
         return;
     }
+    if (crashes(world) && world_chance(world, 1000)) {
+        crash(world, FAULT_BOARDS_LOST);
+        traffic_lose_boards(world);
+        return;
+    }
     hear_events(world);
     operator_tick(world);
     if (world->now == world->image_at || world->now == world->create_retry_at)

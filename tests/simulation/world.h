@@ -52,6 +52,7 @@ enum fault {
     FAULT_PAUSE,
     FAULT_PROMOTE,
     FAULT_ABORT,
+    FAULT_BOARDS_LOST,
     FAULT_COUNT,
 };
 
@@ -202,6 +203,7 @@ void traffic_tick(struct world *world);
 void traffic_publish(struct world *world); /* the table changed: a new epoch */
 bool traffic_has_taken(const struct world *world, uint64_t epoch); /* every live worker */
 bool traffic_is_drained(const struct world *world, int container);
+void traffic_lose_boards(struct world *world); /* everything of Sluice was restarted */
 void traffic_end_all(struct world *world, int container);
 
 /* --- updater_model.c: observe, journal, act -------------------------------------------------- */

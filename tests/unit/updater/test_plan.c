@@ -282,6 +282,25 @@ static void a_new_container_that_is_not_healthy_in_time_turns_back(void **state)
     assert_non_null(strstr(out.progress.why, "not healthy within 20s"));
 }
 
+static void a_restart_of_everything_makes_no_new_container_late(void **state)
+{
+    (void)state;
+    at_step(1, 0, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        in.containers[i].backend = BACKEND_FREE;
+        in.containers[i].verdict = VERDICT_UNKNOWN;
+        in.containers[i].published_ms = 0;
+        in.containers[i].started_ms = NOW - 86400000;
+    }
+    next();
+    assert_int_equal(out.progress.phase, PHASE_FORWARD);
+    assert_int_equal(count(ACTION_PUBLISH), 4);
+    in.containers[3].attempted = ACTION_PUBLISH;
+    in.containers[3].attempts = 1;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_BACK);
+}
+
 static void a_create_that_is_refused_turns_back_with_the_engines_words(void **state)
 {
     (void)state;
@@ -376,6 +395,7 @@ int main(void)
         TEST(a_new_container_that_flaps_turns_back),
         TEST(a_new_container_that_somebody_removed_turns_back),
         TEST(a_new_container_that_is_not_healthy_in_time_turns_back),
+        TEST(a_restart_of_everything_makes_no_new_container_late),
         TEST(a_create_that_is_refused_turns_back_with_the_engines_words),
         TEST(failed_starts_are_given_up_after_five),
         TEST(an_abort_turns_back_and_ends_aborted),
