@@ -75,16 +75,17 @@ static int check_addresses(const cJSON *inspect, char *why)
 static bool is_generated_mac(const cJSON *inspect, const char *mac)
 {
     const cJSON *endpoint;
-    unsigned ip[4];
+    struct address ip;
     char generated[18];
 
     cJSON_ArrayForEach(endpoint, engine_json_at(inspect, "NetworkSettings", "Networks", NULL))
     {
         const char *text = engine_json_string(endpoint, "IPAddress");
-        if (text == NULL || sscanf(text, "%3u.%3u.%3u.%3u", &ip[0], &ip[1], &ip[2], &ip[3]) != 4)
+        if (text == NULL || address_from_ip(slice_from_string(text), 0, &ip) < 0 ||
+            ip.family != AF_INET)
             continue;
-        snprintf(generated, sizeof(generated), "02:42:%02x:%02x:%02x:%02x", ip[0] & 0xff,
-                 ip[1] & 0xff, ip[2] & 0xff, ip[3] & 0xff);
+        snprintf(generated, sizeof(generated), "02:42:%02x:%02x:%02x:%02x", ip.bytes[0],
+                 ip.bytes[1], ip.bytes[2], ip.bytes[3]);
         if (strcasecmp(generated, mac) == 0)
             return true;
     }
@@ -158,6 +159,7 @@ static cJSON *split_connects(cJSON *create, const char *api_version)
     return connects;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the contract's eight parameters */
 int container_recreate(const cJSON *inspect, const cJSON *old_image, const char *image,
                        const cJSON *labels, const char *api_version, cJSON **ret_create,
                        cJSON **ret_connects, char why[256])

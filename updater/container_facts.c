@@ -204,35 +204,54 @@ static int binding_address(const cJSON *binding, struct address *ret_address)
     return address_from_ip(slice_from_string(ip), port, ret_address);
 }
 
-static int published_address(const cJSON *inspect, uint16_t port, struct address *ret_address,
-                             char *why)
+/* Only the ports that are bound: the others stand there with null. */
+static int choose_published(const cJSON *ports, uint16_t *port, char *why)
 {
-    const cJSON *ports = engine_json_at(inspect, "NetworkSettings", "Ports", NULL);
     cJSON *published = cJSON_CreateObject();
-    const cJSON *item, *binding;
-    struct address address = {0};
-    int error;
+    const cJSON *item;
 
     cJSON_ArrayForEach(item, ports)
     {
         if (cJSON_IsArray(item) && item->child != NULL && item->string != NULL)
             cJSON_AddNullToObject(published, item->string);
     }
-    error = choose_port(published, "publishes", &port, why);
+    int error = choose_port(published, "publishes", port, why);
     cJSON_Delete(published);
+    return error;
+}
+
+/* The first binding by IPv4, else the first one. */
+static struct address choose_binding(const cJSON *bindings)
+{
+    struct address address = {0}, found;
+    const cJSON *binding;
+
+    cJSON_ArrayForEach(binding, bindings)
+    {
+        if (binding_address(binding, &found) < 0)
+            continue;
+        if (found.family == AF_INET)
+            return found;
+        if (address.family == 0)
+            address = found;
+    }
+    return address;
+}
+
+static int published_address(const cJSON *inspect, uint16_t port, struct address *ret_address,
+                             char *why)
+{
+    const cJSON *ports = engine_json_at(inspect, "NetworkSettings", "Ports", NULL);
+    struct address address = {0};
+    const cJSON *item;
+    int error = choose_published(ports, &port, why);
+
     if (error < 0)
         return error;
     cJSON_ArrayForEach(item, ports)
     {
-        if (tcp_port(item->string) != port || !cJSON_IsArray(item))
-            continue;
-        cJSON_ArrayForEach(binding, item)
-        {
-            struct address found;
-            if (binding_address(binding, &found) == 0 &&
-                (address.family == 0 || (address.family != AF_INET && found.family == AF_INET)))
-                address = found;
-        }
+        if (address.family == 0 && tcp_port(item->string) == port && cJSON_IsArray(item))
+            address = choose_binding(item);
     }
     if (address.family == 0) {
         snprintf(why, WHY_BYTES, "port %u is not published on the host (or it does not run)", port);

@@ -62,18 +62,29 @@ static void call_fail_later(struct engine_call *call, int error, const char *mes
         timer_start(engine->loop, &engine->failing, 0);
 }
 
+static struct engine_call *take_first(struct list *calls)
+{
+    struct list *node = calls->next;
+
+    list_remove(node);
+    return container_of(node, struct engine_call, node);
+}
+
+/* Those that are on the list now; callbacks may put more on it. */
+static void take_all(struct list *calls, struct list *ret_calls)
+{
+    list_init(ret_calls);
+    while (!list_is_empty(calls))
+        list_append(ret_calls, &take_first(calls)->node);
+}
+
 static void answer_failed(struct engine *engine)
 {
     struct list due;
 
-    list_init(&due);
-    while (!list_is_empty(&engine->failed)) {
-        struct list *node = engine->failed.next;
-        list_remove(node);
-        list_append(&due, node);
-    }
+    take_all(&engine->failed, &due);
     while (!list_is_empty(&due)) {
-        struct engine_call *call = container_of(due.next, struct engine_call, node);
+        struct engine_call *call = take_first(&due);
         call_fail(call, call->error, call->message);
     }
 }
@@ -241,6 +252,13 @@ static void call_fly(struct engine_call *call)
     free(url);
 }
 
+static bool must_wait(const struct engine *engine, unsigned flags)
+{
+    if ((flags & CALL_UNVERSIONED) != 0)
+        return false;
+    return (flags & CALL_IS_PING) != 0 || engine->version[0] == '\0';
+}
+
 void engine_call_start(struct engine *engine, const struct engine_call_options *options)
 {
     struct engine_call *call = memory_new(sizeof(*call));
@@ -252,9 +270,7 @@ void engine_call_start(struct engine *engine, const struct engine_call_options *
         call_fail_later(call, -ECANCELED, "cancelled");
     } else if (options->path == NULL) {
         call_fail_later(call, -EINVAL, options->refused);
-    } else if ((options->flags & CALL_UNVERSIONED) != 0) {
-        call_fly(call);
-    } else if ((options->flags & CALL_IS_PING) != 0 || engine->version[0] == '\0') {
+    } else if (must_wait(engine, options->flags)) {
         list_append(&engine->waiting, &call->node);
         ask_version(engine);
     } else {
@@ -273,18 +289,12 @@ static void answer_waiting(struct engine *engine, const struct engine_reply *rep
 {
     struct list due;
 
-    list_init(&due);
-    while (!list_is_empty(&engine->waiting)) {
-        struct list *node = engine->waiting.next;
-        list_remove(node);
-        list_append(&due, node);
-    }
+    take_all(&engine->waiting, &due);
     while (!list_is_empty(&due)) {
-        struct engine_call *call = container_of(due.next, struct engine_call, node);
+        struct engine_call *call = take_first(&due);
         if (reply->error != 0 || (call->options.flags & CALL_IS_PING) != 0) {
             call_answer(call, reply);
         } else if (engine->version[0] == '\0') { /* lost again by a callback before */
-            list_remove(&call->node);
             list_append(&engine->waiting, &call->node);
             ask_version(engine);
         } else {

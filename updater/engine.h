@@ -24,7 +24,7 @@ struct engine_reply {
                                  -ENOENT 404; -EEXIST 409; -EACCES 401, 403; -EINVAL 400;
                                  -EREMOTEIO 5xx; -ECONNREFUSED, -ENOTCONN: the engine is not there;
                                  -ETIMEDOUT; -EPROTO: not understood;
-                        -ECANCELED: the engine client was closed */
+                                 -ECANCELED: the engine client was closed */
     unsigned status;          /* HTTP status, 0 where none came */
     const char *message;      /* for people: the engine's words, or what went wrong; never NULL */
     const struct cJSON *json; /* the answer's body; NULL: none */

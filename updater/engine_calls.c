@@ -125,7 +125,7 @@ void engine_start(struct engine *engine, const char *id, engine_callback *done, 
 /* --- stop ----------------------------------------------------------------------------------- */
 
 #define STOP_GRACE_DEFAULT_S 10
-#define STOP_GRACE_MAX_S     (7 * 24 * 3600) /* so that milliseconds fit 32 bits */
+#define STOP_GRACE_MAX_S     604800 /* a week, so that milliseconds fit 32 bits */
 
 struct stop { /* with the container's own grace period: inspected first */
     struct engine *engine;

@@ -15,7 +15,7 @@ struct cJSON;
 
 /* A progress line has some hundred bytes, an event with many labels some thousand; more than this
  * is a fault of the engine and is skipped, not gathered. */
-#define ENGINE_OBJECT_BYTES_MAX (1024u * 1024)
+#define ENGINE_OBJECT_BYTES_MAX ((size_t)1024 * 1024)
 
 struct engine_objects { /* zeroed before first use */
     char *data;

@@ -13,7 +13,7 @@
 
 /* --- base64 (RFC 4648): read with either alphabet, written with the URL-safe one (§5) ------- */
 
-static int sextet(char c)
+static int sextet(int c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -57,15 +57,17 @@ static char *base64_encode(struct slice bytes)
     char *text = memory_new(bytes.length / 3 * 4 + 5);
     char *out = text;
 
-    for (size_t i = 0; i < bytes.length; i += 3) {
+    for (size_t i = 0; i < bytes.length; i += 3) { /* three bytes, four letters */
         size_t left = bytes.length - i;
         uint32_t bits = 0;
         for (size_t k = 0; k < 3; k++)
             bits = bits << 8 | (k < left ? (unsigned char)bytes.data[i + k] : 0);
         *out++ = alphabet[bits >> 18 & 63];
         *out++ = alphabet[bits >> 12 & 63];
-        *out++ = left > 1 ? alphabet[bits >> 6 & 63] : '=';
-        *out++ = left > 2 ? alphabet[bits & 63] : '=';
+        *out++ = alphabet[bits >> 6 & 63];
+        *out++ = alphabet[bits & 63];
+        for (size_t k = left; k < 3; k++)
+            out[(ptrdiff_t)k - 3] = '=';
     }
     *out = '\0';
     return text;

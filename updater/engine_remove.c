@@ -44,16 +44,14 @@ static void on_looked(void *context, const struct engine_reply *reply)
         .message = "the container's removal is in progress and does not end",
     };
 
+    bool is_final = reply->error != 0 && !engine_error_is_passing(reply); /* cancelled too */
+
     if (reply->error == -ENOENT)
         removal_end(removal, &gone);
-    else if (reply->error == -ECANCELED)
-        removal_end(removal, reply);
-    else if (clock_ms() >= removal->deadline_ms)
-        removal_end(removal, reply->error != 0 ? reply : &late);
-    else if (reply->error != 0 && !engine_error_is_passing(reply))
-        removal_end(removal, reply);
-    else
+    else if (!is_final && clock_ms() < removal->deadline_ms)
         wait_on(removal);
+    else
+        removal_end(removal, reply->error != 0 ? reply : &late);
 }
 
 static void on_poll(struct timer *timer)
@@ -105,6 +103,9 @@ void engine_removals_close(struct engine *engine)
 {
     static const struct engine_reply cancelled = {.error = -ECANCELED, .message = "cancelled"};
 
-    while (!list_is_empty(&engine->removals))
-        removal_end(container_of(engine->removals.next, struct removal, node), &cancelled);
+    while (!list_is_empty(&engine->removals)) {
+        struct list *node = engine->removals.next;
+        list_remove(node);
+        removal_end(container_of(node, struct removal, node), &cancelled);
+    }
 }

@@ -64,15 +64,15 @@ void engine_place_done(struct engine_place *place)
 /* Returns 0 for "1.41", -EINVAL for anything else. */
 static int version_parse(const char *text, unsigned ret_parts[2])
 {
-    unsigned major, minor;
-    int end = 0;
+    const char *dot = text != NULL ? strchr(text, '.') : NULL;
+    uint64_t major, minor;
 
-    if (text == NULL || strlen(text) > 12 || text[0] < '0' || text[0] > '9')
+    if (dot == NULL || slice_to_u64((struct slice){text, (size_t)(dot - text)}, &major) < 0 ||
+        slice_to_u64(slice_from_string(dot + 1), &minor) < 0 || major > UINT16_MAX ||
+        minor > UINT16_MAX)
         return -EINVAL;
-    if (sscanf(text, "%5u.%5u%n", &major, &minor, &end) != 2 || text[end] != '\0')
-        return -EINVAL;
-    ret_parts[0] = major;
-    ret_parts[1] = minor;
+    ret_parts[0] = (unsigned)major;
+    ret_parts[1] = (unsigned)minor;
     return 0;
 }
 

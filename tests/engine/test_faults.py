@@ -412,6 +412,38 @@ def test_an_engine_that_refuses_events_is_tried_ever_more_seldom(false_engine, t
         process.communicate()
 
 
+# --- closing
+
+def test_closing_at_once_tells_every_call_once(false_engine, run_tool):
+    result = run_tool(false_engine.host, "close")
+    assert result.code == 0, result
+    assert sorted(result.lines) == ["cancelled 6", "error=EINVAL"], "five calls, one made meanwhile"
+
+
+def test_closing_in_the_middle_of_everything_tells_every_call_once(false_engine, run_tool):
+    """A list that hangs, a stop that hangs, a removal that waits, a pull and events that flow."""
+    hang = threading.Event()
+
+    def stream(data):
+        def send(_, connection):
+            connection.sendall(STREAM_HEAD + chunk(data))
+            hang.wait(20)
+        return send
+
+    false_engine.on("/containers/json", lambda *_: hang.wait(20) and None)
+    false_engine.on("/containers/x/json", (200, {"Id": "x", "Config": {}}))
+    false_engine.on("/containers/x/stop", lambda *_: hang.wait(20) and None)
+    false_engine.on("/containers/x", (409, {"message": "removal is already in progress"}))
+    false_engine.on("/images/create", stream(PROGRESS[0]))
+    false_engine.on("/events", stream(event(1)))
+    result = run_tool(false_engine.host, "close", "wait")
+    hang.set()
+    assert result.code == 0, result
+    assert "cancelled 5" in result.lines, "list, stop, removal, pull, one made meanwhile"
+    assert "error=EINVAL" in result.lines and "event start c1" in result.lines
+    assert false_engine.seen("/containers/x/stop") and false_engine.seen("/events")
+
+
 # --- TCP and TLS
 
 def test_an_engine_over_tcp(tmp_path, run_tool):

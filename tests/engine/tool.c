@@ -21,7 +21,9 @@ struct tool {
     struct engine *engine;
     const char *const *arguments;
     int exit_code;
-    unsigned pending;
+    unsigned events;    /* to wait for */
+    unsigned cancelled; /* calls */
+    ev_timer later;
     cJSON *answer; /* of the last call of ask(); NULL: none */
     int error;
     char *message;
@@ -62,6 +64,11 @@ static cJSON *wait_for_answer(struct tool *tool)
     cJSON *answer = tool->answer;
     tool->answer = NULL;
     return answer;
+}
+
+static int to_number(const char *text)
+{
+    return (int)strtol(text, NULL, 10);
 }
 
 /* --- commands ------------------------------------------------------------------------------- */
@@ -117,7 +124,7 @@ static void run_start(struct tool *tool)
 
 static void run_stop(struct tool *tool)
 {
-    engine_stop(tool->engine, tool->arguments[0], atoi(tool->arguments[1]), on_answer, tool);
+    engine_stop(tool->engine, tool->arguments[0], to_number(tool->arguments[1]), on_answer, tool);
     tell_answer(tool);
 }
 
@@ -165,7 +172,7 @@ static void on_event(void *context, const char *action, const char *id, const cJ
 
     (void)event;
     tell_event("event", action, id);
-    if (--tool->pending == 0)
+    if (tool->events > 0 && --tool->events == 0)
         ev_break(tool->loop, EVBREAK_ONE);
 }
 
@@ -184,17 +191,16 @@ static void on_lost(void *context, const char *message)
 /* events COUNT: follows until so many have come. */
 static void run_events(struct tool *tool)
 {
-    tool->pending = (unsigned)atoi(tool->arguments[0]);
+    tool->events = (unsigned)to_number(tool->arguments[0]);
     engine_follow(tool->engine, &(struct engine_event_handlers){on_event, on_gap, on_lost, tool});
     ev_run(tool->loop, 0);
 }
 
-/* ticks COUNT: asks for the list so often, one after the other: a call after an engine's restart
- * shows the new negotiation. */
-static void run_pings(struct tool *tool)
+/* lists COUNT: asks for the list so often, each time but the first when a byte is read. */
+static void run_lists(struct tool *tool)
 {
     static const char *const none[] = {NULL};
-    int count = atoi(tool->arguments[0]);
+    int count = to_number(tool->arguments[0]);
 
     for (int i = 0; i < count; i++) {
         engine_list(tool->engine, none, on_answer, tool);
@@ -205,6 +211,50 @@ static void run_pings(struct tool *tool)
         if (getchar() == EOF)
             break;
     }
+}
+
+/* --- closing -------------------------------------------------------------------------------- */
+
+static void on_later(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)timer;
+    (void)events;
+    ev_break(loop, EVBREAK_ONE);
+}
+
+static void on_counted(void *context, const struct engine_reply *reply)
+{
+    struct tool *tool = context;
+
+    if (reply->error == -ECANCELED)
+        tool->cancelled++;
+    else
+        printf("error=%s\n", strerrorname_np(-reply->error));
+    if (tool->cancelled == 1) /* a call that is made while the engine is closed */
+        engine_inspect(tool->engine, "late", on_counted, tool);
+}
+
+/* close [wait]: closes with one call of each kind in flight, either at once or after the engine has
+ * been sent some, and prints how many were told so. */
+static void run_close(struct tool *tool)
+{
+    static const char *const none[] = {NULL};
+
+    engine_ping(tool->engine, on_counted, tool);
+    engine_list(tool->engine, none, on_counted, tool);
+    engine_stop(tool->engine, "x", -1, on_counted, tool);
+    engine_remove(tool->engine, "x", true, true, on_counted, tool);
+    engine_pull(tool->engine, "x:v1", on_progress, on_counted, tool);
+    engine_inspect(tool->engine, "", on_counted, tool);
+    engine_follow(tool->engine, &(struct engine_event_handlers){on_event, on_gap, on_lost, tool});
+    if (tool->arguments[0] != NULL) {
+        ev_timer_init(&tool->later, on_later, 0.5, 0.);
+        ev_timer_start(tool->loop, &tool->later);
+        ev_run(tool->loop, 0);
+    }
+    engine_close(tool->engine);
+    tool->engine = NULL;
+    printf("cancelled %u\n", tool->cancelled);
 }
 
 /* --- recreate ------------------------------------------------------------------------------- */
@@ -307,11 +357,14 @@ static const struct command {
     int arguments; /* at least */
     void (*run)(struct tool *tool);
 } commands[] = {
-    {"ping", 0, run_ping},     {"list", 0, run_list},         {"inspect", 1, run_inspect},
-    {"image", 1, run_image},   {"create", 2, run_create},     {"start", 1, run_start},
-    {"stop", 2, run_stop},     {"kill", 2, run_kill},         {"remove", 1, run_remove},
-    {"rename", 2, run_rename}, {"pull", 1, run_pull},         {"events", 1, run_events},
-    {"lists", 1, run_pings},   {"recreate", 3, run_recreate}, {"difference", 2, run_difference},
+    {"ping", 0, run_ping},       {"list", 0, run_list},
+    {"inspect", 1, run_inspect}, {"image", 1, run_image},
+    {"create", 2, run_create},   {"start", 1, run_start},
+    {"stop", 2, run_stop},       {"kill", 2, run_kill},
+    {"remove", 1, run_remove},   {"rename", 2, run_rename},
+    {"pull", 1, run_pull},       {"events", 1, run_events},
+    {"lists", 1, run_lists},     {"recreate", 3, run_recreate},
+    {"close", 0, run_close},     {"difference", 2, run_difference},
 };
 
 int main(int count, char **arguments)
