@@ -195,7 +195,7 @@ int journal_read_one(struct journal *journal, sqlite3_stmt *statement, size_t si
 
 static int refuse(char why[JOURNAL_WHY_BYTES], int error, const char *path, const char *what)
 {
-    snprintf(why, JOURNAL_WHY_BYTES, "%s: %s", path, what);
+    snprintf(why, JOURNAL_WHY_BYTES, "%.150s: %.96s", path, what);
     return error;
 }
 
@@ -207,7 +207,7 @@ static int refuse_locked(int fd, const char *path, char why[JOURNAL_WHY_BYTES])
     holder[length > 0 ? length : 0] = '\0';
     holder[strspn(holder, "0123456789")] = '\0';
     snprintf(why, JOURNAL_WHY_BYTES,
-             "%s: another updater (process %s) works in this state directory; stop it, or give "
+             "%.120s: another updater (process %s) works in this state directory; stop it, or give "
              "this one a directory of its own",
              path, holder[0] != '\0' ? holder : "unknown");
     return -EBUSY;
