@@ -37,6 +37,11 @@ uint32_t act_backoff_ms(uint32_t attempts)
     return wait_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait_ms;
 }
 
+bool act_engine_is_away(const struct engine_reply *reply)
+{
+    return reply->status == 0 && (reply->error == -ECONNREFUSED || reply->error == -ENOTCONN);
+}
+
 void act_journal_end(struct service *service, int64_t action_id, int error, const char *message,
                      const char *container)
 {
@@ -52,7 +57,9 @@ static void on_retry_due(int revents, void *argument)
     updater_wake(argument);
 }
 
-static void failed(struct container *container, enum plan_action_kind kind, const char *message)
+/* `counts`: false where the engine was not there to try it at all. */
+static void failed(struct container *container, enum plan_action_kind kind, const char *message,
+                   bool counts)
 {
     struct updater *updater = container->service->updater;
     struct log_line line;
@@ -60,7 +67,7 @@ static void failed(struct container *container, enum plan_action_kind kind, cons
     if (container->attempted != kind)
         container->attempts = 0;
     container->attempted = (uint8_t)kind;
-    container->attempts++;
+    container->attempts += counts;
     container->retry_ms = clock_ms() + act_backoff_ms(container->attempts);
     (void)slice_copy_string(slice_from_string(message), container->error, sizeof(container->error));
     ev_once(updater->loop, -1, 0, (double)act_backoff_ms(container->attempts) / 1000. + 0.002,
@@ -142,7 +149,7 @@ static void on_done(void *context, const struct engine_reply *reply)
     }
     act_journal_end(service, act->action_id, reply->error, reply->message, NULL);
     if (reply->error && container)
-        failed(container, act->kind, reply->message);
+        failed(container, act->kind, reply->message, !act_engine_is_away(reply));
     if (!reply->error && container)
         container->attempts = 0;
     if (!reply->error && rollout)
@@ -201,7 +208,7 @@ static void record_publish(struct rollout *rollout, struct container *container)
 
     if (!member || container->slot == TABLE_NONE) {
         failed(container, ACTION_PUBLISH,
-               container->why[0] ? container->why : "no slot left in the routing table");
+               container->why[0] ? container->why : "no slot left in the routing table", true);
         return;
     }
     member->slot = (uint32_t)container->slot;

@@ -7,6 +7,8 @@
 
 #include "rollout.h"
 
+struct engine_reply;
+
 /* `container` is NULL for actions that have none. `action_id` is the journal's. */
 void act_route(struct rollout *rollout, const struct plan_action *action,
                struct container *container);
@@ -23,6 +25,8 @@ void act_sweep(struct service *service);
 struct rollout *act_rollout(const struct service *service, const char *id);
 void act_journal_end(struct service *service, int64_t action_id, int error, const char *message,
                      const char *container);
+/* Nobody heard the question, so it was no attempt. */
+bool act_engine_is_away(const struct engine_reply *reply);
 /* Back-off before the n-th try again: 1, 2, 4 ... 30 s. */
 uint32_t act_backoff_ms(uint32_t attempts);
 

@@ -40,7 +40,9 @@ static void create_free(struct create *create)
 }
 
 /* Nothing that a rollout could go on from; the planner decides what follows. */
-static void create_fail(struct create *create, int error, bool is_passing, const char *message)
+enum failing { FAILING_FINAL, FAILING_PASSING, FAILING_AWAY };
+
+static void create_fail(struct create *create, int error, enum failing failing, const char *message)
 {
     struct service *service = create->service;
     struct rollout *rollout = act_rollout(service, create->rollout);
@@ -61,8 +63,8 @@ static void create_fail(struct create *create, int error, bool is_passing, const
     if (rollout) {
         rollout->creating--;
         rollout->creating_ordinal[create->ordinal] = false;
-        rollout->create_attempts++;
-        rollout->create_error_final = !is_passing;
+        rollout->create_attempts += failing != FAILING_AWAY;
+        rollout->create_error_final = failing == FAILING_FINAL;
         rollout->create_retry_ms = clock_ms() + act_backoff_ms(rollout->create_attempts);
         (void)slice_copy_string(slice_from_string(message), rollout->create_error,
                                 sizeof(rollout->create_error));
@@ -73,7 +75,11 @@ static void create_fail(struct create *create, int error, bool is_passing, const
 
 static void create_fail_reply(struct create *create, const struct engine_reply *reply)
 {
-    create_fail(create, reply->error, engine_error_is_passing(reply), reply->message);
+    create_fail(create, reply->error,
+                act_engine_is_away(reply)        ? FAILING_AWAY
+                : engine_error_is_passing(reply) ? FAILING_PASSING
+                                                 : FAILING_FINAL,
+                reply->message);
 }
 
 /* It is there and has been inspected. */
@@ -86,7 +92,8 @@ static void on_made(void *context)
     struct member *member;
 
     if (!container || !rollout) {
-        create_fail(create, -ENOENT, true, "the container made could not be found again");
+        create_fail(create, -ENOENT, FAILING_PASSING,
+                    "the container made could not be found again");
         return;
     }
     act_journal_end(service, create->action_id, 0, "", create->id);
@@ -114,7 +121,8 @@ static void on_half_removed(void *context, const struct engine_reply *reply)
     if (reply->error)
         create_fail_reply(create, reply);
     else
-        create_fail(create, -ENETUNREACH, true, "a network of it could not be connected");
+        create_fail(create, -ENETUNREACH, FAILING_PASSING,
+                    "a network of it could not be connected");
 }
 
 static void on_connected(void *context, const struct engine_reply *reply)
@@ -164,7 +172,8 @@ static void on_namesake(void *context, const struct engine_reply *reply)
     }
     if (reply->error || container_facts_read(reply->json, &facts)) {
         rollout->name_suffix++; /* neither there nor free: another name (moby#21198) */
-        create_fail(create, -EEXIST, true, "its name is taken by something that is not there");
+        create_fail(create, -EEXIST, FAILING_PASSING,
+                    "its name is taken by something that is not there");
         return;
     }
     ours = facts.rollout_label && strcmp(facts.rollout_label, create->rollout) == 0 &&
@@ -176,7 +185,8 @@ static void on_namesake(void *context, const struct engine_reply *reply)
                       create);
     } else {
         rollout->name_suffix++;
-        create_fail(create, -EEXIST, true, "its name is taken by a container of somebody else");
+        create_fail(create, -EEXIST, FAILING_PASSING,
+                    "its name is taken by a container of somebody else");
     }
     container_facts_done(&facts);
 }
@@ -191,7 +201,7 @@ static void on_create(void *context, const struct engine_reply *reply)
     else if (reply->error)
         create_fail_reply(create, reply);
     else if (!id)
-        create_fail(create, -EPROTO, true, "the engine gave no id");
+        create_fail(create, -EPROTO, FAILING_PASSING, "the engine gave no id");
     else
         made(create, id);
 }
@@ -232,7 +242,7 @@ static void on_new_image(void *context, const struct engine_reply *reply)
                            engine_api_version(engine), &create->config, &create->connects, why);
     cJSON_Delete(labels);
     if (error)
-        create_fail(create, error, false, why);
+        create_fail(create, error, FAILING_FINAL, why);
     else
         engine_create(engine, create->name, create->config, on_create, create);
 }
@@ -323,7 +333,7 @@ void act_create(struct rollout *rollout, const struct plan_action *action, int64
     rollout->creating_ordinal[action->ordinal] = true;
     rollout->redo[action->ordinal] = false;
     if (!source) {
-        create_fail(create, -ENOENT, false,
+        create_fail(create, -ENOENT, FAILING_FINAL,
                     "no old container is left whose configuration could be taken");
         return;
     }

@@ -93,6 +93,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     updater->tick_count++;
+    table_services_keep(updater->table, updater->config, clock_wall_ms());
     events_verdicts(updater);
     for (size_t i = 0; i < updater->service_count; i++) {
         if (updater->services[i].rollout)

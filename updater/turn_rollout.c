@@ -78,12 +78,13 @@ static void end(struct rollout *rollout)
 {
     struct service *service = rollout->service;
 
-    if (rollout->progress.outcome == OUTCOME_COMPLETED)
-        complete(rollout);
     rollout->record.ended_ms = clock_wall_ms();
     rollout->waiting[0] = '\0';
     rollout_log(rollout, end_event(rollout->progress.outcome), NULL, rollout->progress.why);
+    /* Told with the weight that it ended with; then there is nothing to split any more. */
     events_rollout(rollout, end_event(rollout->progress.outcome));
+    if (rollout->progress.outcome == OUTCOME_COMPLETED)
+        complete(rollout);
     if (journal_prune(service->updater->journal, service_name(service), JOURNAL_HISTORY))
         log_event(LOG_ERROR, "journal-write-failed", "reason",
                   journal_error(service->updater->journal));
