@@ -62,13 +62,12 @@ static void adopt(struct worker *worker)
 
 void adoption_check(struct worker *worker)
 {
-    int error;
+    int error = -EAGAIN;
 
     if (routing_board_epoch(worker->routing) == worker->table.epoch)
         return;
-    do
+    for (unsigned tries = 0; error == -EAGAIN && tries < ADOPTION_TRIES_MAX; tries++)
         error = routing_board_read(worker->routing, worker->published);
-    while (error == -EAGAIN);
     if (error < 0) {
         struct log_line line;
         log_begin(&line, LOG_ERROR, "routing-table-refused");

@@ -241,13 +241,11 @@ void client_accept(struct worker *worker, int fd, const struct address *address)
 
 void client_stop_idle(struct worker *worker)
 {
-    for (struct list *node = worker->clients.next, *next; node != &worker->clients; node = next) {
+    for (struct list *node = worker->clients.next; node != &worker->clients; node = node->next) {
         struct client *client = container_of(node, struct client, node);
-        next = node->next;
+        if (client->state != CLIENT_READING || client->head_begun)
+            continue;
         /* One that has not asked yet is about to; its first answer closes it. */
-        if (client->state == CLIENT_READING && client->served && !client->head_begun)
-            client_finish(client, true);
-        else if (client->state == CLIENT_READING && !client->head_begun)
-            set_deadline(client, worker->config->timeouts.header_ms);
+        set_deadline(client, client->served ? DRAIN_IDLE_MS : worker->config->timeouts.header_ms);
     }
 }

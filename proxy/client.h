@@ -46,7 +46,7 @@ void client_close(struct client *client);
 /* Closes so that the client cannot take a cut answer for a whole one. */
 void client_reset(struct client *client);
 
-/* The worker stops: closes those that wait between requests. */
+/* The worker stops: those that wait between requests are closed after a short grace. */
 void client_stop_idle(struct worker *worker);
 
 #endif

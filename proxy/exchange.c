@@ -61,6 +61,11 @@ const struct config_service *exchange_service(const struct exchange *exchange)
     return &exchange->worker->config->services[exchange->service];
 }
 
+static struct score_cell *cell_of(const struct exchange *x)
+{
+    return worker_cell(x->worker, x->slot, x->generation);
+}
+
 /* --- state -------------------------------------------------------------------------------- */
 
 void exchange_enter(struct exchange *x, enum exchange_state next)
@@ -93,7 +98,7 @@ static void on_timer(struct timer *timer)
         x->protocol->on_refused(x, WHY_NO_BACKEND);
         break;
     case EXCHANGE_CONNECTING:
-        score_add(&worker_cell(x->worker, x->slot)->timeouts, 1);
+        score_add(&cell_of(x)->timeouts, 1);
         exchange_connect_failed(x);
         break;
     case EXCHANGE_ASKING:
@@ -151,7 +156,7 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
 /* In the turn of the choice: from here on the backend is not drained. */
 static void join_backend(struct exchange *x, uint32_t slot)
 {
-    struct score_cell *cell = worker_cell(x->worker, slot);
+    struct score_cell *cell = &x->worker->row->cells[slot];
 
     x->slot = (uint16_t)slot;
     x->generation = x->worker->table.backends[slot].generation;
@@ -166,7 +171,7 @@ static void join_backend(struct exchange *x, uint32_t slot)
 
 static void count_bytes(struct exchange *x)
 {
-    struct score_cell *cell = worker_cell(x->worker, x->slot);
+    struct score_cell *cell = cell_of(x);
 
     score_add(&cell->bytes_in, x->bytes_in - x->counted_in);
     score_add(&cell->bytes_out, x->bytes_out - x->counted_out);
@@ -176,7 +181,7 @@ static void count_bytes(struct exchange *x)
 
 static void leave_backend(struct exchange *x)
 {
-    struct score_cell *cell = worker_cell(x->worker, x->slot);
+    struct score_cell *cell = cell_of(x);
     unsigned class = x->from_backend ? x->status / 100u : 0;
 
     count_bytes(x);
@@ -191,7 +196,7 @@ static void leave_backend(struct exchange *x)
 
 void exchange_change_kind(struct exchange *x, enum exchange_kind kind)
 {
-    struct score_cell *cell = worker_cell(x->worker, x->slot);
+    struct score_cell *cell = cell_of(x);
 
     check(x->placed);
     score_add(&cell->active[kind], 1);
@@ -216,7 +221,7 @@ static void refuse_or_queue(struct exchange *x)
 /* This backend could not be reached. */
 static void count_connect_failure(struct exchange *x)
 {
-    struct score_cell *cell = worker_cell(x->worker, x->slot);
+    struct score_cell *cell = cell_of(x);
 
     score_add(&cell->connect_failures, 1);
     leave_backend(x);
@@ -234,7 +239,7 @@ void exchange_place(struct exchange *x)
             return;
         }
         if (x->try_count > 0)
-            score_add(&worker_cell(worker, x->slot)->retries, 1);
+            score_add(&cell_of(x)->retries, 1);
         join_backend(x, (uint32_t)slot);
         if (x->kind == KIND_REQUEST && !x->fresh)
             x->upstream = upstream_take(worker, (uint32_t)slot);
@@ -280,7 +285,7 @@ void exchange_retry(struct exchange *x)
 {
     exchange_set_timeout(x, 0);
     exchange_close_upstream(x);
-    score_add(&worker_cell(x->worker, x->slot)->retries, 1);
+    score_add(&cell_of(x)->retries, 1);
     leave_backend(x);
     x->fresh = true;
     exchange_enter(x, EXCHANGE_PLACING);

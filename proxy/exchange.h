@@ -120,6 +120,11 @@ void exchange_end(struct exchange *exchange, enum exchange_why why);
 void exchange_abort(struct exchange *exchange, enum exchange_why why);
 
 const struct config_service *exchange_service(const struct exchange *exchange);
+/* Ended in order, though not by its own sides: the client gets an end and no reset. */
+static inline bool exchange_why_is_orderly(enum exchange_why why)
+{
+    return why == WHY_DONE || why == WHY_ENDED || why == WHY_STOPPED || why == WHY_TUNNEL_SILENT;
+}
 const char *exchange_state_name(enum exchange_state state);
 const char *exchange_why_name(enum exchange_why why);
 

@@ -4,7 +4,7 @@
 
 void holds_check_drained(struct worker *worker, uint32_t slot)
 {
-    const struct score_cell *cell = worker_cell(worker, slot);
+    const struct score_cell *cell = &worker->row->cells[slot];
     uint32_t busy = score_get(&cell->connecting) + score_get(&cell->idle);
 
     if (worker->table.backends[slot].state != BACKEND_DRAINING)

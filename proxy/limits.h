@@ -33,6 +33,13 @@
 #define LINGER_MS        2000u
 #define LINGER_BYTES_MAX (1024u * 1024)
 
+/* A stopping worker grants idle connections so long: a request that is on its way just then is
+ * answered (and the connection closed by that answer) instead of being cut off. */
+#define DRAIN_IDLE_MS 1000u
+
+/* Tries to copy a table out that its writer keeps changing; then the next bell. */
+#define ADOPTION_TRIES_MAX 100u
+
 /* Finished relays kept for reuse, with their timers armed: those of a busy worker. */
 #define RELAYS_FREE_MAX 1024u
 

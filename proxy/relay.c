@@ -155,7 +155,7 @@ static void on_tunnel_end(struct tunnel *tunnel, enum exchange_why why)
 {
     struct client *client = end(container_of(tunnel, struct relay, tunnel), why);
 
-    if (why == WHY_DONE)
+    if (exchange_why_is_orderly(why))
         client_close(client);
     else
         client_reset(client);
@@ -284,7 +284,7 @@ static void on_backend_gone(struct relay *relay)
 {
     struct exchange *x = &relay->exchange;
 
-    score_add(&worker_cell(x->worker, x->slot)->resets, 1);
+    score_add(&worker_cell(x->worker, x->slot, x->generation)->resets, 1);
     if (may_retry(relay)) {
         relay->head_sent = false;
         exchange_retry(x);
@@ -339,7 +339,7 @@ static void on_timeout(struct exchange *x)
                                stream_pending(x->upstream->stream) == 0)) {
         relay_fail(relay, WHY_SLOW_CLIENT);
     } else {
-        score_add(&worker_cell(x->worker, x->slot)->timeouts, 1);
+        score_add(&worker_cell(x->worker, x->slot, x->generation)->timeouts, 1);
         relay_fail(relay, WHY_RESPONSE_TIMEOUT);
     }
 }

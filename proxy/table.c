@@ -31,7 +31,8 @@ static void adopt_services(struct table *table, struct worker *worker,
         service->unchecked = from->check.kind == CHECK_NONE;
         service->weight = from->weight <= WEIGHT_MAX ? from->weight : WEIGHT_MAX;
         uint64_t word = score_get(&worker->row->split[i]);
-        if (score_split_weight(word) != service->weight)
+        if (table->epoch == 0 /* another worker's counts */ ||
+            score_split_weight(word) != service->weight)
             score_set(&worker->row->split[i], score_split_pack(service->weight, 0, 0));
     }
     table->service_count = published->service_count;

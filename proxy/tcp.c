@@ -25,7 +25,7 @@ static void end(struct tcp *tcp, enum exchange_why why)
     exchange_close_upstream(&tcp->exchange);
     exchange_end(&tcp->exchange, why);
     exchange_done(&tcp->exchange);
-    if (why == WHY_DONE)
+    if (exchange_why_is_orderly(why))
         stream_close(tcp->stream);
     else
         stream_reset(tcp->stream);
@@ -82,7 +82,7 @@ static void on_refused(struct exchange *x, enum exchange_why why)
 static void on_upstream(struct exchange *x, enum stream_event event)
 {
     if (event == STREAM_ERROR)
-        score_add(&worker_cell(x->worker, x->slot)->resets, 1);
+        score_add(&worker_cell(x->worker, x->slot, x->generation)->resets, 1);
     tunnel_on_upstream(&tcp_of(x)->tunnel, event);
 }
 

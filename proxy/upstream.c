@@ -6,6 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static struct score_cell *cell_of(const struct upstream *upstream)
+{
+    return worker_cell(upstream->worker, upstream->slot, upstream->generation);
+}
+
 static void on_event(void *owner, enum stream_event event)
 {
     struct upstream *upstream = owner;
@@ -17,7 +22,7 @@ static void on_event(void *owner, enum stream_event event)
     } else if (upstream->connected) {
         x->protocol->on_upstream(x, event);
     } else if (event == STREAM_CONNECTED) {
-        struct score_cell *cell = worker_cell(upstream->worker, upstream->slot);
+        struct score_cell *cell = cell_of(upstream);
         upstream->connected = true;
         score_add(&cell->open, 1);
         score_subtract(&cell->connecting, 1);
@@ -51,7 +56,7 @@ int upstream_open(struct exchange *x, struct upstream **ret_upstream)
     upstream->exchange = x;
     upstream->slot = x->slot;
     upstream->generation = x->generation;
-    score_add(&worker_cell(worker, x->slot)->connecting, 1);
+    score_add(&worker_cell(worker, x->slot, x->generation)->connecting, 1);
     *ret_upstream = upstream;
     return 0;
 }
@@ -60,7 +65,7 @@ static void leave_pool(struct upstream *upstream)
 {
     list_remove(&upstream->node);
     upstream->worker->table.backends[upstream->slot].idle_count--;
-    score_subtract(&worker_cell(upstream->worker, upstream->slot)->idle, 1);
+    score_subtract(&cell_of(upstream)->idle, 1);
 }
 
 struct upstream *upstream_take(struct worker *worker, uint32_t slot)
@@ -91,14 +96,14 @@ void upstream_keep(struct upstream *upstream)
     list_append(backend->idle.next, &upstream->node); /* before the first: at the front */
     stream_want_input(upstream->stream, true);
     backend->idle_count++;
-    score_add(&worker_cell(worker, upstream->slot)->idle, 1);
+    score_add(&cell_of(upstream)->idle, 1);
     stream_set_deadline(upstream->stream, worker->now_ms + POOL_IDLE_MS, worker->now_ms);
 }
 
 void upstream_close(struct upstream *upstream)
 {
     struct worker *worker = upstream->worker;
-    struct score_cell *cell = worker_cell(worker, upstream->slot);
+    struct score_cell *cell = cell_of(upstream);
 
     if (upstream->exchange == NULL)
         leave_pool(upstream);

@@ -58,6 +58,7 @@ struct worker {
     bool stopping;
     uint64_t stopping_since_ms;
     bool holds_changed;
+    struct score_cell lost; /* see worker_cell() */
 
     /* scratch, good within one callback */
     struct routing_table *published;
@@ -79,9 +80,14 @@ uint64_t worker_random(struct worker *worker);
 /* A connection came or went: counted, and the end of a stopping worker. */
 void worker_count_connection(struct worker *worker, int change);
 
-static inline struct score_cell *worker_cell(struct worker *worker, uint32_t slot)
+/* The worker's own cell of a slot. Where the slot went to another generation meanwhile (a backend
+ * that was removed by force), what is still counted for the old one goes nowhere. */
+static inline struct score_cell *worker_cell(struct worker *worker, uint32_t slot,
+                                             uint32_t generation)
 {
-    return &worker->row->cells[slot];
+    struct score_cell *cell = &worker->row->cells[slot];
+
+    return score_get(&cell->generation) == generation ? cell : &worker->lost;
 }
 
 #endif

@@ -43,7 +43,7 @@ def world(request):
     yield world
     if getattr(request.node, "failed", False):
         for bench in world.benches:
-            print(bench.log())
+            print("\n".join(bench.log().splitlines()[-60:]))
     logs = [bench.log() for bench in world.benches]
     for thing in reversed(world.things):
         thing.close()

@@ -204,9 +204,9 @@ def test_vanished_client_frees_the_backend(world):
     assert entered.wait(5)
     client.close()
     assert gone.wait(5)
-    scores = until_idle(bench)
+    scores = bench.until(lambda s: s["rows"][0]["clients"] == 0)
     assert scores["backends"][0]["status"] == [1, 0, 0, 0, 0, 0]
-    assert scores["rows"][0]["clients"] == 0
+    assert scores["backends"][0]["active"] == [0, 0, 0]
     assert "status=499" in bench.log() and "why=client-closed" in bench.log()
 
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from harness import web
+from harness import Client, web
 from test_tunnels import open_websocket, upgrade
 
 READY_US = 100_000  # a drain is noticed within 100 ms
@@ -184,3 +184,59 @@ def test_terminated_worker_ends_tunnels_at_their_budget(world):
     assert client.is_closed()
     assert bench.ask("wait") == [0]
     assert "why=worker-stopped" in bench.log()
+
+
+def test_nothing_is_lost_while_backends_come_and_go_and_weights_change(world):
+    backends = [world.backend(name) for name in "abcd"]
+    bench = world.bench(web(*backends[:2], canary=backends[2:]), rows=2)
+    done = threading.Event()
+    failures, counts = [], []
+
+    def run(fields, per_connection):
+        count = 0
+        try:
+            while not done.is_set():
+                client = Client(bench.port)
+                for _ in range(per_connection):
+                    body = b"x" * (count % 3000)
+                    client.request("/", method="POST", fields=fields, body=body)
+                    answer = client.answer()
+                    if answer.status != 200:
+                        failures.append(answer.status)
+                    count += 1
+                    if done.is_set():
+                        break
+                client.close()
+        except Exception as error:  # any is a failure of the proxy
+            failures.append(repr(error))
+        counts.append(count)
+
+    threads = [threading.Thread(target=run, args=((), n)) for n in (1, 10, 10**9, 10**9)]
+    for thread in threads:
+        thread.start()
+    for turn in range(60):
+        slot = turn % 4
+        epoch = bench.ask(f"drain {slot}")["epoch"]
+        drained = bench.ask(f"await-drained {slot} {epoch}")
+        assert drained["drained"] and drained["noticed_us"] < READY_US
+        before = backends[slot].count()
+        bench.ask(f"weight 0 {turn * 150}")
+        assert backends[slot].count() == before  # drained is a proof: nothing comes after it
+        bench.ask(f"ready {slot}")
+    done.set()
+    for thread in threads:
+        thread.join(20)
+    assert failures == [] and sum(counts) > 100
+    scores = bench.until(lambda s: all(b["active"] == [0, 0, 0] for b in s["backends"]))
+    assert sum(b["exchanges"] for b in scores["backends"]) == sum(b.count() for b in backends)
+    assert all(b["open"] == b["idle"] and b["connecting"] == 0 for b in scores["backends"])
+
+
+def test_terminated_worker_answers_the_request_that_is_on_its_way(world):
+    bench = world.bench(web(world.backend()))
+    client = world.client(bench)
+    assert client.get("/").body == b"a"
+    bench.ask("terminate")
+    answer = client.get("/")
+    assert (answer.body, answer.field("connection")) == (b"a", "close")
+    assert bench.ask("wait") == [0]
