@@ -141,7 +141,17 @@ class Engine:
     def inspect(self, name):
         return self.call("GET", f"/containers/{name}/json")
 
+    def anonymous_volumes(self):
+        """Removing a container takes its own with it, but not those that were passed on."""
+        names = set()
+        for container in self.call("GET", "/containers/json?all=1"):
+            if any(name.lstrip("/") in self.containers for name in container["Names"]):
+                names |= {mount["Name"] for mount in container["Mounts"]
+                          if mount["Type"] == "volume" and len(mount["Name"]) == 64}
+        return names
+
     def clean(self):
+        self.volumes += self.anonymous_volumes()
         for kind, names, query in (("containers", self.containers, "?force=1&v=1"),
                                    ("images", self.images, "?force=1"),
                                    ("networks", self.networks, ""), ("volumes", self.volumes, "")):
