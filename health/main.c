@@ -37,6 +37,16 @@ static void beat(struct health *health)
     atomic_store_explicit(&health->verdicts->heartbeat_ms, clock_ms(), memory_order_relaxed);
 }
 
+/* Held back until the loop watches it: told to end while it starts, it ends well. */
+static void hold_terminate(int how)
+{
+    sigset_t held;
+
+    sigemptyset(&held);
+    sigaddset(&held, SIGTERM);
+    sigprocmask(how, &held, NULL);
+}
+
 static void on_bell(struct ev_loop *loop, ev_io *io, int events)
 {
     struct health *health = io->data;
@@ -140,6 +150,7 @@ static void serve(struct health *health)
     ev_timer_start(health->loop, &health->heartbeat);
     ev_signal_init(&health->terminate, on_terminate, SIGTERM);
     ev_signal_start(health->loop, &health->terminate);
+    hold_terminate(SIG_UNBLOCK);
 
     beat(health);
     prober_sync(health->prober);
@@ -175,23 +186,13 @@ static int read_rows(int count, char **arguments, unsigned *ret_rows)
     return 0;
 }
 
-/* Until the loop watches it, which lets it through: told to end while it starts, it ends well. */
-static void hold_back_terminate(void)
-{
-    sigset_t held;
-
-    sigemptyset(&held);
-    sigaddset(&held, SIGTERM);
-    sigprocmask(SIG_BLOCK, &held, NULL);
-}
-
 int main(int count, char **arguments)
 {
     struct health health = {0};
     unsigned row_count;
     int code;
 
-    hold_back_terminate();
+    hold_terminate(SIG_BLOCK);
 
     log_init("health");
     if (read_rows(count, arguments, &row_count) != 0) {
