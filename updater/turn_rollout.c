@@ -210,9 +210,15 @@ static void carry_out(struct rollout *rollout, const struct round *round)
 
 void rollout_turn(struct rollout *rollout)
 {
-    struct round *round = memory_new(sizeof(*round));
     struct service *service = rollout->service;
+    struct round *round;
 
+    if (!service->listed) { /* taken up just now: what there is is not known yet */
+        (void)slice_copy_string(SLICE("for the engine to list the service's containers"),
+                                rollout->waiting, sizeof(rollout->waiting));
+        return;
+    }
+    round = memory_new(sizeof(*round));
     observe(rollout, &round->observed, round->containers);
     plan_next(&round->observed, &round->plan);
     if (save(rollout, &round->observed, &round->plan, round->action_ids) == 0) {
