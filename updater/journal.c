@@ -86,7 +86,7 @@ int journal_query(struct journal *journal, const char *sql, const struct journal
 int journal_run(struct journal *journal, const char *sql, const struct journal_value *values,
                 size_t value_count, int *ret_changed)
 {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     int error = journal_query(journal, sql, values, value_count, &statement);
     int result;
 

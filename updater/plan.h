@@ -123,7 +123,8 @@ enum plan_action_kind {
     ACTION_CREATE,     /* ordinal: create and label a new container from the old one's config */
     ACTION_START,      /* container */
     ACTION_PUBLISH,    /* container: into the table, state STARTING (probed, no traffic) */
-    ACTION_READY,      /* container: state READY (in rotation while healthy) */
+    ACTION_READY,      /* container: state READY (in rotation while healthy). May take back a drain
+                          where nothing else serves: its proof and end_kinds are void then */
     ACTION_SET_WEIGHT, /* weight */
     ACTION_DRAIN,      /* container: state DRAINING */
     ACTION_END_KINDS,  /* container, kinds: budget has passed and the policy is close */

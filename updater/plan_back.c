@@ -57,43 +57,53 @@ static bool take_weight(struct planner *planner)
     return false;
 }
 
+/* Too few old ones serve, but they may recover: healthy new ones stay meanwhile, not for ever. */
+static void retire_new(struct planner *planner, unsigned old_healthy)
+{
+    const struct plan_observed *in = planner->in;
+    unsigned floor = planner_floor(planner, false);
+    bool is_coming = old_healthy == 0 && old_ones_are_coming(planner);
+    bool is_short = old_healthy < floor && planner_count_healthy(planner, true) > 0;
+
+    if (planner_deadline(planner, is_short || is_coming))
+        is_short = is_coming = false;
+    for (unsigned i = 0; i < in->container_count; i++) {
+        if (!in->containers[i].is_new)
+            continue;
+        if (is_coming)
+            planner_wait(planner, "for an old container to be healthy, before %s goes",
+                         in->containers[i].name);
+        else if (is_short && container_is_healthy(&in->containers[i]))
+            planner_wait(planner, "for %u old containers to be healthy, %u are, before %s goes",
+                         floor, old_healthy, in->containers[i].name);
+        else
+            planner_retire(planner, i);
+    }
+}
+
+static void bring_up_old(struct planner *planner)
+{
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        if (!planner->in->containers[i].is_new)
+            planner_bring_up(planner, i);
+    }
+}
+
 void plan_back(struct planner *planner)
 {
     const struct plan_observed *in = planner->in;
-    struct plan_progress *progress = &planner->out->progress;
+    const struct plan_progress *progress = &planner->out->progress;
     unsigned old_healthy = planner_count_healthy(planner, false);
-    unsigned floor = planner_floor(planner, false);
-    bool is_short, is_coming;
 
-    for (unsigned i = 0; i < in->container_count; i++) {
-        if (!in->containers[i].is_new)
-            planner_bring_up(planner, i);
-    }
+    bring_up_old(planner);
     if (old_healthy == 0 && count_useful_new(planner) > 0) {
         hold(planner);
         return;
     }
     if (!take_weight(planner))
         return;
-    /* Too few old ones, but they may recover: healthy new ones stay meanwhile, not for ever. */
-    is_coming = old_healthy == 0 && old_ones_are_coming(planner);
-    is_short = old_healthy < floor && planner_count_healthy(planner, true) > 0;
-    if (planner_deadline(planner, is_short || is_coming))
-        is_short = is_coming = false;
-    if (is_coming) {
-        planner_wait(planner, "for the old containers to be healthy, before new ones go");
-        return;
-    }
-    for (unsigned i = 0; i < in->container_count; i++) {
-        if (!in->containers[i].is_new)
-            continue;
-        if (is_short && container_is_healthy(&in->containers[i]))
-            planner_wait(planner, "for %u old containers to be healthy, %u are, before %s goes",
-                         floor, old_healthy, in->containers[i].name);
-        else
-            planner_retire(planner, i);
-    }
-    if (planner->out->action_count > 0)
+    retire_new(planner, old_healthy);
+    if (progress->phase == PHASE_ENDED || planner->out->action_count > 0)
         return;
     if (in->creating > 0)
         planner_wait(planner, "for the engine to answer: a container may still be made");

@@ -408,30 +408,39 @@ void check_applied(struct world *world)
 /* --- the end ------------------------------------------------------------------------------------
  */
 
+/* Each ordinal has its one container, unless a stranger took it. */
+static void check_ordinal(struct world *world, unsigned ordinal)
+{
+    unsigned there = 0, lost = 0;
+
+    for (int i = 0; i < world->container_count; i++) {
+        const struct sim_container *container = &world->containers[i];
+
+        if (!container->is_new || container->ordinal != ordinal)
+            continue;
+        there += container->exists;
+        lost += container->is_lost;
+    }
+    if (there != 1 && !(there == 0 && lost > 0))
+        check_break(world, "completed with %u containers of ordinal %u", there, ordinal);
+}
+
 static void check_completed(struct world *world)
 {
-    for (unsigned ordinal = 0; ordinal < world->spec.replicas; ordinal++) {
-        unsigned there = 0, lost = 0;
-
-        for (int i = 0; i < world->container_count; i++) {
-            const struct sim_container *container = &world->containers[i];
-
-            if (!container->is_new || container->ordinal != ordinal)
-                continue;
-            there += container->exists;
-            lost += container->is_lost;
-            if (container->exists && strcmp(container->name, container->final_name) != 0)
-                check_break(world, "completed, and a container is still named %s", container->name);
-            if (container->we_stopped && container->exists)
-                check_break(world, "completed, and %s was stopped", container->name);
-        }
-        if (there != 1 && !(there == 0 && lost > 0))
-            check_break(world, "completed with %u containers of ordinal %u", there, ordinal);
-    }
     for (int i = 0; i < world->container_count; i++) {
-        if (world->containers[i].exists && !world->containers[i].is_new)
-            check_break(world, "completed, and %s is left", world->containers[i].name);
+        const struct sim_container *container = &world->containers[i];
+
+        if (!container->exists)
+            continue;
+        if (!container->is_new)
+            check_break(world, "completed, and %s is left", container->name);
+        if (strcmp(container->name, container->final_name) != 0)
+            check_break(world, "completed, and a container is still named %s", container->name);
+        if (container->is_new && container->we_stopped)
+            check_break(world, "completed, and %s was stopped", container->name);
     }
+    for (unsigned ordinal = 0; ordinal < world->spec.replicas; ordinal++)
+        check_ordinal(world, ordinal);
     if (world->table.weight != WEIGHT_MAX)
         check_break(world, "completed at weight %u", world->table.weight);
 }

@@ -259,40 +259,50 @@ static void plan_and_act(struct world *world)
         crash(world, FAULT_CRASH_AFTER);
 }
 
+static void answer_create(struct world *world, const struct sim_operation *operation, bool failed)
+{
+    close_intent(world, operation->ordinal);
+    world->create_attempts = failed ? world->create_attempts + 1 : 0;
+    world->create_error_final = failed && operation->is_final;
+    if (failed)
+        world->create_retry_at = world->now + (1ull << world->create_attempts);
+    else if (operation->container >= 0)
+        look_at(world, operation->container);
+}
+
+static void answer_failed(struct world *world, const struct sim_operation *operation)
+{
+    struct sim_container *container = &world->containers[operation->container];
+
+    if (container->attempted != operation->kind)
+        container->attempts = 0;
+    container->attempts++;
+    container->attempted = (uint8_t)operation->kind;
+    container->retry_at = world->now + (1ull << container->attempts);
+}
+
 void updater_answer(struct world *world, const struct sim_operation *operation, bool failed)
 {
-    struct sim_container *container =
-        operation->container >= 0 ? &world->containers[operation->container] : NULL;
-    bool is_known = !operation->answer_lost && !world_engine_is_away(world);
+    bool is_create = operation->kind == ACTION_CREATE;
 
     if (!world->is_up || operation->incarnation != world->incarnation)
         return;
     world->is_awake = true;
-    if (operation->kind == ACTION_CREATE) {
-        if (!is_known) {
+    if (operation->answer_lost || world_engine_is_away(world)) { /* what came of it is not known */
+        if (is_create)
             world->create_retry_at = world->now + 3;
-            return;
-        }
-        close_intent(world, operation->ordinal);
-        world->create_attempts = failed ? world->create_attempts + 1 : 0;
-        world->create_error_final = failed && operation->is_final;
-        if (failed)
-            world->create_retry_at = world->now + (1ull << world->create_attempts);
-        else if (container != NULL)
-            look_at(world, operation->container);
+        else
+            world->containers[operation->container].retry_at = world->now + 2;
         return;
     }
-    if (!is_known || failed) {
-        if (is_known) {
-            container->attempts =
-                container->attempted == operation->kind ? container->attempts + 1 : 1;
-            container->attempted = (uint8_t)operation->kind;
-        }
-        container->retry_at = world->now + (is_known ? 1ull << container->attempts : 2);
-        return;
+    if (is_create) {
+        answer_create(world, operation, failed);
+    } else if (failed) {
+        answer_failed(world, operation);
+    } else {
+        world->containers[operation->container].attempts = 0;
+        look_at(world, operation->container);
     }
-    container->attempts = 0;
-    look_at(world, operation->container);
 }
 
 /* --- the operator ----------------------------------------------------------------------------- */

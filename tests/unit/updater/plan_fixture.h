@@ -85,7 +85,7 @@ static inline const struct plan_action *the(enum plan_action_kind kind)
     return &out.actions[0];
 }
 
-static inline void at_step(uint32_t step, uint32_t weight, unsigned new_count)
+static inline void at_step(uint32_t step, uint32_t weight, uint16_t new_count)
 {
     in.progress.step = step;
     in.weight = weight;
