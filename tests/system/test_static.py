@@ -217,14 +217,15 @@ def test_a_killed_health_process_does_not_touch_traffic(start_sluice, start_back
     one, two = start_backend("one"), start_backend("two")
     sluice = start_sluice(config_of([one, two]))
     for backend in (one, two):
-        sluice.wait_log(["role=updater", "event=backend-health", f"backend={backend.address}"])
+        sluice.wait_log(["role=health", "event=backend-health", f"backend={backend.address}"])
+    sluice.wait_healthy("web", 2)
     position = sluice.log_position()
     with Load(sluice) as load:
         sluice.kill(sluice.pid("health"))
         sluice.wait_log(["event=child-ready", "child=health"], after=position)
         load.more(100)
     assert load.failed == []
-    assert "event=backend-health" not in "\n".join(sluice.log.all[position:])
+    assert "role=health event=backend-health" not in "\n".join(sluice.log.all[position:])
     two.health = 500  # it is watched on
     sluice.wait_healthy("web", 1)
 
