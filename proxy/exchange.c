@@ -139,6 +139,7 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->state = EXCHANGE_PLACING;
     x->kind = kind;
     x->service = service;
+    x->port = 0;
     x->client = *client;
     x->upstream = NULL;
     x->placed = x->fresh = x->from_backend = false;

@@ -69,6 +69,7 @@ struct exchange {
     enum exchange_state state;
     enum exchange_kind kind;
     uint16_t service; /* in the config */
+    uint16_t port;    /* of the backend, where it is another than the service's; 0: no */
     struct address client;
 
     struct upstream *upstream; /* its connection, once it has one */

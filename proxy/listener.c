@@ -58,7 +58,7 @@ static void take(struct listener *listener, int fd, const struct sockaddr_storag
         address = (struct address){0};
     score_add(&listener->worker->row->accepted, 1);
     if (listener->config->protocol == PROTOCOL_TCP)
-        tcp_accept(listener->worker, fd, &address, (uint16_t)listener->config->service);
+        tcp_accept(listener->worker, fd, &address, listener->config);
     else
         client_accept(listener->worker, fd, &address);
 }

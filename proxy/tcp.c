@@ -110,7 +110,8 @@ static const struct exchange_protocol protocol = {
     .request_line = request_line,
 };
 
-void tcp_accept(struct worker *worker, int fd, const struct address *client, uint16_t service)
+void tcp_accept(struct worker *worker, int fd, const struct address *client,
+                const struct config_listener *listener)
 {
     struct tcp *tcp = calloc(1, sizeof(*tcp));
 
@@ -126,6 +127,7 @@ void tcp_accept(struct worker *worker, int fd, const struct address *client, uin
     stream_want_input(tcp->stream, false); /* until there is somebody to send it to */
     worker_count_connection(worker, 1);
     exchange_init(&tcp->exchange, worker);
-    exchange_start(&tcp->exchange, KIND_TCP, service, client, &protocol);
+    exchange_start(&tcp->exchange, KIND_TCP, (uint16_t)listener->service, client, &protocol);
+    tcp->exchange.port = listener->port;
     exchange_place(&tcp->exchange);
 }

@@ -4,11 +4,11 @@
 
 #include "base/address.h"
 
-#include <stdint.h>
-
+struct config_listener;
 struct worker;
 
-/* Takes over an accepted socket. */
-void tcp_accept(struct worker *worker, int fd, const struct address *client, uint16_t service);
+/* Takes over a socket accepted on this listener. */
+void tcp_accept(struct worker *worker, int fd, const struct address *client,
+                const struct config_listener *listener);
 
 #endif

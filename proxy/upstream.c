@@ -44,8 +44,10 @@ int upstream_open(struct exchange *x, struct upstream **ret_upstream)
 
     if (upstream == NULL)
         return -ENOMEM;
-    int error = stream_connect(worker->hub, &worker->table.backends[x->slot].address, on_event,
-                               upstream, &upstream->stream);
+    struct address address = worker->table.backends[x->slot].address;
+    if (x->port != 0)
+        address.port = x->port;
+    int error = stream_connect(worker->hub, &address, on_event, upstream, &upstream->stream);
     if (error < 0) {
         free(upstream);
         return error;

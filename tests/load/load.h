@@ -29,7 +29,7 @@ struct options {
     double duration_s; /* 0: until a signal */
     double rate, new_rate;
     unsigned connections, slow, uploads, downloads, websockets, tcp_connections;
-    unsigned report_ms, timeout_ms, websocket_hold_ms;
+    unsigned report_ms, timeout_ms, websocket_hold_ms, tcp_hold_ms;
     char host_text[ADDRESS_TEXT_BYTES];
 };
 

@@ -27,6 +27,7 @@ static const char usage[] =
     "  --websockets N          clients of /ws, a message each second\n"
     "  --websocket-hold S      closed by the client after so long; 0: never (default)\n"
     "  --tcp-connections N     TCP echo clients, a line each 200 ms\n"
+    "  --tcp-hold S            closed by the client after so long; 0: never (default)\n"
     "  --timeout SECONDS       of a connection, a request, an echo (default 10)\n"
     "  --report MS             a line of JSON so often\n"
     "Exit code: 0 nothing failed, 1 something failed, 2 usage.\n";
@@ -46,6 +47,7 @@ enum option_id {
     OPTION_WEBSOCKETS,
     OPTION_HOLD,
     OPTION_TCP_CONNECTIONS,
+    OPTION_TCP_HOLD,
     OPTION_TIMEOUT,
     OPTION_REPORT,
     OPTION_HELP,
@@ -66,6 +68,7 @@ static const struct option long_options[] = {
     {"websockets", required_argument, NULL, OPTION_WEBSOCKETS},
     {"websocket-hold", required_argument, NULL, OPTION_HOLD},
     {"tcp-connections", required_argument, NULL, OPTION_TCP_CONNECTIONS},
+    {"tcp-hold", required_argument, NULL, OPTION_TCP_HOLD},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"report", required_argument, NULL, OPTION_REPORT},
     {"help", no_argument, NULL, OPTION_HELP},
@@ -150,6 +153,8 @@ static bool take(int id, const char *value, struct options *options)
         return to_count(value, CLIENTS_MAX, &options->tcp_connections);
     case OPTION_HOLD:
         return to_ms(value, &options->websocket_hold_ms);
+    case OPTION_TCP_HOLD:
+        return to_ms(value, &options->tcp_hold_ms);
     case OPTION_TIMEOUT:
         return to_ms(value, &options->timeout_ms) && options->timeout_ms > 0;
     case OPTION_REPORT:

@@ -15,7 +15,7 @@ struct tcp_client {
     ev_timer timer;
     bool waiting; /* for an echo */
     bool open;    /* counted as such */
-    uint64_t sent_us;
+    uint64_t sent_us, opened_ms;
     size_t line_length;
     char line[LINE_BYTES_MAX];
 };
@@ -70,6 +70,14 @@ static void on_wire(struct wire *wire, enum wire_event event)
     }
 }
 
+/* Closed by the client itself between two lines; the next line goes over a new connection. */
+static bool is_held_enough(const struct tcp_client *client)
+{
+    unsigned hold_ms = client->load->options.tcp_hold_ms;
+
+    return hold_ms > 0 && client->open && clock_ms() - client->opened_ms >= hold_ms;
+}
+
 static void send_line(struct tcp_client *client)
 {
     int length = snprintf(client->line, sizeof(client->line), "%016llx %016llx\n",
@@ -79,8 +87,10 @@ static void send_line(struct tcp_client *client)
     client->line_length = (size_t)length;
     client->waiting = true;
     client->sent_us = clock_us();
-    if (!client->open)
+    if (!client->open) {
         client->load->statistics.tcp.open++;
+        client->opened_ms = clock_ms();
+    }
     client->open = true;
     wire_send(&client->wire, (struct slice){client->line, client->line_length},
               (struct slice){NULL, 0});
@@ -101,6 +111,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
         return;
     if (client->wire.fd >= 0 && client->wire.in_length == 0 && wire_is_stale(&client->wire))
         return; /* the loop will tell */
+    if (is_held_enough(client))
+        again(client);
     if (client->wire.fd < 0) {
         int error = wire_open(&client->wire, &client->load->options.tcp);
         if (error != 0) {
