@@ -72,7 +72,7 @@ def steady(sluice, rate=2000, connections=64):
     """What the issue asks for: keep-alive, new connections, slow answers, uploads, WebSockets, TCP."""
     return ["--address", text_of(sluice.address("web")), "--tcp", text_of(sluice.address("echo")), "--rate", rate,
             "--connections", connections, "--new-connections", 50, "--slow", 6, "--uploads", 2, "--websockets", 8,
-            "--tcp-connections", 8, "--websocket-hold", 4000]
+            "--tcp-connections", 8, "--websocket-hold", 4, "--tcp-hold", 4]
 
 
 def flowing(sluice, load):
