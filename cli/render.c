@@ -98,6 +98,13 @@ static double errors_of(const struct cJSON *backend)
            json_number(backend, "timeouts") + json_number(backend, "resets");
 }
 
+/* "-" where nothing has been measured yet. */
+static const char *latency_of(const struct cJSON *backend, const char *path, char text[TEXT_BYTES])
+{
+    bool none = json_number(backend, "exchanges") < 1;
+    return text_latency(none ? -1 : json_number_or(backend, path, -1), text);
+}
+
 static void health_cell(struct table *table, const struct cJSON *backend)
 {
     const char *health = json_text(backend, "health");
@@ -131,8 +138,8 @@ static void add_backend(const struct picture *picture, const struct cJSON *backe
     else
         table_cell(table, "-");
     table_cell(table, "%s%.0f" PLAIN, errors_of(backend) > 0 ? BAD : "", errors_of(backend));
-    table_cell(table, "%s", text_latency(json_number_or(backend, "latency_us.p50", -1), text));
-    table_cell(table, "%s", text_latency(json_number_or(backend, "latency_us.p99", -1), text));
+    table_cell(table, "%s", latency_of(backend, "latency_us.p50", text));
+    table_cell(table, "%s", latency_of(backend, "latency_us.p99", text));
     table_cell(table, "%s", unhealthy ? json_text(backend, "reason") : "");
 }
 

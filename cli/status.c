@@ -15,6 +15,13 @@ static const char *health_style(const char *health)
     return strcmp(health, "unhealthy") == 0 ? BAD : "";
 }
 
+/* "-" where nothing has been measured yet. */
+static const char *latency_of(const struct cJSON *backend, const char *path, char text[TEXT_BYTES])
+{
+    bool none = json_number(backend, "exchanges") < 1;
+    return text_latency(none ? -1 : json_number_or(backend, path, -1), text);
+}
+
 static void image_cell(struct table *table, const struct cJSON *group)
 {
     const char *image = json_text(group, "image");
@@ -60,8 +67,8 @@ static void add_backends(const struct cJSON *service, const char *group, struct 
         table_cell(table, "%s%s" PLAIN, health_style(health), health);
         table_cell(table, "%.0f", json_number(backend, "active"));
         table_cell(table, "%.0f", json_number(backend, "exchanges"));
-        table_cell(table, "%s", text_latency(json_number_or(backend, "latency_us.p50", -1), text));
-        table_cell(table, "%s", text_latency(json_number_or(backend, "latency_us.p99", -1), text));
+        table_cell(table, "%s", latency_of(backend, "latency_us.p50", text));
+        table_cell(table, "%s", latency_of(backend, "latency_us.p99", text));
         table_cell(table, "%s", json_text(backend, "address"));
         table_cell(table, "%s", strcmp(health, "healthy") != 0 ? json_text(backend, "reason") : "");
     }
