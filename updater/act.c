@@ -115,7 +115,7 @@ static void note_done(struct rollout *rollout, const struct act *act)
     case ACTION_SET_WEIGHT:
     case ACTION_DRAIN:
     case ACTION_END_KINDS:
-        check(!"an action on the engine");
+        check(act->kind == ACTION_START); /* none of these is an action on the engine */
     }
     member_save(rollout, member);
     member_drain_save(rollout, member);
@@ -269,7 +269,7 @@ void act_route(struct rollout *rollout, const struct plan_action *action,
     struct table *table = rollout->service->updater->table;
     bool has_slot = container && container->slot != TABLE_NONE;
 
-    if (action->kind == ACTION_PUBLISH)
+    if (action->kind == ACTION_PUBLISH && container)
         route_publish(rollout, container);
     else if (action->kind == ACTION_READY && has_slot)
         table_set_state(table, container->slot, BACKEND_READY, clock_wall_ms());
@@ -288,6 +288,7 @@ void act(struct rollout *rollout, const struct plan_action *action, struct conta
 {
     bool has_slot = container && container->slot != TABLE_NONE;
 
+    check(container || action->kind == ACTION_CREATE || action->kind == ACTION_SET_WEIGHT);
     switch (action->kind) {
     case ACTION_CREATE:
         act_create(rollout, action, action_id);

@@ -20,23 +20,18 @@
 static uint64_t wall_parse(const char *text)
 {
     struct tm tm = {0};
-    int parts[6];
-    char rest[16] = "";
+    const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
     unsigned ms = 0;
     time_t seconds;
 
-    if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%15[.0-9]", &parts[0], &parts[1], &parts[2],
-                        &parts[3], &parts[4], &parts[5], rest) < 6)
+    if (!rest)
         return 0;
-    tm.tm_year = parts[0] - 1900;
-    tm.tm_mon = parts[1] - 1;
-    tm.tm_mday = parts[2];
-    tm.tm_hour = parts[3];
-    tm.tm_min = parts[4];
-    tm.tm_sec = parts[5];
     seconds = timegm(&tm);
-    for (int i = 1, scale = 100; rest[0] == '.' && i <= 3 && rest[i]; i++, scale /= 10)
-        ms += (unsigned)((rest[i] - '0') * scale);
+    for (unsigned i = 1, scale = 100; rest[0] == '.' && scale > 0; i++, scale /= 10) {
+        if (rest[i] < '0' || rest[i] > '9')
+            break;
+        ms += (unsigned)(rest[i] - '0') * scale;
+    }
     return seconds > 0 ? (uint64_t)seconds * 1000 + ms : 0;
 }
 

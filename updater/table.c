@@ -92,6 +92,15 @@ static void check_copy(const struct config_check *from, struct routing_check *to
         (void)slice_copy_string(slice_from_string(from->body), to->body, sizeof(to->body));
 }
 
+static bool check_equals(const struct routing_check *a, const struct routing_check *b)
+{
+    return a->kind == b->kind && a->status_min == b->status_min && a->status_max == b->status_max &&
+           a->retries == b->retries && a->successes == b->successes &&
+           a->interval_ms == b->interval_ms && a->timeout_ms == b->timeout_ms &&
+           a->start_period_ms == b->start_period_ms && strcmp(a->path, b->path) == 0 &&
+           strcmp(a->host, b->host) == 0 && strcmp(a->body, b->body) == 0;
+}
+
 void table_service_set(struct table *table, int row, const struct config_service *service)
 {
     struct routing_service *ours = &table->draft.services[row];
@@ -101,7 +110,7 @@ void table_service_set(struct table *table, int row, const struct config_service
     wanted.balance = (uint8_t)service->balance;
     check_copy(&service->check, &wanted.check);
     if (wanted.protocol == ours->protocol && wanted.balance == ours->balance &&
-        memcmp(&wanted.check, &ours->check, sizeof(wanted.check)) == 0)
+        check_equals(&wanted.check, &ours->check))
         return;
     *ours = wanted;
     table->dirty = true;

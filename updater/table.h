@@ -61,10 +61,10 @@ void table_services_keep(struct table *table, const struct config *config, uint6
 /* The slot of this backend: the unclaimed one that is the same run at the same address (which
  * keeps its state and group), else a free one of a new generation. TABLE_NONE where all are in
  * use. `ret_found` (may be NULL) says whether it was there already. */
-int table_give(struct table *table, const struct table_backend *backend, uint64_t wall_ms,
+int table_give(struct table *table, const struct table_backend *wanted, uint64_t wall_ms,
                bool *ret_found);
 /* Only the first half of that: the unclaimed slot, or TABLE_NONE. */
-int table_claim(struct table *table, const struct table_backend *backend);
+int table_claim(struct table *table, const struct table_backend *wanted);
 /* Unclaimed slots of this row leave: what they were is not there any more. */
 void table_drop_unclaimed(struct table *table, int row, uint64_t wall_ms);
 /* Takes it out of rotation; freed once drained. */
