@@ -43,7 +43,7 @@ static void observe_backend(const struct updater *updater, const struct containe
     ret->end_kinds = backend->end_kinds;
     memcpy(ret->active, sum.active, sizeof(ret->active));
     verdict.reason[sizeof(verdict.reason) - 1] = '\0';
-    memcpy(ret->reason, verdict.reason, sizeof(ret->reason));
+    memcpy(ret->reason, verdict.reason, sizeof(verdict.reason));
 }
 
 static void text_set(char *buffer, size_t size, const char *text)
@@ -71,6 +71,8 @@ static void observe_container(struct rollout *rollout, const struct container *c
     ret->started_ms = wall_of(container->started_ms, now_ms, clock_wall_ms());
     if (container->slot != TABLE_NONE)
         observe_backend(updater, container, ret);
+    else if (container->attempts > 0)
+        text_set(ret->reason, sizeof(ret->reason), container->error);
 }
 
 /* One whose create was cut off by the end of an updater is waited for; one that waits to be tried

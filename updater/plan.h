@@ -21,7 +21,7 @@
 #define PLAN_CONTAINERS_MAX 256u
 #define PLAN_REPLICAS_MAX   100u
 #define PLAN_ACTIONS_MAX    64u
-#define PLAN_WHY_BYTES      192u
+#define PLAN_WHY_BYTES      384u /* engines explain at length */
 
 enum plan_phase {
     PHASE_FORWARD,  /* new ones come up, weight moves to them */
@@ -77,7 +77,7 @@ struct plan_container {
     enum verdict_state verdict; /* of its backend */
     uint64_t started_ms;        /* wall clock: when the engine started it; 0: not, not known */
     uint64_t published_ms;      /* wall clock: when its backend entered the table; 0: not */
-    char reason[128];           /* the verdict's */
+    char reason[256];           /* the verdict's; without a backend the last failed action's */
     bool drained;               /* proven: scoreboard_is_drained() for the epoch of its drain */
     uint64_t drain_since_ms;    /* wall clock; 0: not draining */
     uint32_t active[KIND_COUNT];

@@ -61,10 +61,11 @@ static bool has_failed(struct planner *planner, const struct plan_container *con
         planner_go_back(planner, "%s is unhealthy%s%s", name,
                         container->reason[0] != '\0' ? ": " : "", container->reason);
     else if (container_gave_up(container, ACTION_START))
-        planner_go_back(planner, "%s could not be started in %u tries", name,
-                        (unsigned)container->attempts);
+        planner_go_back(planner, "%s could not be started%s%s", name,
+                        container->reason[0] != '\0' ? ": " : "", container->reason);
     else if (container_gave_up(container, ACTION_PUBLISH))
-        planner_go_back(planner, "%s has no address that Sluice could reach", name);
+        planner_go_back(planner, "%s has no address that Sluice could reach%s%s", name,
+                        container->reason[0] != '\0' ? ": " : "", container->reason);
     else
         return is_late(planner, container);
     return true;
@@ -106,7 +107,8 @@ static bool ordinal_is_up(struct planner *planner, unsigned index)
     if (container->state == CONTAINER_PAUSED)
         planner_wait(planner, "for %s: somebody has paused it in the engine", container->name);
     else if (container->backend == BACKEND_FREE)
-        planner_wait(planner, "for %s to be started", container->name);
+        planner_wait(planner, "for %s to be started%s%s", container->name,
+                     container->reason[0] != '\0' ? ", after: " : "", container->reason);
     else
         planner_wait(planner, "for %s to become healthy%s%s", container->name,
                      container->reason[0] != '\0' ? ": " : "", container->reason);
