@@ -144,10 +144,19 @@ static void tell_state(struct facts *facts, const struct cJSON *rollout, struct 
         lines_add(lines, "going on");
 }
 
+/* For the engine, which is told anyway by what it then has done. */
+static bool is_brief(const char *waiting)
+{
+    return strstr(waiting, ": an action on it is under way") != NULL ||
+           strcmp(waiting, "for the engine to make a container") == 0;
+}
+
 static void tell_waiting(struct facts *facts, const char *waiting, struct lines *lines)
 {
     char bare[sizeof facts->waiting];
     size_t length = 0;
+    if (is_brief(waiting))
+        return;
     for (const char *at = waiting; *at != '\0' && length + 1 < sizeof bare; at++)
         if (!isdigit((unsigned char)*at) && *at != '.')
             bare[length++] = *at;

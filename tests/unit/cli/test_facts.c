@@ -93,6 +93,8 @@ static void a_countdown_is_no_news(void **state)
     assert_string_equal(told, "");
     rollout("{" HEAD ",\"waiting\":\"for web-1\"}");
     assert_string_equal(told, "waiting for web-1\n");
+    rollout("{" HEAD ",\"waiting\":\"for web-1: an action on it is under way\"}");
+    assert_string_equal(told, "");
 }
 
 static void health_is_told_when_it_changes(void **state)
