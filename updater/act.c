@@ -15,12 +15,14 @@
 #include <string.h>
 
 #define BACKOFF_MAX_MS 30000u
+#define ATTEMPTS_FINAL 100u /* more than the planner tries: it cannot help */
 
 struct act { /* one action on the engine, in flight */
     struct service *service;
     char rollout[32];
     char container[65];
     enum plan_action_kind kind;
+    enum plan_phase phase; /* in which it was planned */
     int64_t action_id;
 };
 
@@ -37,9 +39,20 @@ uint32_t act_backoff_ms(uint32_t attempts)
     return wait_ms > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : wait_ms;
 }
 
-bool act_engine_is_away(const struct engine_reply *reply)
+enum failing act_failing(const struct engine_reply *reply)
 {
-    return reply->status == 0 && (reply->error == -ECONNREFUSED || reply->error == -ENOTCONN);
+    if (reply->status == 0 && (reply->error == -ECONNREFUSED || reply->error == -ENOTCONN))
+        return FAILING_AWAY;
+    return engine_error_is_passing(reply) ? FAILING_PASSING : FAILING_FINAL;
+}
+
+/* A start that the engine refuses is refused again; what stands in the way of the others (a name
+ * still taken, a device busy) may go. */
+static enum failing failing_of(enum plan_action_kind kind, const struct engine_reply *reply)
+{
+    enum failing failing = act_failing(reply);
+
+    return failing == FAILING_FINAL && kind != ACTION_START ? FAILING_PASSING : failing;
 }
 
 void act_journal_end(struct service *service, int64_t action_id, int error, const char *message,
@@ -57,9 +70,8 @@ static void on_retry_due(int revents, void *argument)
     updater_wake(argument);
 }
 
-/* `counts`: false where the engine was not there to try it at all. */
 static void failed(struct container *container, enum plan_action_kind kind, const char *message,
-                   bool counts)
+                   enum failing failing)
 {
     struct updater *updater = container->service->updater;
     struct log_line line;
@@ -67,8 +79,9 @@ static void failed(struct container *container, enum plan_action_kind kind, cons
     if (container->attempted != kind)
         container->attempts = 0;
     container->attempted = (uint8_t)kind;
-    container->attempts += counts;
-    container->retry_ms = clock_ms() + act_backoff_ms(container->attempts);
+    container->attempts += failing == FAILING_FINAL ? ATTEMPTS_FINAL : failing == FAILING_PASSING;
+    container->retry_ms =
+        failing == FAILING_FINAL ? 0 : clock_ms() + act_backoff_ms(container->attempts);
     (void)slice_copy_string(slice_from_string(message), container->error, sizeof(container->error));
     ev_once(updater->loop, -1, 0, (double)act_backoff_ms(container->attempts) / 1000. + 0.002,
             on_retry_due, updater);
@@ -149,9 +162,12 @@ static void on_done(void *context, const struct engine_reply *reply)
     }
     act_journal_end(service, act->action_id, reply->error, reply->message, NULL);
     if (reply->error && container)
-        failed(container, act->kind, reply->message, !act_engine_is_away(reply));
+        failed(container, act->kind, reply->message, failing_of(act->kind, reply));
     if (!reply->error && container)
         container->attempts = 0;
+    /* Another phase wants other actions, which have not failed yet. */
+    if (container && (!rollout || rollout->progress.phase != act->phase))
+        container->retry_ms = 0;
     if (!reply->error && rollout)
         note_done(rollout, act);
     if (!reply->error && act->kind == ACTION_REMOVE && container)
@@ -179,6 +195,7 @@ static void act_engine(struct rollout *rollout, const struct plan_action *action
     check(member != NULL && !container->busy);
     act->service = service;
     act->kind = action->kind;
+    act->phase = rollout->progress.phase;
     act->action_id = action_id;
     (void)slice_copy_string(slice_from_string(rollout_id(rollout)), act->rollout,
                             sizeof(act->rollout));
@@ -208,7 +225,8 @@ static void record_publish(struct rollout *rollout, struct container *container)
 
     if (!member || container->slot == TABLE_NONE) {
         failed(container, ACTION_PUBLISH,
-               container->why[0] ? container->why : "no slot left in the routing table", true);
+               container->why[0] ? container->why : "no slot left in the routing table",
+               FAILING_PASSING);
         return;
     }
     member->slot = (uint32_t)container->slot;

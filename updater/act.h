@@ -25,8 +25,12 @@ void act_sweep(struct service *service);
 struct rollout *act_rollout(const struct service *service, const char *id);
 void act_journal_end(struct service *service, int64_t action_id, int error, const char *message,
                      const char *container);
-/* Nobody heard the question, so it was no attempt. */
-bool act_engine_is_away(const struct engine_reply *reply);
+enum failing {
+    FAILING_FINAL,   /* trying again cannot help */
+    FAILING_PASSING, /* it may, after a while */
+    FAILING_AWAY,    /* nobody heard the question, so it was no attempt */
+};
+enum failing act_failing(const struct engine_reply *reply);
 /* Back-off before the n-th try again: 1, 2, 4 ... 30 s. */
 uint32_t act_backoff_ms(uint32_t attempts);
 

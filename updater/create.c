@@ -40,8 +40,6 @@ static void create_free(struct create *create)
 }
 
 /* Nothing that a rollout could go on from; the planner decides what follows. */
-enum failing { FAILING_FINAL, FAILING_PASSING, FAILING_AWAY };
-
 static void create_fail(struct create *create, int error, enum failing failing, const char *message)
 {
     struct service *service = create->service;
@@ -75,11 +73,7 @@ static void create_fail(struct create *create, int error, enum failing failing, 
 
 static void create_fail_reply(struct create *create, const struct engine_reply *reply)
 {
-    create_fail(create, reply->error,
-                act_engine_is_away(reply)        ? FAILING_AWAY
-                : engine_error_is_passing(reply) ? FAILING_PASSING
-                                                 : FAILING_FINAL,
-                reply->message);
+    create_fail(create, reply->error, act_failing(reply), reply->message);
 }
 
 /* It is there and has been inspected. */
@@ -101,7 +95,6 @@ static void on_made(void *context)
     rollout->creating_ordinal[create->ordinal] = false;
     rollout->create_attempts = 0;
     rollout->create_error[0] = '\0';
-    container->busy = false;
     member = rollout_member(rollout, container);
     if (member) {
         rollout_log(rollout, "container_created", member, member->name);

@@ -51,6 +51,22 @@ static void text_set(char *buffer, size_t size, const char *text)
     (void)slice_copy_string(slice_from_string(text), buffer, size);
 }
 
+/* Of words that are too long the end: what went wrong in the engine's depths stands there. */
+static void reason_set(char *buffer, size_t size, const char *words)
+{
+    size_t length = strlen(words);
+    const char *from = words;
+    const char *part;
+
+    if (length >= size) {
+        from = words + (length - size + 1);
+        part = strstr(from, ": ");
+        if (part)
+            from = part + 2;
+    }
+    text_set(buffer, size, from);
+}
+
 static void observe_container(struct rollout *rollout, const struct container *container,
                               const struct member *member, struct plan_container *ret)
 {
@@ -72,7 +88,7 @@ static void observe_container(struct rollout *rollout, const struct container *c
     if (container->slot != TABLE_NONE)
         observe_backend(updater, container, ret);
     else if (container->attempts > 0)
-        text_set(ret->reason, sizeof(ret->reason), container->error);
+        reason_set(ret->reason, sizeof(ret->reason), container->error);
 }
 
 /* One whose create was cut off by the end of an updater is waited for; one that waits to be tried
@@ -115,6 +131,8 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
         unsigned index = ret_observed->container_count;
 
         if (container->leftover || index == PLAN_CONTAINERS_MAX)
+            continue;
+        if (rollout_is_being_made(rollout, container)) /* counted by creating */
             continue;
         if (rollout_is_half_made(rollout, container)) {
             ret_observed->creating++;

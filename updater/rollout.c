@@ -56,12 +56,29 @@ const char *rollout_state_name(const struct plan_progress *progress, bool is_pau
     return is_paused ? "paused" : "running";
 }
 
-bool rollout_is_half_made(const struct rollout *rollout, const struct container *container)
+/* One of the new ones that has never run; its ordinal, or -1. */
+static int unstarted_ordinal(const struct rollout *rollout, const struct container *container)
 {
     int ordinal = container->facts.ordinal;
 
     return rollout_is_new(rollout, container) && container->facts.state == CONTAINER_CREATED &&
-           ordinal >= 0 && ordinal < (int)PLAN_REPLICAS_MAX && rollout->redo[ordinal];
+                   ordinal >= 0 && ordinal < (int)PLAN_REPLICAS_MAX
+               ? ordinal
+               : -1;
+}
+
+bool rollout_is_half_made(const struct rollout *rollout, const struct container *container)
+{
+    int ordinal = unstarted_ordinal(rollout, container);
+
+    return ordinal >= 0 && rollout->redo[ordinal];
+}
+
+bool rollout_is_being_made(const struct rollout *rollout, const struct container *container)
+{
+    int ordinal = unstarted_ordinal(rollout, container);
+
+    return ordinal >= 0 && rollout->creating_ordinal[ordinal];
 }
 
 static void on_look_again(struct timer *timer)

@@ -106,6 +106,8 @@ void rollout_drained(struct rollout *rollout, int slot, const struct drain_proof
                      uint64_t noticed_us);
 /* Whether this one was made by an updater that died before it was complete. */
 bool rollout_is_half_made(const struct rollout *rollout, const struct container *container);
+/* Whether this one is being made now: events may tell of it before its networks are connected. */
+bool rollout_is_being_made(const struct rollout *rollout, const struct container *container);
 /* Records the split of the weight in force with the step that set it. */
 void rollout_record_split(struct rollout *rollout);
 

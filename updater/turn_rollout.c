@@ -109,6 +109,15 @@ static void tell(struct rollout *rollout, const struct plan_progress *before, bo
         events_rollout(rollout, "rollout_updated");
 }
 
+/* Another phase wants other actions, which have not failed yet. */
+static void backoff_end(struct service *service)
+{
+    for (struct list *node = service->containers.next; node != &service->containers;
+         node = node->next)
+        container_of(node, struct container, node)->retry_ms = 0;
+    updater_wake(service->updater);
+}
+
 /* Consumed wishes are the journal's to forget in the same transaction; here they follow. */
 static void adopt(struct rollout *rollout, const struct plan_observed *observed,
                   const struct plan *plan)
@@ -120,6 +129,8 @@ static void adopt(struct rollout *rollout, const struct plan_observed *observed,
         (plan->progress.phase != PHASE_FORWARD || plan->progress.step != before.step))
         rollout_record_split(rollout);
     rollout->progress = plan->progress;
+    if (before.phase != plan->progress.phase)
+        backoff_end(rollout->service);
     if (observed->wish_promote)
         rollout->wish_promote = false;
     if (plan->progress.phase == PHASE_BACK || plan->progress.phase == PHASE_ENDED)
