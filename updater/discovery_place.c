@@ -5,45 +5,16 @@
 #include "discovery.h"
 #include "journal.h"
 #include "rollout.h"
+#include "start_time.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* How long after its grace a container that was told to end, and did not, may serve again. */
 #define GOING_MARGIN_MS 5000u
-
-/* RFC 3339 in UTC, as the engine gives it, to the millisecond; 0 where it is none. */
-static uint64_t wall_parse(const char *text)
-{
-    struct tm tm = {0};
-    const char *rest = text ? strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-    unsigned ms = 0;
-    time_t seconds;
-
-    if (!rest)
-        return 0;
-    seconds = timegm(&tm);
-    for (unsigned i = 1, scale = 100; rest[0] == '.' && scale > 0; i++, scale /= 10) {
-        if (rest[i] < '0' || rest[i] > '9')
-            break;
-        ms += (unsigned)(rest[i] - '0') * scale;
-    }
-    return seconds > 0 ? (uint64_t)seconds * 1000 + ms : 0;
-}
-
-static uint64_t mono_of(const char *started_at)
-{
-    uint64_t started_ms = wall_parse(started_at), wall_ms = clock_wall_ms(), now_ms = clock_ms();
-    uint64_t age_ms = wall_ms > started_ms ? wall_ms - started_ms : 0;
-
-    if (started_ms == 0)
-        return now_ms;
-    return now_ms > age_ms ? now_ms - age_ms : 1;
-}
 
 /* Whether its rollout ended without it. Asked of the journal once per container. */
 static bool is_leftover(const struct service *service, const struct container_facts *facts)
@@ -215,7 +186,8 @@ void discovery_apply(struct service *service, const cJSON *inspect, uint64_t seq
     container->leftover = is_leftover(service, &container->facts);
     address_read(container, inspect);
     if (is_other_run) {
-        container->started_ms = mono_of(container->facts.started_at);
+        container->started_ms =
+            start_time_ms(container->facts.started_at, clock_wall_ms(), clock_ms());
         container->going_ms = 0;
     }
     if (container->slot != TABLE_NONE && container->facts.state == CONTAINER_RUNNING &&
