@@ -210,6 +210,8 @@ void child_stop(struct child *child, int signal_number)
 {
     struct ev_loop *loop = child->supervisor->loop;
 
+    if (!child->stopping)
+        child->stopping_ticks = 0;
     child->stopping = true;
     if (child->state == CHILD_RUNNING)
         kill(child->pid, signal_number);

@@ -66,12 +66,19 @@ static unsigned count_running(const struct supervisor *supervisor, bool workers)
     return count;
 }
 
-static void signal_all(struct supervisor *supervisor, bool workers, int signal_number)
+static void signal_workers(struct supervisor *supervisor, int signal_number)
 {
-    for (unsigned i = 0; i < CHILDREN_MAX; i++) {
+    for (unsigned i = 0; i < ROWS_MAX; i++)
+        if (supervisor->children[i].state != CHILD_NONE)
+            child_stop(&supervisor->children[i], signal_number);
+}
+
+static void stop_control(struct supervisor *supervisor)
+{
+    for (unsigned i = ROWS_MAX; i < CHILDREN_MAX; i++) {
         struct child *child = &supervisor->children[i];
-        if (child->state != CHILD_NONE && (child->role == ROLE_WORKER) == workers)
-            child_stop(child, signal_number);
+        if (child->state != CHILD_NONE && !child->stopping)
+            child_stop(child, SIGTERM);
     }
 }
 
@@ -81,7 +88,7 @@ static void continue_stop(struct supervisor *supervisor)
     if (count_running(supervisor, true) > 0)
         return;
     if (count_running(supervisor, false) > 0)
-        signal_all(supervisor, false, SIGTERM);
+        stop_control(supervisor);
     else
         ev_break(supervisor->loop, EVBREAK_ALL);
 }
@@ -94,7 +101,7 @@ void supervisor_stop(struct supervisor *supervisor, int exit_code)
     supervisor->exit_code = exit_code;
     ev_timer_stop(supervisor->loop, &supervisor->reload_deadline);
     log_event(LOG_INFO, "stopping", NULL, NULL);
-    signal_all(supervisor, true, SIGTERM);
+    signal_workers(supervisor, SIGTERM);
     continue_stop(supervisor);
 }
 
@@ -109,7 +116,7 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *watcher, int events)
     (void)events;
     if (supervisor->stopping) { /* asked twice: does not wait for exchanges any longer */
         log_event(LOG_WARNING, "stopping-now", NULL, NULL);
-        signal_all(supervisor, true, SIGKILL);
+        signal_workers(supervisor, SIGKILL);
         return;
     }
     supervisor_stop(supervisor, EXIT_FINISHED);
@@ -145,11 +152,20 @@ static void on_child(struct ev_loop *loop, ev_child *watcher, int events)
     }
 }
 
+static void log_hang(const char *event, const struct child *child)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_ERROR, event);
+    log_string(&line, "child", child_name(child));
+    log_i64(&line, "pid", child->pid);
+    log_end(&line);
+}
+
 static void look_at_heartbeat(struct child *child)
 {
     const struct score_row *row = child->supervisor->boards.score.rows[child->row];
     uint64_t heartbeat_ms = score_get(&row->heartbeat_ms);
-    struct log_line line;
 
     if (heartbeat_ms != child->heartbeat_ms) {
         child->heartbeat_ms = heartbeat_ms;
@@ -159,10 +175,7 @@ static void look_at_heartbeat(struct child *child)
     /* Counted in our own ticks: a machine that was suspended kills nobody. */
     if (++child->heartbeat_ticks < HEARTBEAT_TICKS_MAX)
         return;
-    log_begin(&line, LOG_ERROR, "worker-hangs");
-    log_u64(&line, "row", child->row);
-    log_i64(&line, "pid", child->pid);
-    log_end(&line);
+    log_hang("worker-hangs", child);
     child->heartbeat_ticks = 0;
     kill(child->pid, SIGKILL);
 }
@@ -173,9 +186,17 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 
     (void)loop;
     (void)events;
-    for (unsigned i = 0; i < ROWS_MAX; i++)
-        if (supervisor->children[i].state == CHILD_RUNNING)
-            look_at_heartbeat(&supervisor->children[i]);
+    for (unsigned i = 0; i < CHILDREN_MAX; i++) {
+        struct child *child = &supervisor->children[i];
+        if (child->state != CHILD_RUNNING)
+            continue;
+        if (child->role == ROLE_WORKER)
+            look_at_heartbeat(child);
+        else if (child->stopping && ++child->stopping_ticks > CONTROL_STOP_TICKS_MAX) {
+            log_hang("child-does-not-end", child);
+            kill(child->pid, SIGKILL);
+        }
+    }
 }
 
 static void start_watchers(struct supervisor *supervisor)

@@ -22,9 +22,11 @@
 #define CHILDREN_MAX        (ROWS_MAX + 2)
 #define SUPERVISOR_FD_FIRST 512 /* own descriptors lie above those handed to children */
 #define HEARTBEAT_TICKS_MAX 5u  /* seconds without a worker's heartbeat */
-#define RESTART_WAIT_MAX_S  30u
-#define RESTART_FORGIVE_MS  60000u /* a child that lived so long starts its back-off anew */
-#define RELOAD_DEADLINE_MS  15000u /* for new workers to serve, else the old ones stay */
+#define CONTROL_STOP_TICKS_MAX                                                                     \
+    10u /* seconds for health and updater to end; workers take their time */
+#define RESTART_WAIT_MAX_S 30u
+#define RESTART_FORGIVE_MS 60000u /* a child that lived so long starts its back-off anew */
+#define RELOAD_DEADLINE_MS 15000u /* for new workers to serve, else the old ones stay */
 
 enum child_state {
     CHILD_NONE, /* the entry is free */
@@ -42,9 +44,10 @@ struct child {
     unsigned row, slot;  /* workers */
     unsigned generation; /* of the config it runs */
     pid_t pid;
-    bool ready;        /* said that it serves */
-    bool stopping;     /* was asked to end */
-    unsigned failures; /* in a row, for the back-off */
+    bool ready;              /* said that it serves */
+    bool stopping;           /* was asked to end */
+    unsigned stopping_ticks; /* health, updater: for so long */
+    unsigned failures;       /* in a row, for the back-off */
     uint64_t started_ms;
     uint64_t heartbeat_ms;    /* as last seen */
     unsigned heartbeat_ticks; /* for how long it has not moved */
