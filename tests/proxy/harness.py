@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("SLUICE_BUILD", ROOT / "build" / "release"))
 BENCH = BUILD / "tests" / "sluice-worker-bench"
 WORKER = BUILD / "libexec" / "sluice" / "sluice-worker"
+PATIENCE = 20  # seconds; only what fails waits so long
 
 
 class Reader:
@@ -256,6 +257,7 @@ class Bench:
         self.process = subprocess.Popen(
             limit + [str(BENCH), str(WORKER), str(path), str(rows)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log_file, text=True)
+        self.ended = False
         ports = self.process.stdout.readline()
         if not ports or not self.process.stdout.readline():
             raise RuntimeError("bench did not start: " + self.log())
@@ -268,6 +270,7 @@ class Bench:
         line = self.process.stdout.readline()
         if not line:
             raise RuntimeError("bench ended: " + self.log())
+        self.ended = command == "wait"
         return json.loads(line)
 
     def scores(self):
@@ -291,19 +294,29 @@ class Bench:
     def stop(self):
         """Ends the workers by SIGTERM; returns their exit statuses."""
         self.ask("terminate")
-        return self.ask("wait")
+        impatient = threading.Timer(PATIENCE, self.process.kill)  # the workers die with it
+        impatient.start()
+        try:
+            return self.ask("wait")
+        finally:
+            impatient.cancel()
 
     def close(self):
-        if self.process.poll() is None:
-            try:
-                self.ask("quit")
-            except (RuntimeError, BrokenPipeError):
-                pass
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
-        self.log_file.close()
-        self.folder.cleanup()
+        """Ends the workers as the supervisor does and holds that they end well, the last reports of
+        sanitizers included. Clients and backends are gone by now."""
+        try:
+            statuses = [] if self.ended else self.stop()
+            assert not any(statuses), f"{statuses}\n{self.log()}"
+            assert self.process.wait(PATIENCE) == 0, self.log()
+            for word in ("check-failed", "Sanitizer", "runtime error"):
+                assert word not in self.log(), self.log()
+        finally:
+            self.process.kill()  # where it has not ended yet; its workers die with it
+            self.process.wait()
+            self.process.stdin.close()
+            self.process.stdout.close()
+            self.log_file.close()
+            self.folder.cleanup()
 
 
 def web(*backends, canary=(), listeners=None, **service):
@@ -316,6 +329,11 @@ def web(*backends, canary=(), listeners=None, **service):
         "timeouts": timeouts,
         "access_log": "on",
     }
+
+
+def sanitized():
+    """Whether the worker was built with the address sanitizer."""
+    return b"__asan_init" in WORKER.read_bytes()
 
 
 def unused_address():

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness import web
+from harness import sanitized, web
 
 MIB = 1024 * 1024
 
@@ -319,7 +319,7 @@ def test_slow_reader_gets_everything_and_holds_up_the_backend(world):
     pid = bench.ask("pids")[0]
     with open(f"/proc/{pid}/status") as status:
         resident = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-    if "asan" not in str(os.environ.get("SLUICE_BUILD", "")):
+    if not sanitized():  # a sanitizer keeps what was freed
         assert resident < 30 * 1024  # KiB
     assert len(client.reader.exactly(size)) == size
 
@@ -346,7 +346,7 @@ def test_no_route_is_404_and_keeps_the_connection(world):
     (b"GET / HTTP/1.1\r\nHost: t\r\n" + b"a: b\r\n" * 200 + b"\r\n", 431),
     (b"GET / HTTP/1.1\r\nHost: t\r\nX: " + b"a" * 70000 + b"\r\n\r\n", 431),
     (b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-])
+], ids=lambda value: value[:40] if isinstance(value, bytes) else None)
 def test_what_is_not_http_is_refused_and_closed(world, text, status):
     a = world.backend()
     bench = world.bench(web(a))

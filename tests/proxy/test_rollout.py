@@ -135,6 +135,7 @@ def test_least_requests_avoids_the_busy_one_over_all_workers(world):
     scores = bench.until(lambda s: sum(b["active"][0] for b in s["backends"]) == 1)
     free = next(i for i, s in enumerate(scores["backends"]) if s["active"][0] == 0)
     for _ in range(20):  # connections land on both workers
+        bench.until(lambda s: sum(b["active"][0] for b in s["backends"]) == 1)
         assert world.client(bench).get("/").body == backends[free].name.encode()
     release.set()
     assert holder.answer().body == b"held"

@@ -303,11 +303,15 @@ static void print_holds(const struct bench *bench)
     printf("]\n");
 }
 
-static void stop_workers(struct bench *bench, int signal_number)
+static void signal_workers(const struct bench *bench, int signal_number)
 {
-    printf("[");
     for (unsigned row = 0; row < bench->row_count; row++)
         kill(bench->pids[row], signal_number);
+}
+
+static void await_workers(const struct bench *bench)
+{
+    printf("[");
     for (unsigned row = 0; row < bench->row_count; row++) {
         int status = 0;
         waitpid(bench->pids[row], &status, 0);
@@ -374,11 +378,10 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
     } else if (strcmp(verb, "pids") == 0) {
         printf("[%d]\n", bench->pids[0]);
     } else if (strcmp(verb, "terminate") == 0) {
-        for (unsigned row = 0; row < bench->row_count; row++)
-            kill(bench->pids[row], SIGTERM);
+        signal_workers(bench, SIGTERM);
         printf("{}\n");
-    } else if (strcmp(verb, "wait") == 0 || strcmp(verb, "quit") == 0) {
-        stop_workers(bench, strcmp(verb, "quit") == 0 ? SIGKILL : 0);
+    } else if (strcmp(verb, "wait") == 0) {
+        await_workers(bench);
         return false;
     } else {
         printf("{\"error\": \"unknown verb\"}\n");
@@ -420,6 +423,8 @@ int main(int argc, char **argv)
         more = obey(bench, verb, first, second);
     }
     if (more)
-        stop_workers(bench, SIGKILL);
+        signal_workers(bench, SIGKILL);
+    config_free(bench->config);
+    free(bench);
     return 0;
 }

@@ -285,8 +285,9 @@ def test_the_updater_is_killed_and_the_rollout_finishes_by_itself(engine, contai
     elif moment == "in the last drain":
         sluice.events.wait("drain_started", after=after, timeout=60)
     requests = load.progress()["requests"]
+    position = sluice.log_position()
     sluice.kill(updater)
-    sluice.wait_until(lambda: sluice.pid("updater") != updater)
+    sluice.wait_log(["event=child-ready", "child=updater"], after=position)
     sluice.wait_until(lambda: sluice.api("GET", f"/rollouts/{number}")["outcome"] == "completed", timeout=90)
     final = load.stop()
     assert final["failed"] == 0, final["failures"]
