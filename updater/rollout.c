@@ -56,12 +56,20 @@ const char *rollout_state_name(const struct plan_progress *progress, bool is_pau
     return is_paused ? "paused" : "running";
 }
 
+/* Also while it is being removed: that is our own doing, where its create was cut off. */
+static bool has_never_run(const struct container_facts *facts)
+{
+    return facts->state == CONTAINER_CREATED ||
+           (facts->state == CONTAINER_REMOVING && facts->started_at != NULL &&
+            strncmp(facts->started_at, "0001-", 5) == 0);
+}
+
 /* One of the new ones that has never run; its ordinal, or -1. */
 static int unstarted_ordinal(const struct rollout *rollout, const struct container *container)
 {
     int ordinal = container->facts.ordinal;
 
-    return rollout_is_new(rollout, container) && container->facts.state == CONTAINER_CREATED &&
+    return rollout_is_new(rollout, container) && has_never_run(&container->facts) &&
                    ordinal >= 0 && ordinal < (int)PLAN_REPLICAS_MAX
                ? ordinal
                : -1;
