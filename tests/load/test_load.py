@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-LOAD = os.environ.get("SLUICE_LOAD", "build/debug/tests/sluice-load")
+LOAD = os.environ.get("SLUICE_LOAD", os.environ.get("SLUICE_BUILD", "build/release") + "/tests/sluice-load")
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
