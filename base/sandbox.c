@@ -2,6 +2,8 @@
 
 #include "check.h"
 
+#include <sys/prctl.h>
+
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -9,8 +11,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <sys/prctl.h>
 
 static const struct {
     bool unprivileged; /* becomes `user` where it was started as root */

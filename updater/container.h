@@ -16,18 +16,18 @@ struct cJSON;
 #define LABEL_GROUP   "sluice.group"
 #define LABEL_ORDINAL "sluice.ordinal"
 
-struct container_facts { /* strings are copies; freed by container_facts_done() */
-    char *id, *name;       /* name without the leading slash */
-    char *image;           /* the reference it was made from: "web:v1" */
-    char *image_id;        /* "sha256:…" */
+struct container_facts {                 /* strings are copies; freed by container_facts_done() */
+    char *id, *name;                     /* name without the leading slash */
+    char *image;                         /* the reference it was made from: "web:v1" */
+    char *image_id;                      /* "sha256:…" */
     char *service_label, *rollout_label; /* NULL: not there */
-    int ordinal;           /* of LABEL_ORDINAL, else Compose's container-number - 1, else -1 */
+    int ordinal; /* of LABEL_ORDINAL, else Compose's container-number - 1, else -1 */
     enum container_state state;
     int exit_code;
     bool oom_killed, auto_remove;
     enum container_health health; /* State.Health; NONE without a HEALTHCHECK */
     uint32_t restart_count;
-    char *started_at;      /* RFC 3339 as given: identity of this run of the container */
+    char *started_at;        /* RFC 3339 as given: identity of this run of the container */
     uint32_t stop_timeout_s; /* Config.StopTimeout, else 10 */
 };
 /* Returns 0, or -EPROTO where the JSON is not an inspect's. */
@@ -46,7 +46,8 @@ int container_address(const struct cJSON *inspect, const char *network, uint16_t
  * `old_image` (its image inspect) supplied is subtracted, so that the new image's own defaults
  * apply. `labels` ({"key": "value"}) are set over the old ones. `ret_connects` gets {"network":
  * endpoint} for the networks that need a connect call of their own at this API version. Returns 0
- * or -EINVAL with `why` for what cannot exist twice (static IP, host port). The caller frees both. */
+ * or -EINVAL with `why` for what cannot exist twice (static IP, host port). The caller frees both.
+ */
 int container_recreate(const struct cJSON *inspect, const struct cJSON *old_image,
                        const char *image, const struct cJSON *labels, const char *api_version,
                        struct cJSON **ret_create, struct cJSON **ret_connects, char why[256])

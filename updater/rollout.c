@@ -69,8 +69,8 @@ static int unstarted_ordinal(const struct rollout *rollout, const struct contain
 {
     int ordinal = container->facts.ordinal;
 
-    return rollout_is_new(rollout, container) && has_never_run(&container->facts) &&
-                   ordinal >= 0 && ordinal < (int)PLAN_REPLICAS_MAX
+    return rollout_is_new(rollout, container) && has_never_run(&container->facts) && ordinal >= 0 &&
+                   ordinal < (int)PLAN_REPLICAS_MAX
                ? ordinal
                : -1;
 }
