@@ -8,11 +8,9 @@
 #include <stddef.h>
 
 /* Exit codes that tell the supervisor what to do with a process that ended. */
-#define EXIT_FINISHED 0 /* it is done; do not restart */
-#define EXIT_NO_RESTART                                                                            \
-    100                    /* it cannot work, whatever is tried: configuration, missing library    \
-                            */
-#define EXIT_TRY_AGAIN 111 /* a passing fault: restart with back-off */
+#define EXIT_FINISHED   0   /* it is done; do not restart */
+#define EXIT_NO_RESTART 100 /* it cannot work, whatever is tried; do not restart */
+#define EXIT_TRY_AGAIN  111 /* a passing fault: restart with back-off */
 
 /* Zeroed memory; never NULL. Freed by free(). */
 void *memory_new(size_t size) __attribute__((malloc, returns_nonnull, warn_unused_result));

@@ -16,11 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCORE_VERSION 1u
-#define SCORE_HOLDS_MAX                                                                            \
-    128u                    /* exchanges listed per row as holding a drain; `hold_total` has all   \
-                             */
-#define SCORE_TEXT_BYTES 97 /* a request line cut at 96 bytes */
+#define SCORE_VERSION    1u
+#define SCORE_HOLDS_MAX  128u /* holding exchanges listed per row; `hold_total` has all */
+#define SCORE_TEXT_BYTES 97   /* a request line cut at 96 bytes */
 
 /* Latency in log-linear buckets, microseconds: 4 per octave from 16 µs to about 67 s, so a bucket
  * is at most 25 % wide. Bucket 0 is below 16 µs, the last one open. */

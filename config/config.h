@@ -108,8 +108,7 @@ struct config_rollout {
 struct config_service {
     char *name;
     enum config_protocol protocol; /* derived: tcp where a tcp listener names it */
-    struct config_route
-        *routes; /* http; none in the file: one for every host and path; tcp: none */
+    struct config_route *routes;   /* http: one for every host and path by default; tcp: none */
     size_t route_count;
     /* where its backends are: either static lists or discovery by label, never both */
     char **backends; /* "host:port", as written; resolved by the updater */

@@ -17,9 +17,7 @@ struct ev_loop;
 struct list;
 struct script;
 
-#define SCRIPT_OUTPUT_BYTES                                                                        \
-    128 /* kept of what it prints, and its end; the rest is read and lost                          \
-         */
+#define SCRIPT_OUTPUT_BYTES 128 /* kept of what it prints; the rest is read and lost */
 
 struct script_options {
     char *const *argv;        /* NULL-terminated; argv[0] is looked up in a fixed PATH */

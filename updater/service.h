@@ -17,10 +17,8 @@ struct preflight;
 struct rollout;
 struct updater;
 
-#define SERVICE_CONTAINERS_MAX                                                                     \
-    PLAN_CONTAINERS_MAX /* per service; more are reported and left out                             \
-                         */
-#define SERVICE_MESSAGE_BYTES 384u
+#define SERVICE_CONTAINERS_MAX PLAN_CONTAINERS_MAX /* per service; more are left out */
+#define SERVICE_MESSAGE_BYTES  384u
 
 struct container { /* one that carries the service's label, running or not */
     struct list node;
