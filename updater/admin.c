@@ -425,6 +425,8 @@ static void start_watchers(struct admin *admin, int epoll_fd)
     ev_timer_init(&admin->timeout, on_timeout, 0., 0.);
     ev_timer_init(&admin->comment, on_comment, ADMIN_COMMENT_SECONDS, ADMIN_COMMENT_SECONDS);
     ev_prepare_init(&admin->prepare, on_prepare);
+    /* After every other: what they publish before the loop waits is sent before it waits. */
+    ev_set_priority(&admin->prepare, EV_MINPRI);
     admin->io.data = admin->timeout.data = admin->comment.data = admin->prepare.data = admin;
     ev_io_start(admin->loop, &admin->io);
     ev_timer_start(admin->loop, &admin->comment);
