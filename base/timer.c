@@ -5,6 +5,8 @@
 
 static void arm(struct ev_loop *loop, struct timer *timer, uint64_t wait_ms)
 {
+    /* It may wait to be called in this very turn: then it must not be called as well. */
+    ev_timer_stop(loop, &timer->watcher);
     /* One millisecond more: libev's clock and ours may differ by a rounding. */
     ev_timer_set(&timer->watcher, (ev_tstamp)wait_ms / 1000.0 + 0.001, 0.);
     ev_timer_start(loop, &timer->watcher);
