@@ -3,8 +3,10 @@
 #include <linux/close_range.h>
 #include <sys/syscall.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 int descriptors_close_on_exec(void)
@@ -12,6 +14,25 @@ int descriptors_close_on_exec(void)
     if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         return -errno;
     return 0;
+}
+
+int descriptors_check(bool (*is_given)(void *context, int fd), void *context, int *ret_strange)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    int error = 0;
+
+    if (folder == NULL)
+        return -errno;
+    while (error == 0 && (entry = readdir(folder)) != NULL) {
+        int fd = entry->d_name[0] == '.' ? -1 : (int)strtol(entry->d_name, NULL, 10);
+        if (fd < 0 || fd == dirfd(folder) || is_given(context, fd))
+            continue;
+        *ret_strange = fd;
+        error = -EEXIST;
+    }
+    closedir(folder);
+    return error;
 }
 
 void bell_ring(int fd)

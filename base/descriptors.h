@@ -28,6 +28,11 @@ enum descriptor {
  * process (a check script, a hook) inherits only what it is given. Returns 0 or -errno. */
 int descriptors_close_on_exec(void) __attribute__((warn_unused_result));
 
+/* Looks at every open descriptor. Returns -EEXIST, and one in *ret_strange, where `is_given` does
+ * not know it; -errno where they cannot be looked at; 0 where all is as it should be. */
+int descriptors_check(bool (*is_given)(void *context, int fd), void *context, int *ret_strange)
+    __attribute__((warn_unused_result));
+
 /* Rings an eventfd. Never blocks; a full counter is as good as rung. */
 void bell_ring(int fd);
 /* Silences an eventfd that was rung. */

@@ -31,7 +31,8 @@ struct stream {
     struct list node; /* hub->closed */
     int fd;
     int error;
-    bool connecting, wanted, shut_asked, write_failed;
+    bool connecting, wanted, ended, shut_asked, write_failed;
+    size_t read_max;
     size_t scratch_start, scratch_end; /* input that still lies in the scratch buffer */
     struct buffer input, output;
 };
@@ -131,12 +132,13 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         ev_io_stop(loop, watcher);
         return;
     }
-    ssize_t got = recv(stream->fd, stream->hub->scratch, stream->hub->read_bytes, 0);
+    ssize_t got = recv(stream->fd, stream->hub->scratch, stream->read_max, 0);
     if (got > 0) {
         take_in(stream, (size_t)got);
     } else if (got == 0) {
         ev_io_stop(loop, watcher);
         stream->wanted = false;
+        stream->ended = true;
         stream->handler(stream->owner, STREAM_EOF);
     } else if (errno != EAGAIN && errno != EINTR) {
         fail(stream, errno);
@@ -172,11 +174,25 @@ void stream_consume(struct stream *stream, size_t count)
 
 void stream_want_input(struct stream *stream, bool wanted)
 {
-    if (wanted == stream->wanted)
+    if (wanted == stream->wanted || stream->ended)
         return;
     stream->wanted = wanted;
     if (wanted && !stream->connecting && !ev_is_active(&stream->reader))
         ev_io_start(stream->hub->loop, &stream->reader);
+}
+
+void stream_set_read_max(struct stream *stream, size_t bytes)
+{
+    stream->read_max = bytes < stream->hub->read_bytes ? bytes : stream->hub->read_bytes;
+}
+
+bool stream_is_quiet(const struct stream *stream, bool look)
+{
+    char byte;
+
+    if (ev_is_pending(&stream->reader) || stream_input(stream).length > 0)
+        return false;
+    return !look || (recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN);
 }
 
 /* --- writing ------------------------------------------------------------------------------ */
@@ -318,6 +334,7 @@ struct stream *stream_new(struct stream_hub *hub, int fd, stream_handler *handle
     stream->owner = owner;
     stream->fd = fd;
     stream->wanted = true;
+    stream->read_max = hub->read_bytes;
     list_init(&stream->node);
     timer_init(&stream->timer, on_deadline);
     ev_io_init(&stream->reader, on_readable, fd, EV_READ);

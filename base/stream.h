@@ -56,7 +56,13 @@ struct slice stream_input(const struct stream *stream);
 /* The same bytes, for an owner that works on them in place before it consumes them. */
 char *stream_input_bytes(struct stream *stream);
 void stream_consume(struct stream *stream, size_t count);
+/* After STREAM_EOF: no effect. */
 void stream_want_input(struct stream *stream, bool wanted);
+/* The most that one event brings from now on; the hub's figure where it is less. */
+void stream_set_read_max(struct stream *stream, size_t bytes);
+/* Whether nothing has come in that no event has told of yet. `look`: asks the kernel too, which
+ * costs a system call. */
+bool stream_is_quiet(const struct stream *stream, bool look);
 
 /* Writes the pieces in their order; copies what must be queued. A connection that fails here is
  * told of by an event. */

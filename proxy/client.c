@@ -41,9 +41,21 @@ void client_reset(struct client *client)
     leave(client);
 }
 
+/* A client that takes its answer slowly may go on as long as it takes some. */
+static bool takes_some(struct client *client)
+{
+    size_t pending = stream_pending(client->stream);
+    bool some = pending > 0 && pending != client->pending_seen;
+
+    client->pending_seen = pending;
+    return some;
+}
+
 void client_finish(struct client *client, bool whole)
 {
-    if (whole && stream_pending(client->stream) == 0 && stream_input(client->stream).length == 0) {
+    bool silent = whole && stream_input(client->stream).length == 0;
+
+    if ((silent || client->ended) && stream_pending(client->stream) == 0) {
         client_close(client);
         return;
     }
@@ -51,9 +63,9 @@ void client_finish(struct client *client, bool whole)
     stream_consume(client->stream, stream_input(client->stream).length);
     stream_shutdown(client->stream);
     stream_want_input(client->stream, true);
-    set_deadline(client, stream_pending(client->stream) > 0
-                             ? client->worker->config->timeouts.response_ms
-                             : LINGER_MS);
+    client->pending_seen = stream_pending(client->stream);
+    set_deadline(client, client->pending_seen > 0 ? client->worker->config->timeouts.response_ms
+                                                  : LINGER_MS);
 }
 
 static void linger(struct client *client, enum stream_event event)
@@ -66,14 +78,23 @@ static void linger(struct client *client, enum stream_event event)
             client_close(client);
         break;
     case STREAM_DRAINED:
-        set_deadline(client, LINGER_MS);
+        if (client->ended)
+            client_close(client);
+        else
+            set_deadline(client, LINGER_MS);
         break;
     case STREAM_EOF:
+        client->ended = true;
         if (stream_pending(client->stream) == 0)
             client_close(client);
         break;
-    case STREAM_ERROR:
     case STREAM_TIMEOUT:
+        if (takes_some(client))
+            set_deadline(client, client->worker->config->timeouts.response_ms);
+        else
+            client_close(client);
+        break;
+    case STREAM_ERROR:
         client_close(client);
         break;
     case STREAM_CONNECTED:
@@ -104,6 +125,14 @@ static void wait_for_head(struct client *client, bool begun)
 {
     const struct config_timeouts *timeouts = &client->worker->config->timeouts;
 
+    if (client->ended && begun) {
+        refuse(client, 400, REFUSAL_BAD_REQUEST, "cut-head");
+        return;
+    }
+    if (client->ended || (!begun && client->served && client->worker->stopping)) {
+        client_finish(client, true);
+        return;
+    }
     if (begun && !client->head_begun)
         set_deadline(client, timeouts->header_ms);
     client->head_begun = begun;
@@ -138,6 +167,16 @@ static bool take_request(struct client *client)
     return true;
 }
 
+/* Requests may lie here already: no more are read than the limit. */
+static void wait_to_go_on(struct client *client, bool held_up)
+{
+    client->yielded = !held_up;
+    if (client->yielded)
+        set_deadline(client, YIELD_MS);
+    stream_want_input(client->stream,
+                      held_up && stream_input(client->stream).length < PIPELINED_BYTES_MAX);
+}
+
 /* A loop and no recursion: an answer given at once leads back to here. What was answered and not
  * taken yet holds up the next request. */
 static void process(struct client *client)
@@ -145,9 +184,15 @@ static void process(struct client *client)
     if (client->processing)
         return;
     client->processing = true;
-    while (client->state == CLIENT_READING && stream_pending(client->stream) == 0)
+    for (unsigned taken = 0; client->state == CLIENT_READING; taken++) {
+        bool held_up = stream_pending(client->stream) > 0;
+        if (held_up || taken == REQUESTS_PER_TURN) {
+            wait_to_go_on(client, held_up);
+            break;
+        }
         if (!take_request(client))
             break;
+    }
     client->processing = false;
 }
 
@@ -158,12 +203,28 @@ void client_next(struct client *client)
     client->state = CLIENT_READING;
     client->served = true;
     client->head_begun = false;
+    client->pending_seen = stream_pending(client->stream);
     if (client->worker->stopping && stream_input(client->stream).length == 0) {
         client_finish(client, true);
         return;
     }
     set_deadline(client, timeouts->idle_ms);
     process(client);
+}
+
+static void read_timeout(struct client *client)
+{
+    if (client->yielded) {
+        client->yielded = false;
+        set_deadline(client, client->worker->config->timeouts.idle_ms);
+        process(client);
+    } else if (takes_some(client)) {
+        set_deadline(client, client->worker->config->timeouts.idle_ms);
+    } else if (client->head_begun) {
+        refuse(client, 408, REFUSAL_SLOW_CLIENT, "slow-head");
+    } else {
+        client_close(client);
+    }
 }
 
 static void read_event(struct client *client, enum stream_event event)
@@ -174,12 +235,12 @@ static void read_event(struct client *client, enum stream_event event)
         process(client);
         break;
     case STREAM_TIMEOUT:
-        if (client->head_begun)
-            refuse(client, 408, REFUSAL_SLOW_CLIENT, "slow-head");
-        else
-            client_close(client);
+        read_timeout(client);
         break;
     case STREAM_EOF:
+        client->ended = true;
+        process(client);
+        break;
     case STREAM_ERROR:
         client_close(client);
         break;
@@ -233,6 +294,7 @@ void client_accept(struct worker *worker, int fd, const struct address *address)
     client->worker = worker;
     client->address = *address;
     address_format_ip(address, client->ip);
+    stream_set_read_max(client->stream, PIPELINED_BYTES_MAX);
     list_append(&worker->clients, &client->node);
     score_add(&worker->row->clients, 1);
     worker_count_connection(worker, 1);
@@ -243,7 +305,8 @@ void client_stop_idle(struct worker *worker)
 {
     for (struct list *node = worker->clients.next; node != &worker->clients; node = node->next) {
         struct client *client = container_of(node, struct client, node);
-        if (client->state != CLIENT_READING || client->head_begun)
+        if (client->state != CLIENT_READING || client->head_begun || client->yielded ||
+            stream_pending(client->stream) > 0)
             continue;
         /* One that has not asked yet is about to; its first answer closes it. */
         set_deadline(client, client->served ? DRAIN_IDLE_MS : worker->config->timeouts.header_ms);

@@ -26,8 +26,11 @@ struct client {
     bool processing; /* within client_process(): the loop there takes the next request */
     bool served;     /* has had an answer */
     bool head_begun;
-    size_t scanned; /* http1_parse_request()'s memory */
-    size_t dropped; /* while lingering */
+    bool ended;          /* sends no more: gone, or half closed */
+    bool yielded;        /* has requests left to take: the deadline is the next turn */
+    size_t scanned;      /* http1_parse_request()'s memory */
+    size_t dropped;      /* while lingering */
+    size_t pending_seen; /* of the answer, at the last deadline */
     struct address address;
     char ip[ADDRESS_TEXT_BYTES];
 };

@@ -6,19 +6,41 @@
 #include "upstream.h"
 #include "worker.h"
 
-void drain_start(struct worker *worker)
+static void log_start(const struct worker *worker, const char *event)
 {
     struct log_line line;
 
-    worker->stopping = true;
-    worker->stopping_since_ms = worker->now_ms;
-    log_begin(&line, LOG_INFO, "worker-drains");
+    log_begin(&line, LOG_INFO, event);
     log_u64(&line, "connections", worker->connection_count);
     log_end(&line);
+}
+
+static void finish(struct worker *worker)
+{
+    if (worker->stopping)
+        return;
+    worker->stopping = true;
     listeners_stop(worker);
     client_stop_idle(worker);
     for (uint32_t i = 0; i < worker->table.backend_count; i++)
         upstream_close_idle(worker, i);
+}
+
+void drain_retire(struct worker *worker)
+{
+    if (worker->stopping)
+        return;
+    log_start(worker, "worker-retires");
+    finish(worker);
+}
+
+void drain_stop(struct worker *worker)
+{
+    if (worker->stopping_since_ms != 0)
+        return;
+    worker->stopping_since_ms = worker->now_ms;
+    log_start(worker, "worker-drains");
+    finish(worker);
 }
 
 static bool is_overdue(const struct exchange *x)
@@ -50,6 +72,8 @@ void drain_end_overdue(struct worker *worker)
 {
     struct exchange *x;
 
+    if (worker->stopping_since_ms == 0)
+        return;
     while ((x = find_overdue(worker)) != NULL)
         exchange_abort(x, WHY_STOPPED);
 }

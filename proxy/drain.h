@@ -6,7 +6,10 @@
 
 struct worker;
 
-void drain_start(struct worker *worker);
+/* SIGQUIT, at a reload: requests finish, tunnels live as long as they would have. */
+void drain_retire(struct worker *worker);
+/* SIGTERM, also behind a SIGQUIT: from now on drain budgets count. */
+void drain_stop(struct worker *worker);
 /* Ends the exchanges that have used up their service's budget. */
 void drain_end_overdue(struct worker *worker);
 

@@ -142,7 +142,7 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->port = 0;
     x->client = *client;
     x->upstream = NULL;
-    x->placed = x->fresh = x->from_backend = false;
+    x->placed = x->fresh = x->unrepeatable = x->from_backend = false;
     x->group = GROUP_COUNT;
     x->try_count = x->join_count = 0;
     x->started_us = worker->now_us;
@@ -243,7 +243,7 @@ void exchange_place(struct exchange *x)
             score_add(&cell_of(x)->retries, 1);
         join_backend(x, (uint32_t)slot);
         if (x->kind == KIND_REQUEST && !x->fresh)
-            x->upstream = upstream_take(worker, (uint32_t)slot);
+            x->upstream = upstream_take(worker, (uint32_t)slot, x->unrepeatable);
         if (x->upstream != NULL) {
             x->upstream->exchange = x;
             exchange_enter(x, EXCHANGE_ASKING);

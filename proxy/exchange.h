@@ -77,6 +77,7 @@ struct exchange {
     uint16_t slot;
     uint32_t generation;
     enum group group;   /* GROUP_COUNT: not decided yet */
+    bool unrepeatable;  /* a pooled connection must be looked at before it is trusted */
     bool fresh;         /* a pooled connection failed it: wants one of its own */
     uint8_t join_count; /* backends it was given to, one after the other */
     uint8_t try_count;  /* of them, those whose connect failed: */

@@ -36,19 +36,26 @@ static void put_length(struct writer *writer, uint64_t length)
     put_field(writer, SLICE("Content-Length"), (struct slice){text, (size_t)digits});
 }
 
-/* "X_Forwarded_For" reaches a CGI-like backend under the very name of the trusted field. */
-static bool is_twin_of_forwarded(struct slice name)
+/* `prefix` in lower case, a hyphen being as good as an underscore: "X_Forwarded_For" reaches a
+ * CGI-like backend under the very name of the trusted field. */
+static bool begins_like(struct slice name, struct slice prefix)
 {
-    static const char prefix[] = "x-forwarded-";
-
-    if (name.length < sizeof(prefix) - 1)
+    if (name.length < prefix.length)
         return false;
-    for (size_t i = 0; i < sizeof(prefix) - 1; i++) {
+    for (size_t i = 0; i < prefix.length; i++) {
         char c = name.data[i] == '_' ? '-' : name.data[i];
-        if ((c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) != prefix[i])
+        if ((c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) != prefix.data[i])
             return false;
     }
-    return memchr(name.data, '_', name.length) != NULL;
+    return true;
+}
+
+/* What says where the request comes from is the proxy's to say, not a stranger's. */
+static bool claims_origin(struct slice name)
+{
+    return (name.data[0] | 0x20) == 'x' &&
+           (begins_like(name, SLICE("x-forwarded-")) ||
+            (begins_like(name, SLICE("x-real-ip")) && name.length == sizeof("x-real-ip") - 1));
 }
 
 static bool is_sent_on(const struct http1_request *request, const struct http_field *field)
@@ -71,7 +78,7 @@ static bool is_sent_on(const struct http1_request *request, const struct http_fi
     case FIELD_EXPECT:
         return request->expect_continue;
     default:
-        return !field->hop && !is_twin_of_forwarded(field->name);
+        return !field->hop && !claims_origin(field->name);
     }
 }
 

@@ -40,9 +40,12 @@ static enum http1_result read_body(struct http1_response *response,
 
     if (result != HTTP1_DONE)
         return result;
-    if (without_framing && (framing.has_length || framing.has_chunked))
+    /* Never with a framing (RFC 9110 §8.6); but many send a 204 with a length of 0, which says the
+     * same as none. */
+    bool none_said = response->status == 204 && framing.length == 0;
+    if (without_framing && ((framing.has_length && !none_said) || framing.has_chunked))
         return HTTP1_BAD_FRAMING;
-    response->has_content_length = framing.has_length;
+    response->has_content_length = framing.has_length && !without_framing;
     response->content_length = framing.length;
     if (without_framing || response->status == 304 || method == HTTP_HEAD)
         response->framing = HTTP_BODY_NONE;

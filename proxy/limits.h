@@ -6,14 +6,31 @@
  * Also what one connection can have queued, for its source is read again only when it is empty. */
 #define READ_BYTES_MAX (256u * 1024)
 
-/* Bytes of further requests taken while one is in progress; then the kernel holds the rest. */
-#define PIPELINED_BYTES_MAX (64u * 1024)
+/* Bytes of further requests taken while one is in progress; then the kernel holds the rest. One
+ * read may bring as many again. Small, for every connection may have them: some 100 requests. */
+#define PIPELINED_BYTES_MAX (16u * 1024)
+/* Requests of one connection answered in one turn by the proxy itself: others want to be served. */
+#define REQUESTS_PER_TURN 32u
+#define YIELD_MS          1u
+
+/* A client that sends no more has gone or has closed its sending side only; which of the two shows
+ * when something is written to it. So long an answer is waited for. */
+#define HALF_CLOSED_MS 2000u
+
+/* Body bytes kept to send a request once more: small ones only, for most requests that are retried
+ * have none at all. */
+#define REPLAY_BYTES_MAX (16u * 1024)
+/* The longest protocol that an upgrade may ask for and be granted ("websocket" has 9 bytes). */
+#define UPGRADE_BYTES_MAX 32u
 
 /* A head as it is sent on: what was parsed, and the fields that the proxy adds. */
 #define HEAD_OUT_BYTES_MAX (HTTP1_HEAD_BYTES_MAX + HTTP1_TARGET_BYTES_MAX + 4096u)
 
 /* Connections accepted in one turn, so that a flood of them does not starve those in progress. */
 #define ACCEPTS_PER_TURN 64u
+/* Of all descriptors, one in so many is kept for connections to backends: a client that is taken on
+ * can be served. */
+#define DESCRIPTOR_SHARE_KEPT 8u
 /* Accepting rests so long when there are no descriptors: time for some to be closed. */
 #define ACCEPT_PAUSE_MS 200u
 

@@ -35,6 +35,13 @@ static void on_pause_over(struct timer *timer)
         ev_io_start(listener->worker->loop, &listener->watcher);
 }
 
+static void pause_accepting(struct listener *listener)
+{
+    log_event(LOG_WARNING, "out-of-descriptors", "listener", listener->config->name);
+    ev_io_stop(listener->worker->loop, &listener->watcher);
+    timer_start(listener->worker->loop, &listener->pause, ACCEPT_PAUSE_MS);
+}
+
 /* No descriptors: one client is turned away, and accepting rests, so that there is no spinning. */
 static void rest(struct listener *listener)
 {
@@ -45,9 +52,7 @@ static void rest(struct listener *listener)
             close(fd);
         listener->reserve = reserve_descriptor();
     }
-    log_event(LOG_WARNING, "out-of-descriptors", "listener", listener->config->name);
-    ev_io_stop(listener->worker->loop, &listener->watcher);
-    timer_start(listener->worker->loop, &listener->pause, ACCEPT_PAUSE_MS);
+    pause_accepting(listener);
 }
 
 static void take(struct listener *listener, int fd, const struct sockaddr_storage *storage)
@@ -74,6 +79,11 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
         socklen_t length = sizeof(storage);
         int fd = accept4(watcher->fd, (struct sockaddr *)&storage, &length,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd > listener->worker->accept_fd_max) {
+            close(fd);
+            pause_accepting(listener);
+            return;
+        }
         if (fd >= 0) {
             take(listener, fd, &storage);
             continue;

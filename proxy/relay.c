@@ -39,6 +39,7 @@ static void give_back(struct relay *relay)
     relay->client->relay = NULL;
     relay->client = NULL;
     buffer_release(&relay->head);
+    buffer_release(&relay->replay);
     if (worker->free_relay_count < RELAYS_FREE_MAX) {
         list_append(worker->free_relays.next, &relay->node); /* in front */
         worker->free_relay_count++;
@@ -118,7 +119,7 @@ void relay_fail(struct relay *relay, enum exchange_why why)
     }
     unsigned status = count_refusal(x->worker, why);
     bool whole = relay->request_body.done;
-    bool close = !whole || !relay->keep_alive || x->worker->stopping;
+    bool close = !whole || !relay->keep_alive || relay->client_minor == 0 || x->worker->stopping;
     bool head_only = relay->method == HTTP_HEAD;
 
     x->status = (uint16_t)status;
@@ -172,7 +173,10 @@ void relay_begin_tunnel(struct relay *relay)
                                     .client = relay->client->stream,
                                     .upstream = x->upstream->stream,
                                     .on_end = on_tunnel_end};
+    stream_set_read_max(relay->client->stream, READ_BYTES_MAX);
     tunnel_start(&relay->tunnel);
+    if (relay->client->ended)
+        tunnel_on_client(&relay->tunnel, STREAM_EOF);
 }
 
 /* --- the request -------------------------------------------------------------------------- */
@@ -186,14 +190,32 @@ void relay_update(struct relay *relay)
     bool asks = !relay->request_body.done;
     bool can_send = relay->head_sent && upstream != NULL && stream_pending(upstream) == 0;
 
+    stream_set_read_max(client, asks ? READ_BYTES_MAX : PIPELINED_BYTES_MAX);
     stream_want_input(client, asks ? can_send : stream_input(client).length < PIPELINED_BYTES_MAX);
     if (upstream == NULL || !relay->head_sent)
         return;
     stream_want_input(upstream, stream_pending(client) == 0);
+    uint32_t wait_ms = relay->streams ? timeouts->tunnel_ms : timeouts->response_ms;
     if (asks && can_send && !relay->expects_100)
-        exchange_set_timeout(x, timeouts->body_ms);
-    else
-        exchange_set_timeout(x, relay->streams ? timeouts->tunnel_ms : timeouts->response_ms);
+        wait_ms = timeouts->body_ms;
+    if (relay->client->ended && stream_pending(client) == 0 && wait_ms > HALF_CLOSED_MS)
+        wait_ms = HALF_CLOSED_MS;
+    exchange_set_timeout(x, wait_ms);
+}
+
+/* What goes out of the body is kept while there may be another try for it. */
+static void keep_for_replay(struct relay *relay, const struct slice *pieces, unsigned count)
+{
+    size_t length = buffer_length(&relay->replay);
+
+    for (unsigned i = 0; i < count; i++)
+        length += pieces[i].length;
+    relay->replayable =
+        relay->replayable && relay->exchange.upstream->reused && length <= REPLAY_BYTES_MAX;
+    for (unsigned i = 0; i < count && relay->replayable; i++)
+        relay->replayable = buffer_append(&relay->replay, pieces[i]) == 0;
+    if (!relay->replayable)
+        buffer_release(&relay->replay);
 }
 
 /* Head and body as far as they are here, in one write. */
@@ -202,12 +224,14 @@ static void send_request(struct relay *relay)
     struct exchange *x = &relay->exchange;
     struct stream *upstream = x->upstream->stream, *client = relay->client->stream;
     char chunk_head[HTTP1_CHUNK_HEAD_BYTES];
-    struct slice pieces[1 + BODY_PIECES_MAX], data = {NULL, 0};
+    struct slice pieces[2 + BODY_PIECES_MAX], data = {NULL, 0};
     unsigned count = 0;
     size_t consumed = 0;
 
     if (!relay->head_sent)
         pieces[count++] = buffer_slice(&relay->head);
+    if (!relay->head_sent && buffer_length(&relay->replay) > 0)
+        pieces[count++] = buffer_slice(&relay->replay);
     if (!relay->request_body.done && stream_pending(upstream) == 0 &&
         stream_input(client).length > 0) {
         enum http1_result result = body_decode(&relay->request_body, stream_input_bytes(client),
@@ -217,8 +241,9 @@ static void send_request(struct relay *relay)
             return;
         }
         bool chunked = relay->request_body.framing == HTTP_BODY_CHUNKED;
+        unsigned first = count;
         count += body_encode(data, chunked, relay->request_body.done, chunk_head, &pieces[count]);
-        relay->body_sent = relay->body_sent || consumed > 0;
+        keep_for_replay(relay, &pieces[first], count - first);
         relay->expects_100 = relay->expects_100 && consumed == 0;
     }
     relay->head_sent = true;
@@ -236,6 +261,17 @@ static void on_client_gone(struct relay *relay)
     client_close(end(relay, WHY_CLIENT_CLOSED));
 }
 
+static void wait_as_half_closed(struct relay *relay)
+{
+    struct exchange *x = &relay->exchange;
+    uint32_t queue_ms = exchange_service(x)->timeouts.queue_ms;
+
+    if (x->state == EXCHANGE_QUEUED)
+        exchange_set_timeout(x, queue_ms < HALF_CLOSED_MS ? queue_ms : HALF_CLOSED_MS);
+    else
+        relay_update(relay);
+}
+
 void relay_on_client(struct relay *relay, enum stream_event event)
 {
     switch (event) {
@@ -250,6 +286,12 @@ void relay_on_client(struct relay *relay, enum stream_event event)
             relay_take_answer(relay, false);
         break;
     case STREAM_EOF:
+        relay->client->ended = true;
+        if (!relay->request_body.done)
+            on_client_gone(relay);
+        else
+            wait_as_half_closed(relay);
+        break;
     case STREAM_ERROR:
         on_client_gone(relay);
         break;
@@ -269,14 +311,18 @@ static void on_placed(struct exchange *x)
     send_request(relay);
 }
 
+/* RFC 9110 §9.2.2 */
+static bool is_idempotent(enum http_method method)
+{
+    return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_OPTIONS ||
+           method == HTTP_PUT || method == HTTP_DELETE;
+}
+
 static bool may_retry(const struct relay *relay)
 {
     const struct exchange *x = &relay->exchange;
-    bool idempotent = relay->method == HTTP_GET || relay->method == HTTP_HEAD ||
-                      relay->method == HTTP_OPTIONS || relay->method == HTTP_PUT ||
-                      relay->method == HTTP_DELETE;
 
-    return idempotent && !relay->body_sent && x->upstream->reused && x->bytes_in == 0 &&
+    return relay->replayable && x->upstream->reused && x->bytes_in == 0 &&
            stream_input(x->upstream->stream).length == 0;
 }
 
@@ -335,6 +381,8 @@ static void on_timeout(struct exchange *x)
     } else if (pending > 0 && pending != relay->pending_seen) {
         relay->pending_seen = pending;
         relay_update(relay);
+    } else if (relay->client->ended && pending == 0) {
+        on_client_gone(relay);
     } else if (pending > 0 || (!relay->request_body.done && !relay->expects_100 &&
                                stream_pending(x->upstream->stream) == 0)) {
         relay_fail(relay, WHY_SLOW_CLIENT);
@@ -385,7 +433,7 @@ static void refuse(struct client *client, const struct http1_request *request, u
     struct worker *worker = client->worker;
     bool whole = request->framing == HTTP_BODY_NONE ||
                  (request->framing == HTTP_BODY_LENGTH && request->content_length == 0);
-    bool close = !whole || !request->keep_alive || worker->stopping;
+    bool close = !whole || !request->keep_alive || request->minor_version == 0 || worker->stopping;
     bool head_only = request->method == HTTP_HEAD;
 
     score_add(&worker->row->refusals[refusal], 1);
@@ -417,9 +465,12 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
     relay->client_minor = request->minor_version;
     relay->keep_alive = request->keep_alive;
     relay->upgrade_asked = request->upgrade && request->framing == HTTP_BODY_NONE;
+    if (!slice_copy_string(request->upgrade_protocol, relay->upgrade, sizeof(relay->upgrade)))
+        relay->upgrade[0] = 0; /* no answer is like it */
     relay->expects_100 = request->expect_continue;
     body_init(&relay->request_body, request->framing, request->content_length);
-    relay->head_sent = relay->body_sent = relay->answered = relay->close = relay->streams = false;
+    relay->replayable = is_idempotent(request->method);
+    relay->head_sent = relay->answered = relay->close = relay->streams = false;
     relay->upstream_keep_alive = false;
     relay->scanned = relay->pending_seen = 0;
     relay->interim_count = 0;
@@ -444,5 +495,6 @@ void relay_start(struct client *client, const struct http1_request *request, siz
     }
     relay_update(relay);
     exchange_start(&relay->exchange, KIND_REQUEST, (uint16_t)service, &client->address, &protocol);
+    relay->exchange.unrepeatable = !relay->replayable;
     exchange_place(&relay->exchange);
 }

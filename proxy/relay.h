@@ -23,9 +23,11 @@ struct relay {
     uint8_t client_minor;
     bool keep_alive; /* what the client wants */
     bool upgrade_asked;
-    bool expects_100; /* and has not sent any of its body */
+    char upgrade[UPGRADE_BYTES_MAX]; /* the protocol */
+    bool expects_100;                /* and has not sent any of its body */
     bool head_sent;
-    bool body_sent; /* some of it: there is no other try */
+    bool replayable;      /* all that was sent can be sent again: */
+    struct buffer replay; /* the body so far, as it was sent */
     struct body request_body;
 
     size_t scanned; /* http1_parse_response()'s memory */

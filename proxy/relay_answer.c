@@ -79,11 +79,27 @@ static size_t begin_answer(struct relay *relay, const struct http1_response *res
     return length;
 }
 
+/* Only what was asked for may be switched to (RFC 9110 §7.8). */
+static bool grants_upgrade(const struct relay *relay, const struct http1_response *response)
+{
+    unsigned other = 0, same = 0;
+
+    for (unsigned i = 0; i < response->field_count; i++) {
+        const struct http_field *field = &response->fields[i];
+        if (field->known != FIELD_UPGRADE)
+            continue;
+        bool equal = slice_equals_ignoring_case(field->value, slice_from_string(relay->upgrade));
+        same += equal;
+        other += !equal;
+    }
+    return relay->upgrade_asked && response->upgrade && same == 1 && other == 0;
+}
+
 static void begin_tunnel(struct relay *relay, const struct http1_response *response)
 {
     struct exchange *x = &relay->exchange;
 
-    if (!relay->upgrade_asked || !response->upgrade || !send_interim(relay, response)) {
+    if (!grants_upgrade(relay, response) || !send_interim(relay, response)) {
         relay_fail(relay, WHY_BAD_RESPONSE);
         return;
     }

@@ -70,14 +70,20 @@ static void leave_pool(struct upstream *upstream)
     score_subtract(&cell_of(upstream)->idle, 1);
 }
 
-struct upstream *upstream_take(struct worker *worker, uint32_t slot)
+struct upstream *upstream_take(struct worker *worker, uint32_t slot, bool look)
 {
     struct backend *backend = &worker->table.backends[slot];
+    struct upstream *upstream;
 
-    if (list_is_empty(&backend->idle))
-        return NULL;
-    struct upstream *upstream = container_of(backend->idle.next, struct upstream, node);
-    check(upstream->generation == backend->generation);
+    for (;;) {
+        if (list_is_empty(&backend->idle))
+            return NULL;
+        upstream = container_of(backend->idle.next, struct upstream, node);
+        check(upstream->generation == backend->generation);
+        if (stream_is_quiet(upstream->stream, look))
+            break;
+        upstream_close(upstream); /* it was closed, or speaks unasked: no request's answer */
+    }
     leave_pool(upstream);
     stream_set_deadline(upstream->stream, 0, 0);
     upstream->reused = true;

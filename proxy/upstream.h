@@ -21,8 +21,9 @@ struct upstream {
 /* Starts to connect to the exchange's backend. Returns 0 or -errno. */
 int upstream_open(struct exchange *exchange, struct upstream **ret_upstream)
     __attribute__((warn_unused_result));
-/* The pool's most recent idle connection, or NULL. */
-struct upstream *upstream_take(struct worker *worker, uint32_t slot);
+/* The pool's most recent idle connection that nothing has come in on, or NULL. `look`: asks the
+ * kernel too, for a request that could not be sent a second time. */
+struct upstream *upstream_take(struct worker *worker, uint32_t slot, bool look);
 /* Back to the pool where its backend is still in rotation; closed otherwise. */
 void upstream_keep(struct upstream *upstream);
 void upstream_close(struct upstream *upstream);

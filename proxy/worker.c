@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,8 +123,14 @@ static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events)
 
     (void)loop;
     (void)events;
-    if (!worker->stopping)
-        drain_start(worker);
+    drain_stop(worker);
+}
+
+static void on_retire(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    drain_retire(container_of(watcher, struct worker, retire));
 }
 
 static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -181,16 +188,48 @@ static int map_boards(struct worker *worker, unsigned row_count)
     return error;
 }
 
-/* As many descriptors as this process may have. */
-static void raise_descriptor_limit(void)
+/* As many descriptors as this process may have. Returns the highest for a client's connection. */
+static int raise_descriptor_limit(void)
 {
-    struct rlimit limit;
+    struct rlimit limit, raised;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-            log_event(LOG_WARNING, "descriptor-limit-stays", NULL, NULL);
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max > INT_MAX)
+        return INT_MAX;
+    raised = (struct rlimit){.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+    if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &raised) < 0)
+        log_event(LOG_WARNING, "descriptor-limit-stays", NULL, NULL);
+    else
+        limit = raised;
+    return (int)(limit.rlim_cur - limit.rlim_cur / DESCRIPTOR_SHARE_KEPT);
+}
+
+/* What the supervisor gives a worker (base/descriptors.h). */
+static bool is_given(void *context, int fd)
+{
+    const struct worker *worker = context;
+    int row = fd - DESCRIPTOR_ROW_FIRST, listener = fd - DESCRIPTOR_LISTENER_FIRST;
+
+    return fd < DESCRIPTOR_CONFIG || fd == DESCRIPTOR_CONFIG || fd == DESCRIPTOR_ROUTING ||
+           fd == DESCRIPTOR_VERDICTS || fd == DESCRIPTOR_BELL_UPDATER || fd == DESCRIPTOR_READY ||
+           (row >= 0 && row < (int)worker->row_count) ||
+           fd == DESCRIPTOR_BELL_ROW_FIRST + (int)worker->row_index ||
+           (listener >= 0 && listener < (int)worker->config->listener_count);
+}
+
+/* Something that leaked through an exec would be within reach of whoever takes this process over.
+ */
+static int refuse_strange_descriptors(struct worker *worker)
+{
+    struct log_line line;
+    int fd = -1;
+    int error = descriptors_check(is_given, worker, &fd);
+
+    if (error == -EEXIST) {
+        log_begin(&line, LOG_ERROR, "strange-descriptor");
+        log_u64(&line, "descriptor", (uint64_t)fd);
+        log_end(&line);
     }
+    return error;
 }
 
 static void init_lists(struct worker *worker)
@@ -217,6 +256,8 @@ static void start_watchers(struct worker *worker)
     ev_io_start(worker->loop, &worker->bell);
     ev_signal_init(&worker->terminate, on_terminate, SIGTERM);
     ev_signal_start(worker->loop, &worker->terminate);
+    ev_signal_init(&worker->retire, on_retire, SIGQUIT);
+    ev_signal_start(worker->loop, &worker->retire);
     ev_signal_init(&worker->hangup, on_hangup, SIGHUP);
     ev_signal_start(worker->loop, &worker->hangup);
 }
@@ -224,12 +265,15 @@ static void start_watchers(struct worker *worker)
 static int worker_open(struct worker *worker, const struct arguments *arguments)
 {
     worker->row_index = arguments->row;
+    worker->row_count = arguments->rows;
     worker->slot = arguments->slot;
     init_lists(worker);
     if (getrandom(&worker->random_state, sizeof(worker->random_state), 0) < 0)
         return -errno;
     worker->random_state |= 1;
     int error = config_read_fd(DESCRIPTOR_CONFIG, &worker->config);
+    if (error == 0)
+        error = refuse_strange_descriptors(worker);
     if (error == 0)
         error = map_boards(worker, arguments->rows);
     if (error < 0)
@@ -308,8 +352,8 @@ int main(int argc, char **argv)
     int error = parse_arguments(argc, argv, &arguments);
     if (error < 0)
         return fail("arguments: --row N --rows COUNT --slot K --generation G", error);
-    raise_descriptor_limit();
     struct worker *worker = memory_new(sizeof(*worker));
+    worker->accept_fd_max = raise_descriptor_limit();
     error = worker_open(worker, &arguments);
     if (error < 0)
         return fail("setup", error);

@@ -39,7 +39,7 @@ struct worker {
     struct verdicts_board *verdicts;
     struct scoreboard scores;
     struct score_row *row;
-    unsigned row_index, slot;
+    unsigned row_index, row_count, slot;
 
     uint64_t now_us, now_ms; /* of this turn */
     uint64_t random_state;
@@ -55,8 +55,9 @@ struct worker {
     uint32_t free_relay_count;
 
     struct listener *listeners;
-    bool stopping;
-    uint64_t stopping_since_ms;
+    bool stopping;              /* finishes what it has: */
+    uint64_t stopping_since_ms; /* from then on drain budgets count; 0: they do not */
+    int accept_fd_max;          /* past it clients are turned away */
     bool holds_changed;
     struct score_cell lost; /* see worker_cell() */
 
@@ -70,7 +71,7 @@ struct worker {
     ev_prepare reaper;
     ev_timer tick;
     ev_io bell;
-    ev_signal terminate, hangup;
+    ev_signal terminate, retire, hangup;
 };
 
 /* Has it freed when the turn ends. */

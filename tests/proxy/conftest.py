@@ -24,8 +24,8 @@ class World:
     def backend(self, name="a"):
         return self._add(Backend(name))
 
-    def bench(self, config, rows=1, descriptors=None):
-        bench = self._add(Bench(config, rows, descriptors))
+    def bench(self, config, rows=1, descriptors=None, leak=()):
+        bench = self._add(Bench(config, rows, descriptors, leak))
         self.benches.append(bench)
         return bench
 

@@ -246,8 +246,9 @@ class Connection:
 class Bench:
     """Workers with a table of static backends."""
 
-    def __init__(self, config, rows=1, descriptors=None):
-        """`descriptors`: a limit for the workers; the bench itself needs some 810."""
+    def __init__(self, config, rows=1, descriptors=None, leak=()):
+        """`descriptors`: a limit for the workers; the bench itself needs some 810. `leak`: open
+        descriptors that reach the workers too."""
         limit = (["prlimit", f"--nofile={descriptors}"] if descriptors else [])
         self.folder = tempfile.TemporaryDirectory(prefix="sluice-proxy-")
         path = Path(self.folder.name) / "config.json"
@@ -256,10 +257,12 @@ class Bench:
         self.log_file = open(self.log_path, "wb")
         self.process = subprocess.Popen(
             limit + [str(BENCH), str(WORKER), str(path), str(rows)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log_file, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log_file, text=True,
+            pass_fds=leak)
         self.ended = False
         ports = self.process.stdout.readline()
         if not ports or not self.process.stdout.readline():
+            self.process.wait(PATIENCE)
             raise RuntimeError("bench did not start: " + self.log())
         self.ports = json.loads(ports)
         self.port = next(iter(self.ports.values()))

@@ -184,8 +184,12 @@ static void start_worker(struct bench *bench, const char *path, unsigned row)
         _exit(1);
     }
     close(ready[1]);
-    if (pid < 0 || read(ready[0], &byte, 1) != 1)
-        die("worker did not get ready");
+    if (pid < 0 || read(ready[0], &byte, 1) != 1) {
+        int status = 0;
+        waitpid(pid, &status, 0);
+        fprintf(stderr, "bench: worker did not get ready, exit status %d\n", WEXITSTATUS(status));
+        exit(1);
+    }
     close(ready[0]);
     bench->pids[row] = pid;
     score_set(&bench->scores.rows[row]->pid, pid);
@@ -379,6 +383,9 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
         printf("[%d]\n", bench->pids[0]);
     } else if (strcmp(verb, "terminate") == 0) {
         signal_workers(bench, SIGTERM);
+        printf("{}\n");
+    } else if (strcmp(verb, "retire") == 0) {
+        signal_workers(bench, SIGQUIT);
         printf("{}\n");
     } else if (strcmp(verb, "wait") == 0) {
         await_workers(bench);

@@ -1,0 +1,137 @@
+"""A worker of an old generation: a reload must not touch live tunnels."""
+
+import os
+import socket
+import threading
+
+import pytest
+
+from harness import web
+from test_tunnels import TcpServer, open_websocket, tcp_config, upgrade
+
+
+def retired(world, config):
+    """A bench whose worker has retired behind one open WebSocket."""
+    bench = world.bench(config)
+    client = open_websocket(world, bench)
+    bench.ask("retire")
+    bench.until(lambda s: "event=worker-retires" in bench.log())
+    return bench, client
+
+
+def talks(client, text=b"go on"):
+    client.send(text)
+    return client.reader.exactly(len(text)) == text
+
+
+def test_retired_worker_leaves_websockets_alone_and_finishes_with_the_last(world):
+    a = world.backend()
+    a.on("/ws", upgrade)
+    bench, client = retired(world, web(a, rollout={"drain": {"websockets": "100ms"}}))
+    client.sock.settimeout(2.2)  # two ticks: the budget does not count
+    with pytest.raises(TimeoutError):
+        client.sock.recv(1)
+    client.sock.settimeout(10)
+    client.send(b"go on")
+    assert client.sock.recv(5) == b"go on"
+    client.close()
+    assert bench.ask("wait") == [0]
+
+
+def test_retired_worker_leaves_tcp_connections_alone(world):
+    server = TcpServer(b"hello")
+    bench = world.bench(tcp_config(server.address))
+    client = world.client(bench)
+    assert client.reader.exactly(5) == b"hello"
+    bench.ask("retire")
+    bench.until(lambda s: "event=worker-retires" in bench.log())
+    client.send(b"x")
+    client.sock.shutdown(socket.SHUT_WR)
+    assert len(client.reader.rest()) == 64
+    assert bench.ask("wait") == [0]
+    server.close()
+
+
+def test_retired_worker_finishes_requests_and_closes_idle_connections(world):
+    entered, release = threading.Event(), threading.Event()
+
+    def slow(c, r):
+        entered.set()
+        release.wait(10)
+        c.answer(b"finished")
+
+    a = world.backend()
+    a.on("/slow", slow)
+    bench = world.bench(web(a, rollout={"drain": {"requests": "100ms"}}))
+    busy, idle = world.client(bench), world.client(bench)
+    assert idle.get("/").body == b"a"
+    busy.request("/slow")
+    assert entered.wait(5)
+    bench.ask("retire")
+    assert idle.is_closed()
+    release.set()
+    answer = busy.answer()
+    assert (answer.body, answer.field("connection")) == (b"finished", "close")
+    assert bench.ask("wait") == [0]
+
+
+def test_retired_worker_accepts_nothing(world):
+    a = world.backend()
+    a.on("/ws", upgrade)
+    bench, client = retired(world, web(a))
+    accepted = bench.scores()["rows"][0]["accepted"]
+    late = world.client(bench)  # into the socket's queue: the next generation's
+    late.request("/")
+    assert talks(client)
+    assert bench.scores()["rows"][0]["accepted"] == accepted
+
+
+def test_retired_worker_follows_drains_and_ends_by_kind(world):
+    a, b = world.backend("a"), world.backend("b")
+    a.on("/ws", upgrade)
+    bench, client = retired(world, web(a, canary=[b]))
+    epoch = bench.ask("drain 0")["epoch"]  # waits for the acknowledgement
+    assert bench.ask(f"proof 0 {epoch}")["drained"] is False
+    assert bench.ask("holds")[0]["request"] == "GET /ws"
+    assert talks(client)
+    bench.ask("end-kinds 0 2")
+    assert client.is_closed()
+    assert bench.ask("wait") == [0]
+
+
+def test_silent_tunnel_ends_in_a_retired_worker_too(world):
+    a = world.backend()
+    a.on("/ws", upgrade)
+    bench, client = retired(world, web(a, timeouts={"tunnel": "500ms"}))
+    assert client.is_closed()
+    assert bench.ask("wait") == [0]
+
+
+def test_terminate_after_retire_counts_the_budget_from_then(world):
+    a = world.backend()
+    a.on("/ws", upgrade)
+    bench, client = retired(world, web(a, rollout={"drain": {"websockets": "300ms"}}))
+    assert talks(client)
+    bench.ask("terminate")
+    assert client.is_closed()
+    assert bench.ask("wait") == [0]
+    assert "why=worker-stopped" in bench.log()
+
+
+def test_retired_worker_without_connections_is_gone_at_once(world):
+    bench = world.bench(web(world.backend()))
+    bench.ask("retire")
+    assert bench.ask("wait") == [0]
+
+
+def test_worker_refuses_to_start_with_a_descriptor_that_is_not_its_own(world):
+    strange = os.open("/dev/null", os.O_RDONLY)
+    high = os.dup2(strange, 300)
+    os.close(strange)
+    try:
+        with pytest.raises(RuntimeError) as refused:
+            world.bench(web(world.backend()), leak=(high,))
+    finally:
+        os.close(high)
+    assert "event=strange-descriptor descriptor=300" in str(refused.value)
+    assert "exit status 100" in str(refused.value)
