@@ -11,17 +11,16 @@
 
 struct cJSON;
 
-#define LABEL_SERVICE "sluice.service"
 #define LABEL_ROLLOUT "sluice.rollout"
 #define LABEL_GROUP   "sluice.group"
 #define LABEL_ORDINAL "sluice.ordinal"
 
-struct container_facts {                 /* strings are copies; freed by container_facts_done() */
-    char *id, *name;                     /* name without the leading slash */
-    char *image;                         /* the reference it was made from: "web:v1" */
-    char *image_id;                      /* "sha256:…" */
-    char *service_label, *rollout_label; /* NULL: not there */
-    int ordinal; /* of LABEL_ORDINAL, else Compose's container-number - 1, else -1 */
+struct container_facts { /* strings are copies; freed by container_facts_done() */
+    char *id, *name;     /* name without the leading slash */
+    char *image;         /* the reference it was made from: "web:v1" */
+    char *image_id;      /* "sha256:…" */
+    char *rollout_label; /* NULL: not there */
+    int ordinal;         /* of LABEL_ORDINAL, else Compose's container-number - 1, else -1 */
     enum container_state state;
     int exit_code;
     bool oom_killed, auto_remove;

@@ -94,7 +94,6 @@ int container_facts_read(const cJSON *inspect, struct container_facts *ret_facts
         .name = memory_copy_string(name[0] == '/' ? name + 1 : name),
         .image = memory_copy_string(image != NULL ? image : ""),
         .image_id = memory_copy_string(image_id != NULL ? image_id : ""),
-        .service_label = memory_copy_string(engine_json_string(labels, LABEL_SERVICE)),
         .rollout_label = memory_copy_string(engine_json_string(labels, LABEL_ROLLOUT)),
         .ordinal = read_ordinal(labels),
         .state = read_state(state),
@@ -115,7 +114,6 @@ void container_facts_done(struct container_facts *facts)
     free(facts->name);
     free(facts->image);
     free(facts->image_id);
-    free(facts->service_label);
     free(facts->rollout_label);
     free(facts->started_at);
     *facts = (struct container_facts){0};

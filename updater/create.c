@@ -199,13 +199,26 @@ static void on_create(void *context, const struct engine_reply *reply)
         made(create, id);
 }
 
+/* What the old one is found by the new one is found by, though its image may not supply it. */
+static void label_keep(const struct create *create, const char *key, cJSON *labels)
+{
+    const cJSON *old = engine_json_get(engine_json_get(create->inspect, "Config"), "Labels");
+    const char *value = engine_json_string(old, key);
+
+    if (value)
+        cJSON_AddStringToObject(labels, key, value);
+}
+
 static cJSON *labels_make(const struct create *create)
 {
+    const struct config_service *config = create->service->config;
     cJSON *labels = cJSON_CreateObject();
     char ordinal[8];
 
     (void)snprintf(ordinal, sizeof(ordinal), "%u", (unsigned)create->ordinal);
-    cJSON_AddStringToObject(labels, LABEL_SERVICE, service_name(create->service));
+    label_keep(create, config->label_key, labels);
+    if (config->project)
+        label_keep(create, "com.docker.compose.project", labels);
     cJSON_AddStringToObject(labels, LABEL_ROLLOUT, create->rollout);
     cJSON_AddStringToObject(labels, LABEL_GROUP, group_name(GROUP_CANARY));
     cJSON_AddStringToObject(labels, LABEL_ORDINAL, ordinal);

@@ -67,7 +67,8 @@ static void on_look(void *context, const struct engine_reply *reply)
 
     if (reply->error == 0 && reply->json)
         discovery_apply(service, reply->json, look->sequence);
-    else if (reply->error == -ENOENT && container && container->looked < look->sequence)
+    else if (reply->error == -ENOENT && container && container->looked < look->sequence &&
+             (!container->busy || look->done)) /* else what made it go writes that down first */
         container_forget(container);
     else if (reply->error && reply->error != -ENOENT && reply->error != -ECANCELED)
         trouble_set(service, "a container cannot be inspected", reply->message);

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -379,3 +380,77 @@ def test_containers_that_come_and_go_are_followed(engine, containers, start_slui
     engine.start(containers[0])
     sluice.wait_healthy(SERVICE, 3)
     assert all(sluice.get()[0] == 200 for _ in range(20))
+
+
+# --- who belongs to a service -----------------------------------------------------------------------------
+
+def test_the_new_containers_are_found_again_where_the_label_names_another_service(engine, images, start_sluice):
+    engine.run("slt-odd-1", "slt-demo:v1", Labels={"sluice.service": "odd"})
+    config = config_of(engine, steps=[{"set_weight": 100}])
+    config["services"][SERVICE]["discover"]["label"] = "sluice.service=odd"
+    sluice = start_sluice(config)
+    sluice.wait_healthy(SERVICE, 1)
+    done = sluice.cli("rollout", SERVICE, "--image", "slt-demo:v2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (left,) = engine.containers("sluice.service=odd")
+    assert left["Image"] == "slt-demo:v2" and left["Names"] == ["/slt-odd-1"]
+    sluice.close()
+    again = start_sluice(config)
+    again.wait_healthy(SERVICE, 1)
+    assert again.get()[0] == 200
+
+
+def test_a_rollout_does_not_make_its_containers_another_services_too(engine, images, start_sluice):
+    engine.run("slt-shop-1", "slt-demo:v1", Labels={"com.docker.compose.project": "one", "com.docker.compose.service": SERVICE})
+    engine.run("slt-other-1", "slt-demo:v1", Labels={"sluice.service": SERVICE})
+    config = config_of(engine, steps=[{"set_weight": 100}])
+    config["services"][SERVICE]["discover"] = {"label": f"com.docker.compose.service={SERVICE}", "project": "one"}
+    sluice = start_sluice(config)
+    sluice.wait_healthy(SERVICE, 1)
+    assert sluice.cli("rollout", SERVICE, "--image", "slt-demo:v2").returncode == 0
+    assert [container["Names"] for container in engine.containers(f"sluice.service={SERVICE}")] == [["/slt-other-1"]]
+
+
+class SlowRemoval:
+    """The engine, but that its answer to a removal comes later than its event does."""
+
+    def __init__(self, engine, path):
+        self.engine = engine.host.removeprefix("unix://")
+        self.host = f"unix://{path}"
+        self.listening = socket.socket(socket.AF_UNIX)
+        self.listening.bind(str(path))
+        self.listening.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            client, _ = self.listening.accept()
+            upstream = socket.socket(socket.AF_UNIX)
+            upstream.connect(self.engine)
+            removal = threading.Event()
+            threading.Thread(target=self._pass, args=(client, upstream, removal, True), daemon=True).start()
+            threading.Thread(target=self._pass, args=(upstream, client, removal, False), daemon=True).start()
+
+    @staticmethod
+    def _pass(source, target, removal, is_request):
+        try:
+            while data := source.recv(65536):
+                if is_request and data.startswith(b"DELETE "):
+                    removal.set()
+                elif not is_request and removal.is_set():
+                    removal.clear()
+                    time.sleep(0.3)
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def test_a_removal_whose_answer_comes_after_its_event_is_in_the_record(engine, containers, start_sluice, tmp_path):
+    sluice = start_sluice(config_of(SlowRemoval(engine, tmp_path / "slow.sock")))
+    sluice.wait_healthy(SERVICE, 3)
+    done = sluice.cli("rollout", SERVICE, "--image", "slt-demo:v3")
+    assert done.returncode == 1, done.stdout + done.stderr
+    rollout = rollout_of(sluice, "rolled_back")
+    assert [drain["removed"] is not None for drain in rollout["drains"]] == [True], rollout["drains"]
+    assert "container_removed" in [entry["event"] for entry in rollout["log"]]

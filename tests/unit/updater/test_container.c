@@ -59,7 +59,6 @@ static void facts_of_a_running_container(void **state)
     assert_string_equal(facts.name, "engine-sample-1");
     assert_string_equal(facts.image, "engine-sample:v1");
     assert_memory_equal(facts.image_id, "sha256:", 7);
-    assert_null(facts.service_label);
     assert_null(facts.rollout_label);
     assert_int_equal(facts.ordinal, 1);
     assert_int_equal(facts.state, CONTAINER_RUNNING);
