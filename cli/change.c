@@ -9,11 +9,12 @@
 #include "text.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LIMIT_DEFAULT 20
-#define LIMIT_MAX     1000
+#define LIMIT_MAX     200 /* the admin API's */
 
 /* The rollout that `name` means: the one in progress of that service, else the one of that id.
  * Returns DONE and the id (the caller frees it), or says why not. */
@@ -46,15 +47,23 @@ static enum exit_code find_rollout(const struct invocation *invocation, const ch
     return code;
 }
 
+/* Told before the planner has looked: what the rollout waited for until now says nothing. */
 static void print_rollout(const struct invocation *invocation, const struct cJSON *rollout)
 {
     struct lines lines = {0};
     char weight[TEXT_BYTES];
-    const char *waiting = json_text(rollout, "waiting");
-    lines_add(&lines, "rollout %s of %s: %s at %s, step %.0f of %.0f%s%s", json_text(rollout, "id"),
-              json_text(rollout, "service"), json_text(rollout, "state"),
-              text_weight(json_number(rollout, "weight"), weight), json_number(rollout, "step") + 1,
-              json_number(rollout, "step_count"), waiting[0] != '\0' ? "; waiting " : "", waiting);
+    const char *verb = invocation->command->name, *service = json_text(rollout, "service");
+    double count = json_number(rollout, "step_count");
+    double step = fmin(json_number(rollout, "step") + 1, count); /* behind the last: watching */
+    if (strcmp(verb, "abort") == 0)
+        lines_add(&lines, "rollout %s of %s goes back to %s; `sluice watch %s` shows it",
+                  json_text(rollout, "id"), service, json_text(rollout, "previous_image"), service);
+    else
+        lines_add(&lines, "rollout %s of %s: %s at %s, step %.0f of %.0f%s",
+                  json_text(rollout, "id"), service, json_text(rollout, "state"),
+                  text_weight(json_number(rollout, "weight"), weight), step, count,
+                  strcmp(verb, "promote") == 0 ? "; the pause it is in, or the next one, ends"
+                                               : "");
     lines_print(&lines, stdout, invocation->colour);
     lines_done(&lines);
 }

@@ -44,6 +44,7 @@ def test_each_command_has_examples_and_exit_codes(run, command):
     (("weight", "web", "-1"), "there is no option"),
     (("status", "a", "b"), "one word too many"),
     (("history", "--limit", "0"), "--limit '0'"),
+    (("history", "--limit", "201"), "--limit '201' is no number from 1 to 200"),
     (("rollout", "web", "--image", "x", "--steps", "5,50"), "must end at 100"),
     (("rollout", "web", "--image", "x", "--steps", "50,5,100"), "'5' is no weight"),
     (("rollout", "web", "--image", "x", "--steps", "5,,100"), "is no weight"),
@@ -147,10 +148,19 @@ def test_verbs_take_a_service_or_an_id(run, daemon, verb):
         "paused", weight=25, step=1)
     result = run(verb, "web")
     assert result.code == 0, result
-    assert result.out == "rollout %s of web: paused at 25%%, step 2 of 3\n" % ROLLOUT
+    told = {"abort": "rollout %s of web goes back to web:v1; `sluice watch web` shows it\n",
+            "promote": "rollout %s of web: paused at 25%%, step 2 of 3; the pause it is in, or the next one, ends\n"}
+    assert result.out == told.get(verb, "rollout %s of web: paused at 25%%, step 2 of 3\n") % ROLLOUT
     assert daemon.requests[-1] == ("POST", "/v1/rollouts/%s/%s" % (ROLLOUT, verb), None)
     result = run(verb, ROLLOUT, "--json")
     assert result.code == 0 and json.loads(result.out)["state"] == "paused"
+
+
+def test_a_verb_says_nothing_of_what_was_waited_for_before_it(run, daemon):
+    daemon.answers["POST", "/v1/rollouts/%s/resume" % ROLLOUT] = 200, rollout(
+        weight=100, step=3, waiting="paused by an operator: `sluice resume` goes on")
+    result = run("resume", ROLLOUT)
+    assert result.out == "rollout %s of web: running at 100%%, step 3 of 3\n" % ROLLOUT
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume", "promote", "abort"])
