@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "crash.h"
 #include "discovery.h"
 #include "engine.h"
 #include "events.h"
@@ -160,7 +161,9 @@ static void on_done(void *context, const struct engine_reply *reply)
         free(act);
         return;
     }
+    crash_at(plan_action_name(act->kind), "done");
     act_journal_end(service, act->action_id, reply->error, reply->message, NULL);
+    crash_at(plan_action_name(act->kind), "after");
     if (reply->error && container)
         failed(container, act->kind, reply->message, failing_of(act->kind, reply));
     if (!reply->error && container)
@@ -334,5 +337,7 @@ void act(struct rollout *rollout, const struct plan_action *action, struct conta
             record_end_kinds(rollout, action, container);
         break;
     }
+    crash_at(plan_action_name(action->kind), "done");
     act_journal_end(rollout->service, action_id, 0, "", NULL);
+    crash_at(plan_action_name(action->kind), "after");
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "crash.h"
 #include "discovery.h"
 #include "engine.h"
 #include "engine_json.h"
@@ -90,7 +91,9 @@ static void on_made(void *context)
                     "the container made could not be found again");
         return;
     }
+    crash_at("create", "done");
     act_journal_end(service, create->action_id, 0, "", create->id);
+    crash_at("create", "after");
     rollout->creating--;
     rollout->creating_ordinal[create->ordinal] = false;
     rollout->create_attempts = 0;
@@ -146,6 +149,7 @@ static void connect_next(struct create *create)
 
 static void made(struct create *create, const char *id)
 {
+    crash_at("create", "made");
     (void)slice_copy_string(slice_from_string(id), create->id, sizeof(create->id));
     create->connect = create->connects ? create->connects->child : NULL;
     connect_next(create);

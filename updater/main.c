@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/sandbox.h"
+#include "crash.h"
 #include "discovery.h"
 #include "engine.h"
 #include "journal.h"
@@ -216,6 +217,7 @@ static int updater_start(struct updater *updater)
     code = journal_start(updater);
     if (code)
         return code;
+    crash_open(updater->config->state);
     if (table_start(updater))
         return refuse("updater-refused", "the routing board's content makes no sense");
     if (services_start(updater))

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "crash.h"
 #include "events.h"
 #include "updater.h"
 
@@ -291,7 +292,9 @@ int rollout_begin(const struct rollout_request *request)
         .replicas = count,
         .progress = {.phase = PHASE_FORWARD},
     };
+    crash_at("begin", "before");
     error = journal_rollout_add(journal, &record);
+    crash_at("begin", "after");
     free(spec_text);
     if (!error)
         error = rollout_take(service);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "crash.h"
 #include "events.h"
 #include "observe.h"
 #include "rollout.h"
@@ -85,6 +86,7 @@ static void end(struct rollout *rollout)
     events_rollout(rollout, end_event(rollout->progress.outcome));
     if (rollout->progress.outcome == OUTCOME_COMPLETED)
         complete(rollout);
+    crash_at("end", "done");
     if (journal_prune(service->updater->journal, service_name(service), JOURNAL_HISTORY))
         log_event(LOG_ERROR, "journal-write-failed", "reason",
                   journal_error(service->updater->journal));
@@ -219,6 +221,14 @@ static void carry_out(struct rollout *rollout, const struct round *round)
     }
 }
 
+static void crash_planned(const struct round *round, const char *when)
+{
+    for (unsigned i = 0; i < round->plan.action_count; i++)
+        crash_at(plan_action_name(round->plan.actions[i].kind), when);
+    if (round->plan.progress.phase == PHASE_ENDED)
+        crash_at("end", when);
+}
+
 void rollout_turn(struct rollout *rollout)
 {
     struct service *service = rollout->service;
@@ -232,7 +242,9 @@ void rollout_turn(struct rollout *rollout)
     round = memory_new(sizeof(*round));
     observe(rollout, &round->observed, round->containers);
     plan_next(&round->observed, &round->plan);
+    crash_planned(round, "before");
     if (save(rollout, &round->observed, &round->plan, round->action_ids) == 0) {
+        crash_planned(round, "journalled");
         look_again(rollout, &round->plan);
         adopt(rollout, &round->observed, &round->plan);
         carry_out(rollout, round);

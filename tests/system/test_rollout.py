@@ -12,26 +12,11 @@ import time
 import pytest
 
 from engine import EngineError
-from load import Load
+from shop import images, start_load, text_of  # noqa: F401 (fixtures)
 from sluice import BUILD, COMMAND, ApiError, Sluice
 
-DEMO = BUILD / "demo/sluice-demo"
 SERVICE = "shop"
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for an engine of its own")
-
-
-@pytest.fixture(scope="session")
-def images(engine_of_the_run):
-    """v1, v2, v3 (its health check fails), v4 (ends at its start)."""
-    demo = DEMO.read_bytes()
-    ids = {}
-    for version, extra in {"v1": "", "v2": "", "v3": "ENV HEALTH=fail\n", "v4": "ENV HEALTH=ok\n"}.items():
-        command = '["/demo-does-not-exist"]' if version == "v4" else '["/sluice-demo"]'
-        ids[version] = engine_of_the_run.build(
-            f"slt-demo:{version}",
-            f"FROM scratch\nCOPY sluice-demo /sluice-demo\nENV VERSION={version}\n{extra}EXPOSE 8080 9000\nCMD {command}\n",
-            {"sluice-demo": demo})
-    return ids
 
 
 @pytest.fixture
@@ -39,19 +24,6 @@ def containers(engine, images):
     """Three of v1, as a person would have started them."""
     return [engine.run(f"slt-{SERVICE}-{i}", "slt-demo:v1", Labels={"sluice.service": SERVICE}, Env=[f"REPLICA={i}"],
                        HostConfig={"RestartPolicy": {"Name": "unless-stopped"}}) for i in (1, 2, 3)]
-
-
-@pytest.fixture
-def start_load(tmp_path):
-    loads = []
-
-    def start(*options):
-        loads.append(Load(tmp_path, *options))
-        return loads[-1]
-
-    yield start
-    for load in loads:
-        load.close()
 
 
 def config_of(engine, workers=2, drain=None, **rollout):
@@ -63,10 +35,6 @@ def config_of(engine, workers=2, drain=None, **rollout):
             "healthcheck": {"http": {"path": "/healthz"}, "interval": "300ms", "timeout": "250ms", "retries": 3},
             "rollout": {"monitor": "1s", "drain": drain or {"requests": "20s", "websockets": "20s", "tcp": "20s"}, **rollout}}},
         "engine": {"host": engine.host}, "workers": workers}
-
-
-def text_of(address):
-    return f"{address[0]}:{address[1]}"
 
 
 def steady(sluice, rate=2200, connections=96):
