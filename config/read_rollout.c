@@ -80,9 +80,19 @@ static void check_steps(struct reader *reader, const struct node *node,
                     "`set_weight` first");
         return;
     }
-    for (size_t i = 0; i < rollout->step_count; i++)
-        if (rollout->steps[i].kind == STEP_SET_WEIGHT)
-            last = &rollout->steps[i];
+    for (size_t i = 0; i < rollout->step_count; i++) {
+        const struct config_step *step = &rollout->steps[i];
+
+        if (step->kind != STEP_SET_WEIGHT)
+            continue;
+        if (last != NULL && step->weight <= last->weight) {
+            reader_tell(reader, node->line,
+                        "found %g after %g, allowed are weights that rise from step to step",
+                        step->weight / 100.0, last->weight / 100.0);
+            return;
+        }
+        last = step;
+    }
     if (last->weight != WEIGHT_MAX)
         reader_tell(reader, node->line,
                     "found %g as the last weight, allowed is 100: a rollout ends with all "
