@@ -81,6 +81,9 @@ static int prepare(struct supervisor *supervisor)
     char pid[24];
     int error = find_libexec(&supervisor->settings);
 
+    /* What whoever started this left open: the children would have it too. */
+    if (error == 0 && close_range(STDERR_FILENO + 1, ~0u, 0) < 0)
+        error = -errno;
     if (error == 0)
         error = raise_descriptor_limit();
     if (error == 0)

@@ -45,7 +45,7 @@ void supervisor_on_ready(struct supervisor *supervisor)
             all = false;
     }
     reload_look(supervisor);
-    if (!supervisor->announced && !all)
+    if (!supervisor->announced && (!all || supervisor->stopping))
         return;
     endpoints_write(supervisor);
     if (!supervisor->announced)

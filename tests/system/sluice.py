@@ -147,7 +147,7 @@ class Events:
 
 
 class Sluice:
-    def __init__(self, folder, config, *options, environment=None):
+    def __init__(self, folder, config, *options, environment=None, pass_fds=()):
         self.folder = pathlib.Path(folder)
         self.admin = self.folder / "admin.sock"
         self.endpoints_file = self.folder / "endpoints.json"
@@ -159,7 +159,7 @@ class Sluice:
             [COMMAND, "run", self.config_file, "--state", self.folder / "state", "--admin", self.admin,
              "--endpoints", self.endpoints_file, *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            errors="replace", env={**os.environ, **(environment or {})})
+            errors="replace", env={**os.environ, **(environment or {})}, pass_fds=pass_fds)
         self.log = Lines(self.process.stderr)
         try:
             self.wait_log("event=ready ")

@@ -119,3 +119,19 @@ def test_verdicts_flow_while_the_updater_hangs(start_sluice, start_backend):
     finally:
         os.kill(updater, signal.SIGCONT)
     sluice.wait_healthy("web", 1)
+
+
+def test_a_descriptor_that_the_starting_shell_left_open_is_closed(start_sluice, start_backend):
+    with open("/dev/null") as left_open:
+        sluice = start_sluice(config_of([start_backend("one")]), pass_fds=(left_open.fileno(),))
+        sluice.wait_healthy("web", 1)
+        assert sluice.get()[0] == 200
+        for pid in (sluice.pid("supervisor"), sluice.pid("updater"), sluice.pid("health"), *sluice.worker_pids()):
+            held = [os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir() if int(link.name) > 2]
+            assert "/dev/null" not in held
+
+
+def test_a_start_that_fails_is_never_called_ready(start_sluice, start_backend):
+    with pytest.raises(AssertionError, match="did not start") as failed:
+        start_sluice({**config_of([start_backend("one")]), "user": "nobody-of-this-name"})
+    assert "event=start-failed" in str(failed.value) and "event=ready" not in str(failed.value)
