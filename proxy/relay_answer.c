@@ -147,6 +147,17 @@ static enum head_outcome take_head(struct relay *relay, size_t *ret_length)
     }
 }
 
+/* Where the head has not been sent on yet, the client still gets to know what is wrong. */
+static void fail_in_body(struct relay *relay, bool head_sent_on)
+{
+    struct exchange *x = &relay->exchange;
+
+    relay->answered = head_sent_on;
+    if (head_sent_on)
+        score_add(&x->worker->row->refusals[REFUSAL_BAD_RESPONSE], 1);
+    relay_fail(relay, WHY_BAD_RESPONSE);
+}
+
 void relay_take_answer(struct relay *relay, bool ended)
 {
     struct exchange *x = &relay->exchange;
@@ -169,8 +180,7 @@ void relay_take_answer(struct relay *relay, bool ended)
         enum http1_result result = body_decode(&relay->answer_body, stream_input_bytes(upstream),
                                                stream_input(upstream).length, &consumed, &data);
         if (result != HTTP1_DONE && result != HTTP1_MORE) {
-            score_add(&x->worker->row->refusals[REFUSAL_BAD_RESPONSE], 1);
-            relay_fail(relay, WHY_BAD_RESPONSE);
+            fail_in_body(relay, head_length == 0);
             return;
         }
     }

@@ -146,8 +146,10 @@ def test_broken_answer_is_not_taken_for_a_whole_one(world, head, version):
     bench = world.bench(web(a))
     client = world.client(bench)
     client.request("/b", version=version)
-    with pytest.raises((EOFError, ValueError, ConnectionResetError)):
-        client.answer()
+    try:
+        assert client.answer().status == 502  # nothing had been sent on yet
+    except (EOFError, ValueError, ConnectionResetError):
+        pass  # cut off, and to be seen as such
     until_idle(bench)
 
 
