@@ -1,7 +1,8 @@
 /* Back: the weight goes to what still runs, then the new ones are drained, stopped and removed. */
 #include "plan_parts.h"
 
-/* New ones that serve, or could. */
+/* New ones that serve, or could: health's word counts, for what the engine told of a pause or a
+ * restart may be over by now. */
 static unsigned count_useful_new(const struct planner *planner)
 {
     unsigned count = 0;
@@ -9,7 +10,7 @@ static unsigned count_useful_new(const struct planner *planner)
     for (unsigned i = 0; i < planner->in->container_count; i++) {
         const struct plan_container *container = &planner->in->containers[i];
 
-        count += container->is_new && container->state == CONTAINER_RUNNING &&
+        count += container->is_new && container_runs(container) &&
                  container->backend != BACKEND_FREE && container->verdict == VERDICT_HEALTHY;
     }
     return count;

@@ -288,6 +288,7 @@ static void promote(struct planner *planner)
 {
     struct plan_progress *progress = &planner->out->progress;
 
+    planner_clear_actions(planner); /* what was to come up may be what goes now */
     progress->phase = PHASE_PROMOTED;
     progress->changed_ms = 0;
     progress->promote_wanted = false;

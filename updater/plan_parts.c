@@ -198,7 +198,7 @@ bool planner_deadline(struct planner *planner, bool runs)
     return false;
 }
 
-static void clear_actions(struct planner *planner)
+void planner_clear_actions(struct planner *planner)
 {
     planner->out->action_count = 0;
     planner->out->look_again_ms = 0;
@@ -213,7 +213,7 @@ void planner_go_back(struct planner *planner, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(progress->why, sizeof(progress->why), format, arguments);
     va_end(arguments);
-    clear_actions(planner);
+    planner_clear_actions(planner);
     progress->phase = PHASE_BACK;
     progress->changed_ms = 0;
     progress->promote_wanted = false;
@@ -221,7 +221,7 @@ void planner_go_back(struct planner *planner, const char *format, ...)
 
 void planner_end(struct planner *planner, enum plan_outcome outcome)
 {
-    clear_actions(planner);
+    planner_clear_actions(planner);
     planner->out->progress.phase = PHASE_ENDED;
     planner->out->progress.outcome = outcome;
 }

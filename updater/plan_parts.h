@@ -47,6 +47,8 @@ void planner_wait(struct planner *planner, const char *format, ...)
 void planner_look_at(struct planner *planner, uint64_t at_ms);
 /* The progress deadline: counts while `runs`; true once it has passed. */
 bool planner_deadline(struct planner *planner, bool runs);
+/* Forgets the actions planned so far: another phase begins, and decides anew. */
+void planner_clear_actions(struct planner *planner);
 /* Forgets the actions planned so far and turns back, for this reason. */
 void planner_go_back(struct planner *planner, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

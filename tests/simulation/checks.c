@@ -159,6 +159,25 @@ static void keep_books(struct world *world)
         world->short_since = world->now;
 }
 
+/* Actions of a plan may be carried out in any order. */
+static void check_independence(struct world *world, const struct plan_observed *observed,
+                               const struct plan *plan)
+{
+    bool is_taken[PLAN_CONTAINERS_MAX] = {false};
+
+    for (unsigned i = 0; i < plan->action_count; i++) {
+        const struct plan_action *action = &plan->actions[i];
+
+        if (action->kind == ACTION_CREATE || action->kind == ACTION_SET_WEIGHT)
+            continue;
+        if (is_taken[action->container])
+            check_break(world, "%s of %s, and another action on it in one plan",
+                        plan_action_name(action->kind),
+                        observed->containers[action->container].name);
+        is_taken[action->container] = true;
+    }
+}
+
 void check_plan(struct world *world, const struct plan_observed *observed, const struct plan *plan)
 {
     enum plan_phase from = world->progress.phase, to = plan->progress.phase;
@@ -184,6 +203,7 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
         creates += plan->actions[i].kind == ACTION_CREATE;
     if (creates > observed->creating && creates > 2)
         check_break(world, "%u creates at once", creates);
+    check_independence(world, observed, plan);
     if (to == PHASE_ENDED && plan->action_count > 0)
         check_break(world, "it has ended and still acts");
 }

@@ -219,6 +219,21 @@ static void the_new_version_is_watched_at_full_weight_before_it_is_promoted(void
     assert_int_equal(count(ACTION_DRAIN), 3);
 }
 
+static void what_comes_back_as_it_is_promoted_is_not_published_and_stopped_at_once(void **state)
+{
+    (void)state;
+    at_step(4, WEIGHT_MAX, 3);
+    in.progress.step = 5;
+    in.progress.step_entered = true;
+    in.progress.step_since_ms = NOW - 5000;
+    in.containers[1].backend = BACKEND_FREE; /* was paused by somebody, and runs again */
+    next();
+    assert_int_equal(out.progress.phase, PHASE_PROMOTED);
+    assert_int_equal(count(ACTION_PUBLISH), 0);
+    assert_int_equal(the(ACTION_STOP)->container, 1);
+    assert_int_equal(count(ACTION_DRAIN), 2);
+}
+
 /* --- turning back -------------------------------------------------------------------------------
  */
 
@@ -390,6 +405,7 @@ int main(void)
         TEST(no_progress_until_the_deadline_turns_back_and_says_for_what_it_waited),
         TEST(without_the_engine_no_deadline_runs_and_nothing_is_asked_of_it),
         TEST(the_new_version_is_watched_at_full_weight_before_it_is_promoted),
+        TEST(what_comes_back_as_it_is_promoted_is_not_published_and_stopped_at_once),
         TEST(an_unhealthy_new_container_turns_back_with_the_checks_words),
         TEST(an_exited_new_container_turns_back_with_its_code),
         TEST(a_new_container_that_flaps_turns_back),

@@ -140,6 +140,22 @@ static void back_does_not_end_while_a_container_may_still_be_made(void **state)
     assert_int_equal(out.progress.outcome, OUTCOME_ROLLED_BACK);
 }
 
+static void the_last_that_serves_is_kept_though_the_engine_called_it_paused(void **state)
+{
+    (void)state;
+    enter(PHASE_BACK, 0);
+    in.container_count = 4;
+    for (unsigned i = 0; i < 3; i++)
+        in.containers[i].state = CONTAINER_EXITED;
+    in.containers[3].state = CONTAINER_PAUSED;
+    next();
+    assert_int_equal(count(ACTION_DRAIN), 0);
+    assert_non_null(strstr(out.waiting, "old container"));
+    in.containers[3].verdict = VERDICT_UNHEALTHY;
+    next();
+    assert_int_equal(count(ACTION_DRAIN), 1);
+}
+
 /* --- promoted -----------------------------------------------------------------------------------
  */
 
@@ -216,6 +232,7 @@ static void more_actions_than_fit_are_done_in_turns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(the_last_that_serves_is_kept_though_the_engine_called_it_paused),
         TEST(back_drains_new_ones_only_after_every_worker_took_the_weight),
         TEST(a_drained_container_is_stopped_and_then_removed),
         TEST(each_kind_is_ended_when_its_own_budget_has_passed),
