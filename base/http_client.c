@@ -150,17 +150,15 @@ static void settle(struct http_client *client)
     if (client->in_curl || client->depth > 0)
         return;
     while (!list_is_empty(&client->waiting)) {
-        struct http_request *request =
-            container_of(client->waiting.next, struct http_request, node);
-        list_remove(&request->node);
+        struct list *node = list_take_first(&client->waiting);
+        struct http_request *request = container_of(node, struct http_request, node);
         list_append(&client->requests, &request->node);
         if (hand_over(request) != 0)
             request_end(request, -EIO, "libcurl does not take the request");
     }
     while (!list_is_empty(&client->doomed)) {
-        struct http_request *request = container_of(client->doomed.next, struct http_request, node);
-        list_remove(&request->node);
-        request_free(request);
+        struct list *node = list_take_first(&client->doomed);
+        request_free(container_of(node, struct http_request, node));
     }
 }
 
@@ -224,9 +222,7 @@ static struct socket_watcher *take_watcher(struct http_client *client)
         watcher->io.data = client;
         return watcher;
     }
-    watcher = container_of(client->spare_sockets.next, struct socket_watcher, node);
-    list_remove(&watcher->node);
-    return watcher;
+    return container_of(list_take_first(&client->spare_sockets), struct socket_watcher, node);
 }
 
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context)
@@ -278,6 +274,7 @@ static void on_silence(struct timer *timer)
     settle(client);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is libcurl's */
 static size_t on_header(char *data, size_t size, size_t count, void *context)
 {
     struct http_request *request = context;
@@ -316,6 +313,7 @@ static int gather(struct http_request *request, struct slice piece)
     return take < piece.length ? -EMSGSIZE : 0;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is libcurl's */
 static size_t on_body(char *data, size_t size, size_t count, void *context)
 {
     struct http_request *request = context;
@@ -455,10 +453,8 @@ void http_client_close(struct http_client *client)
     curl_multi_cleanup(client->multi); /* closes pooled connections: calls watch_socket */
     ev_timer_stop(client->loop, &client->timeout);
     while (!list_is_empty(&client->spare_sockets)) {
-        struct socket_watcher *watcher =
-            container_of(client->spare_sockets.next, struct socket_watcher, node);
-        list_remove(&watcher->node);
-        free(watcher);
+        struct list *node = list_take_first(&client->spare_sockets);
+        free(container_of(node, struct socket_watcher, node));
     }
     curl_global_cleanup();
     free(client);

@@ -109,7 +109,7 @@ int routing_board_read(const struct routing_board *board, struct routing_table *
     uint32_t service_count = copy->service_count;
     uint32_t backend_count = copy->backend_count;
     if (service_count > ROUTING_SERVICES_MAX || backend_count > ROUTING_BACKENDS_MAX)
-        service_count = backend_count = UINT32_MAX; /* torn or wrong: told apart below */
+        service_count = UINT32_MAX; /* torn or wrong: told apart below */
     else
         copy_table(ret_table, copy, service_count, backend_count);
     atomic_thread_fence(memory_order_acquire);

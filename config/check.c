@@ -64,7 +64,7 @@ static void check_health_times(struct reader *reader, const struct node *node,
     const struct node *health_timeout = node_get(node_get(node, "rollout"), "health_timeout");
     const struct node *deadline = node_get(node_get(node, "rollout"), "progress_deadline");
     uint64_t derived = check->start_period_ms + (check->retries + 1ull) * check->interval_ms +
-                       check->timeout_ms + 10 * 1000;
+                       check->timeout_ms + 10000;
 
     if (deadline != NULL && rollout->progress_deadline_ms < health_budget_ms(check))
         refuse_below_budget(reader, deadline, check);

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-_Static_assert(CONFIG_FILE_BYTES_MAX == 1024 * 1024, "document_limits_file says the same");
-
 static int read_document(const char *name, struct slice text,
                          const struct config_overrides *overrides, bool canonical,
                          struct config_errors *errors, struct config **ret_config)
@@ -54,7 +52,7 @@ int config_read_text(const char *name, const char *text, size_t length,
  * `seekable` false: from a pipe, to its end. Returns -EFBIG past `max` bytes. */
 static int read_all(int fd, bool seekable, size_t max, char **ret_text, size_t *ret_length)
 {
-    size_t capacity = 64 * 1024;
+    size_t capacity = 64u << 10;
     size_t length = 0;
     char *text = memory_resize(NULL, capacity);
     int result = 0;

@@ -19,7 +19,7 @@
 #define CONFIG_ROUTES_MAX     64   /* per service */
 #define CONFIG_STEPS_MAX      64   /* per rollout plan */
 #define CONFIG_BACKENDS_MAX   1024 /* static ones per service and group */
-#define CONFIG_FILE_BYTES_MAX (1024 * 1024)
+#define CONFIG_FILE_BYTES_MAX (1u << 20)
 
 #define WEIGHT_MAX 10000u /* a weight is in hundredths of a per cent */
 

@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "base/memory.h"
+#include "config.h"
 #include "node.h"
 #include "problems.h"
 #include "value.h"
@@ -9,9 +10,9 @@
 #include <string.h>
 
 const struct document_limits document_limits_file = {
-    .text_bytes = 1024 * 1024, .nodes = 100 * 1000, .value_bytes = 4 * 1024 * 1024};
+    .text_bytes = CONFIG_FILE_BYTES_MAX, .nodes = 100000, .value_bytes = 4u << 20};
 const struct document_limits document_limits_canonical = {
-    .text_bytes = 16 * 1024 * 1024, .nodes = 1000 * 1000, .value_bytes = 16 * 1024 * 1024};
+    .text_bytes = 16u << 20, .nodes = 1000000, .value_bytes = 16u << 20};
 
 struct anchor {
     char *name;

@@ -72,20 +72,19 @@ void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms)
 static void check_steps(struct reader *reader, const struct node *node,
                         const struct config_rollout *rollout)
 {
-    const struct config_step *last = NULL;
-
     if (rollout->step_count == 0 || rollout->steps[0].kind != STEP_SET_WEIGHT) {
         reader_tell(reader, node->line,
                     "found no weight as the first step, allowed is "
                     "`set_weight` first");
         return;
     }
-    for (size_t i = 0; i < rollout->step_count; i++) {
+    const struct config_step *last = &rollout->steps[0];
+    for (size_t i = 1; i < rollout->step_count; i++) {
         const struct config_step *step = &rollout->steps[i];
 
         if (step->kind != STEP_SET_WEIGHT)
             continue;
-        if (last != NULL && step->weight <= last->weight) {
+        if (step->weight <= last->weight) {
             reader_tell(reader, node->line,
                         "found %g after %g, allowed are weights that rise from step to step",
                         step->weight / 100.0, last->weight / 100.0);

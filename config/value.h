@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DURATION_MAX_MS     (30u * 24 * 3600 * 1000) /* fits 32 bits; nothing waits for longer */
+#define DURATION_MAX_MS     2592000000u /* 30 days: fits 32 bits; nothing waits for longer */
 #define DURATION_TEXT_BYTES 32
 
 /* The shortest text that config_parse_duration() reads back to the same: "1m30s", "1500ms"

@@ -182,7 +182,7 @@ void script_abandon(struct script *script)
 void script_end_all(struct list *running)
 {
     while (!list_is_empty(running)) {
-        struct script *script = container_of(running->next, struct script, node);
+        struct script *script = container_of(list_take_first(running), struct script, node);
         kill_group(script);
         waitpid(script->pid, NULL, 0);
         script_close(script);

@@ -4,7 +4,7 @@
 
 #include "exchange.h"
 
-void access_log_exchange(const struct exchange *exchange, enum exchange_why why);
+void access_log_exchange(const struct exchange *x, enum exchange_why why);
 /* A request that never became an exchange: malformed, too slow, or without a route. */
 void access_log_refused(const struct worker *worker, const struct address *client, unsigned status,
                         const char *why);

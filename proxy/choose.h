@@ -6,6 +6,6 @@ struct exchange;
 
 /* A slot that can serve and that the exchange has not tried, or -1. Decides and counts the split
  * when the exchange has no group yet; a retry stays in its group where that is possible. */
-int choose_backend(struct exchange *exchange);
+int choose_backend(struct exchange *x);
 
 #endif

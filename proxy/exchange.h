@@ -91,35 +91,35 @@ struct exchange {
 };
 
 /* Prepares memory for its first exchange; the timer is kept from one exchange to the next. */
-void exchange_init(struct exchange *exchange, struct worker *worker);
+void exchange_init(struct exchange *x, struct worker *worker);
 /* Frees what init made. */
-void exchange_done(struct exchange *exchange);
+void exchange_done(struct exchange *x);
 
-void exchange_start(struct exchange *exchange, enum exchange_kind kind, uint16_t service,
+void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t service,
                     const struct address *client, const struct exchange_protocol *protocol);
-void exchange_enter(struct exchange *exchange, enum exchange_state next);
+void exchange_enter(struct exchange *x, enum exchange_state next);
 
 /* Chooses a backend, counts the exchange on it and gets a connection; or queues it, or refuses it.
  * Ends in one of the protocol's functions, now or later. */
-void exchange_place(struct exchange *exchange);
+void exchange_place(struct exchange *x);
 /* A pooled connection turned out dead before any byte of the answer: again, on a fresh one. */
-void exchange_retry(struct exchange *exchange);
+void exchange_retry(struct exchange *x);
 
 /* From upstream.c: what became of a connect. */
-void exchange_connected(struct exchange *exchange);
-void exchange_connect_failed(struct exchange *exchange);
+void exchange_connected(struct exchange *x);
+void exchange_connect_failed(struct exchange *x);
 
 /* From REQUEST to WEBSOCKET: the gauges follow. */
-void exchange_change_kind(struct exchange *exchange, enum exchange_kind kind);
+void exchange_change_kind(struct exchange *x, enum exchange_kind kind);
 /* The state's deadline, from now on; 0: none. */
-void exchange_set_timeout(struct exchange *exchange, uint64_t after_ms);
+void exchange_set_timeout(struct exchange *x, uint64_t after_ms);
 
 /* Closes the connection to the backend, if it has one. */
-void exchange_close_upstream(struct exchange *exchange);
+void exchange_close_upstream(struct exchange *x);
 /* Counts it off, logs it. The upstream connection must be closed or given back before. */
-void exchange_end(struct exchange *exchange, enum exchange_why why);
+void exchange_end(struct exchange *x, enum exchange_why why);
 /* Ends it from outside: the operator's ends, drain budgets, the worker's own end. */
-void exchange_abort(struct exchange *exchange, enum exchange_why why);
+void exchange_abort(struct exchange *x, enum exchange_why why);
 
 const struct config_service *exchange_service(const struct exchange *exchange);
 /* Ended in order, though not by its own sides: the client gets an end and no reset. */

@@ -43,7 +43,9 @@ static bool begins_like(struct slice name, struct slice prefix)
     if (name.length < prefix.length)
         return false;
     for (size_t i = 0; i < prefix.length; i++) {
-        char c = name.data[i] == '_' ? '-' : name.data[i];
+        char c = name.data[i];
+        if (c == '_')
+            c = '-';
         if ((c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) != prefix.data[i])
             return false;
     }
@@ -94,6 +96,7 @@ static void put_request_framing(struct writer *writer, const struct http1_reques
     }
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the writer writes to it */
 size_t forward_request(char *buffer, size_t size, const struct http1_request *request,
                        struct slice client_ip)
 {
@@ -133,6 +136,7 @@ static void put_upgrade(struct writer *writer, const struct http1_response *resp
             put_field(writer, SLICE("Upgrade"), response->fields[i].value);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the writer writes to it */
 size_t forward_response(char *buffer, size_t size, const struct http1_response *response,
                         const struct forward_response_options *options)
 {

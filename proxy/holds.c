@@ -31,7 +31,9 @@ static void fill(const struct exchange *x, struct score_hold *hold)
     };
     for (size_t i = 0; i < line.length && i < SCORE_TEXT_BYTES - 1; i++) {
         char c = line.data[i];
-        hold->request[i] = c >= ' ' && c < 0x7f ? c : '?';
+        if (c < ' ' || c >= 0x7f)
+            c = '?';
+        hold->request[i] = c;
     }
 }
 

@@ -12,15 +12,15 @@
 #include <stdint.h>
 
 /* Limits, each with the test that hits it in tests/unit/proxy. */
-#define HTTP1_HEAD_BYTES_MAX    (64u * 1024) /* request line or status line with all fields */
-#define HTTP1_TARGET_BYTES_MAX  (16u * 1024) /* past it 414 */
-#define HTTP1_FIELDS_MAX        128u         /* past it 431 (request) or 502 (response) */
-#define HTTP1_METHOD_BYTES_MAX  32u          /* past it 501 (RFC 9112 §3) */
-#define HTTP1_NAME_BYTES_MAX    256u         /* name of a field */
-#define HTTP1_OPTIONS_MAX       64u          /* options that Connection names */
-#define HTTP1_CHUNK_LINE_MAX    256u         /* chunk size with its extensions */
-#define HTTP1_CHUNK_EXCESS_MAX  (16u * 1024) /* chunk lines that bring no body to speak of */
-#define HTTP1_TRAILER_BYTES_MAX (8u * 1024)
+#define HTTP1_HEAD_BYTES_MAX    (64u << 10) /* request line or status line with all fields */
+#define HTTP1_TARGET_BYTES_MAX  (16u << 10) /* past it 414 */
+#define HTTP1_FIELDS_MAX        128u        /* past it 431 (request) or 502 (response) */
+#define HTTP1_METHOD_BYTES_MAX  32u         /* past it 501 (RFC 9112 §3) */
+#define HTTP1_NAME_BYTES_MAX    256u        /* name of a field */
+#define HTTP1_OPTIONS_MAX       64u         /* options that Connection names */
+#define HTTP1_CHUNK_LINE_MAX    256u        /* chunk size with its extensions */
+#define HTTP1_CHUNK_EXCESS_MAX  (16u << 10) /* chunk lines that bring no body to speak of */
+#define HTTP1_TRAILER_BYTES_MAX (8u << 10)
 
 enum http_method {
     HTTP_GET,

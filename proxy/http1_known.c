@@ -76,8 +76,8 @@ static bool matches(struct slice name, const struct known *known, bool *twin)
         return false;
     for (size_t i = 0; i < name.length; i++) {
         char c = name.data[i];
-        char lower = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-        if (lower == known->name[i])
+        bool upper = c >= 'A' && c <= 'Z';
+        if ((upper ? c | 0x20 : c) == known->name[i])
             continue;
         if (c != '_' || known->name[i] != '-')
             return false;

@@ -4,11 +4,11 @@
 
 /* The most one read brings: 256 KiB moves 1 MiB bodies in a quarter less time than 64 KiB does.
  * Also what one connection can have queued, for its source is read again only when it is empty. */
-#define READ_BYTES_MAX (256u * 1024)
+#define READ_BYTES_MAX (256u << 10)
 
 /* Bytes of further requests taken while one is in progress; then the kernel holds the rest. One
  * read may bring as many again. Small, for every connection may have them: some 100 requests. */
-#define PIPELINED_BYTES_MAX (16u * 1024)
+#define PIPELINED_BYTES_MAX (16u << 10)
 /* Requests of one connection answered in one turn by the proxy itself: others want to be served. */
 #define REQUESTS_PER_TURN 32u
 #define YIELD_MS          1u
@@ -19,7 +19,7 @@
 
 /* Body bytes kept to send a request once more: small ones only, for most requests that are retried
  * have none at all. */
-#define REPLAY_BYTES_MAX (16u * 1024)
+#define REPLAY_BYTES_MAX (16u << 10)
 /* The longest protocol that an upgrade may ask for and be granted ("websocket" has 9 bytes). */
 #define UPGRADE_BYTES_MAX 32u
 
@@ -48,7 +48,7 @@
 /* After the last answer of a connection: what the client still sends is read and dropped, so that
  * it reads the answer and no reset. */
 #define LINGER_MS        2000u
-#define LINGER_BYTES_MAX (1024u * 1024)
+#define LINGER_BYTES_MAX (1u << 20)
 
 /* A stopping worker grants idle connections so long: a request that is on its way just then is
  * answered (and the connection closed by that answer) instead of being cut off. */

@@ -51,7 +51,9 @@ static bool any_can_serve(const struct worker *worker, uint16_t service)
 
 void queue_wake(struct worker *worker)
 {
-    for (uint16_t service = 0; service < worker->config->service_count; service++) {
+    uint16_t services = (uint16_t)worker->config->service_count;
+
+    for (uint16_t service = 0; service < services; service++) {
         /* As many as wait now: a client's next request may join the queue meanwhile. */
         uint32_t count = worker->waiting_count[service];
         while (count-- > 0 && !list_is_empty(&worker->waiting[service]) &&
@@ -67,8 +69,10 @@ void queue_wake(struct worker *worker)
 
 void queue_publish(struct worker *worker)
 {
+    uint16_t services = (uint16_t)worker->config->service_count;
+
     for (uint32_t row = 0; row < worker->table.service_count; row++)
         score_set(&worker->row->queued[row], 0);
-    for (uint16_t service = 0; service < worker->config->service_count; service++)
+    for (uint16_t service = 0; service < services; service++)
         show(worker, service);
 }

@@ -25,8 +25,7 @@ static struct relay *take_relay(struct worker *worker)
             exchange_init(&relay->exchange, worker);
         return relay;
     }
-    relay = container_of(worker->free_relays.next, struct relay, node);
-    list_remove(&relay->node);
+    relay = container_of(list_take_first(&worker->free_relays), struct relay, node);
     worker->free_relay_count--;
     return relay;
 }
@@ -54,8 +53,8 @@ static void give_back(struct relay *relay)
 void relay_free_kept(struct worker *worker)
 {
     while (!list_is_empty(&worker->free_relays)) {
-        struct relay *relay = container_of(worker->free_relays.next, struct relay, node);
-        list_remove(&relay->node);
+        struct list *node = list_take_first(&worker->free_relays);
+        struct relay *relay = container_of(node, struct relay, node);
         exchange_done(&relay->exchange);
         free(relay);
     }

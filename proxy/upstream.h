@@ -19,7 +19,7 @@ struct upstream {
 };
 
 /* Starts to connect to the exchange's backend. Returns 0 or -errno. */
-int upstream_open(struct exchange *exchange, struct upstream **ret_upstream)
+int upstream_open(struct exchange *x, struct upstream **ret_upstream)
     __attribute__((warn_unused_result));
 /* The pool's most recent idle connection that nothing has come in on, or NULL. `look`: asks the
  * kernel too, for a request that could not be sent a second time. */

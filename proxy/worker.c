@@ -71,8 +71,7 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events)
 
     (void)events;
     while (!list_is_empty(&worker->doomed)) {
-        struct doomed *doomed = container_of(worker->doomed.next, struct doomed, node);
-        list_remove(&doomed->node);
+        struct doomed *doomed = container_of(list_take_first(&worker->doomed), struct doomed, node);
         doomed->free(doomed);
     }
     if (worker->holds_changed)

@@ -164,12 +164,6 @@ int child_start(struct supervisor *supervisor, struct child *child)
     check(child->state != CHILD_RUNNING);
     if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    /* Below, it might stand where the child is given another. */
-    ready[1] = descriptor_raise(ready[1]);
-    if (ready[1] < 0) {
-        close(ready[0]);
-        return ready[1];
-    }
     /* A pipe's low numbers are those that the child's descriptors get. */
     ready[0] = descriptor_raise(ready[0]);
     ready[1] = descriptor_raise(ready[1]);
@@ -287,10 +281,9 @@ void child_ended(struct child *child, int status)
     /* `stopping`: health or updater, asked to end so that it starts with the new config. */
     if (child->stopping || clock_ms() - child->started_ms >= RESTART_FORGIVE_MS)
         child->failures = 0;
-    if (child->role == ROLE_WORKER &&
-        (child->stopping || child->generation != supervisor->setup.generation))
-        child->state = CHILD_NONE;
-    else if (supervisor->stopping)
+    bool replaced = child->role == ROLE_WORKER &&
+                    (child->stopping || child->generation != supervisor->setup.generation);
+    if (replaced || supervisor->stopping)
         child->state = CHILD_NONE;
     else if (fatal)
         child->state = CHILD_GIVEN_UP;

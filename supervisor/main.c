@@ -73,7 +73,7 @@ static int raise_descriptor_limit(void)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         return -errno;
-    return limit.rlim_max < 2 * SUPERVISOR_FD_FIRST ? -EMFILE : 0;
+    return limit.rlim_max < 2ul * SUPERVISOR_FD_FIRST ? -EMFILE : 0;
 }
 
 static int prepare(struct supervisor *supervisor)

@@ -64,10 +64,7 @@ static void call_fail_later(struct engine_call *call, int error, const char *mes
 
 static struct engine_call *take_first(struct list *calls)
 {
-    struct list *node = calls->next;
-
-    list_remove(node);
-    return container_of(node, struct engine_call, node);
+    return container_of(list_take_first(calls), struct engine_call, node);
 }
 
 /* Those that are on the list now; callbacks may put more on it. */

@@ -171,8 +171,8 @@ void engine_follow(struct engine *engine, const struct engine_event_handlers *ha
 void engine_followers_close(struct engine *engine)
 {
     while (!list_is_empty(&engine->followers)) {
-        struct follower *follower = container_of(engine->followers.next, struct follower, node);
-        list_remove(&follower->node);
+        struct list *node = list_take_first(&engine->followers);
+        struct follower *follower = container_of(node, struct follower, node);
         timer_stop(engine->loop, &follower->retry);
         engine_objects_done(&follower->objects);
         free(follower);

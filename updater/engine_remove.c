@@ -104,8 +104,7 @@ void engine_removals_close(struct engine *engine)
     static const struct engine_reply cancelled = {.error = -ECANCELED, .message = "cancelled"};
 
     while (!list_is_empty(&engine->removals)) {
-        struct list *node = engine->removals.next;
-        list_remove(node);
+        struct list *node = list_take_first(&engine->removals);
         removal_end(container_of(node, struct removal, node), &cancelled);
     }
 }
