@@ -1,6 +1,7 @@
 /* SIGHUP: a new generation of workers starts beside the old one, on the same listening sockets.
- * When all of it serves, the old one is told to finish; if it does not serve in time, the new one
- * is ended and nothing has changed. Health and updater restart with the new config: that is safe
+ * When all of it serves, the old one is told to finish (SIGQUIT: its tunnels live on, for no change
+ * of the config may cut one); if it does not serve in time, the new one is ended and nothing has
+ * changed. Health and updater restart with the new config: that is safe
  * at any moment. */
 #include "base/log.h"
 #include "supervisor.h"
@@ -156,7 +157,7 @@ void reload_look(struct supervisor *supervisor)
         return;
     ev_timer_stop(supervisor->loop, &supervisor->reload_deadline);
     supervisor->reloading = false;
-    stop_workers(supervisor, supervisor->previous.generation, SIGTERM);
+    stop_workers(supervisor, supervisor->previous.generation, SIGQUIT);
     setup_close(&supervisor->previous, &supervisor->setup);
     log_reload(LOG_INFO, "reload-completed", supervisor->setup.generation);
 }

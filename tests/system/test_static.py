@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -316,6 +317,30 @@ def test_sighup_takes_a_good_config_without_losing_anything(start_sluice, start_
     for pid in old_workers:
         sluice.wait_log(["event=child-ended", "child=worker", f"pid={pid}"], after=position)
     assert not old_workers & set(sluice.worker_pids())
+
+
+def test_a_reload_cuts_no_tunnel_and_a_stop_waits_its_budget_only(start_sluice, start_echo):
+    echo = start_echo("one")
+    config = {"listeners": {"db": {"address": "127.0.0.1:0", "protocol": "tcp", "service": "db"}}, "workers": 1,
+              "services": {"db": {"backends": [echo.address], "rollout": {"drain": {"tcp": "500ms"}}}}}
+    sluice = start_sluice(config)
+    sluice.wait_healthy("db", 1)
+    with socket.create_connection(sluice.address("db"), timeout=20) as tunnel:
+        lines = tunnel.makefile("rwb", buffering=0)
+        assert lines.readline() == b"one\n"
+        old = sluice.worker_pids()
+        sluice.signal(signal.SIGHUP)
+        sluice.wait_log("event=reload-completed")
+        started = time.monotonic()
+        while time.monotonic() < started + 1.5:  # three times its budget
+            lines.write(b"still there\n")
+            assert lines.readline() == b"still there\n"
+        assert sluice.worker_pids() != old
+        stopped = time.monotonic()
+        sluice.signal(signal.SIGTERM)
+        assert lines.readline() == b""  # cut when its budget was over
+        assert 0.4 < time.monotonic() - stopped < 10
+    sluice.process.wait(20)
 
 
 def test_sighup_with_a_bad_config_changes_nothing(start_sluice, start_backend):
