@@ -130,13 +130,26 @@ struct plan_action *planner_act(struct planner *planner, enum plan_action_kind k
     return action;
 }
 
+static bool is_acted_on(const struct plan *plan, unsigned index)
+{
+    for (unsigned i = 0; i < plan->action_count; i++) {
+        const struct plan_action *action = &plan->actions[i];
+
+        if (action->kind != ACTION_CREATE && action->kind != ACTION_SET_WEIGHT &&
+            action->container == index)
+            return true;
+    }
+    return false;
+}
+
+/* Actions of one plan are carried out in any order: one for each container, the next one later. */
 void planner_act_on(struct planner *planner, enum plan_action_kind kind, unsigned index,
                     const char *why)
 {
     const struct plan_container *container = &planner->in->containers[index];
     struct plan_action *action;
 
-    if (container->busy) {
+    if (container->busy || is_acted_on(planner->out, index)) {
         planner_wait(planner, "for %s: an action on it is under way", container->name);
         return;
     }

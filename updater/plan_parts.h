@@ -37,7 +37,7 @@ bool planner_is_surplus(const struct planner *planner, unsigned index);
 /* Adds an action. NULL where it must wait: too many at once, or the engine is away. */
 struct plan_action *planner_act(struct planner *planner, enum plan_action_kind kind,
                                 const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* The same for one container; nothing while it is busy. */
+/* The same for one container; nothing while it is busy, or where the plan acts on it already. */
 void planner_act_on(struct planner *planner, enum plan_action_kind kind, unsigned index,
                     const char *why);
 /* What it waits for; the first reason given stands. */

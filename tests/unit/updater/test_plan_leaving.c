@@ -227,11 +227,28 @@ static void more_actions_than_fit_are_done_in_turns(void **state)
     assert_int_equal(out.look_again_ms, NOW);
 }
 
+static void a_container_that_comes_up_late_is_renamed_once_it_is_up(void **state)
+{
+    (void)state;
+    enter(PHASE_PROMOTED, WEIGHT_MAX);
+    memmove(&in.containers[0], &in.containers[3], 3 * sizeof(in.containers[0]));
+    in.container_count = 3;
+    in.containers[1].backend = BACKEND_FREE;
+    next();
+    assert_int_equal(the(ACTION_PUBLISH)->container, 1);
+    assert_int_equal(count(ACTION_RENAME), 2);
+    in.containers[1].backend = BACKEND_STARTING;
+    in.containers[1].verdict = VERDICT_UNKNOWN;
+    next();
+    assert_int_equal(count(ACTION_RENAME), 3);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, reset)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_container_that_comes_up_late_is_renamed_once_it_is_up),
         TEST(the_last_that_serves_is_kept_though_the_engine_called_it_paused),
         TEST(back_drains_new_ones_only_after_every_worker_took_the_weight),
         TEST(a_drained_container_is_stopped_and_then_removed),
