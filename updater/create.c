@@ -29,6 +29,7 @@ struct create {
     cJSON *inspect, *old_image, *config, *connects;
     const cJSON *connect; /* the next network to be connected */
     bool by_id;           /* the tag has moved since: the image is pinned */
+    bool sent;            /* the engine was asked to make it */
 };
 
 static void create_free(struct create *create)
@@ -62,6 +63,8 @@ static void create_fail(struct create *create, int error, enum failing failing, 
     if (rollout) {
         rollout->creating--;
         rollout->creating_ordinal[create->ordinal] = false;
+        /* What it may have left is not whole: it goes before another is made. */
+        rollout->redo[create->ordinal] = create->sent;
         rollout->create_attempts += failing != FAILING_AWAY;
         rollout->create_error_final = failing == FAILING_FINAL;
         rollout->create_retry_ms = clock_ms() + act_backoff_ms(rollout->create_attempts);
@@ -251,10 +254,12 @@ static void on_new_image(void *context, const struct engine_reply *reply)
                            create->by_id ? rollout->record.image_id : rollout->record.image, labels,
                            engine_api_version(engine), &create->config, &create->connects, why);
     cJSON_Delete(labels);
-    if (error)
+    if (error) {
         create_fail(create, error, FAILING_FINAL, why);
-    else
+    } else {
+        create->sent = true;
         engine_create(engine, create->name, create->config, on_create, create);
+    }
 }
 
 static void on_old_image(void *context, const struct engine_reply *reply)
@@ -278,8 +283,8 @@ static void on_source(void *context, const struct engine_reply *reply)
     const char *image = engine_json_string(reply->json, "Image");
 
     if (reply->error) {
-        create_fail(create, reply->error, reply->error == -ENOENT || engine_error_is_passing(reply),
-                    reply->message);
+        create_fail(create, reply->error,
+                    reply->error == -ENOENT ? FAILING_PASSING : act_failing(reply), reply->message);
         return;
     }
     create->inspect = cJSON_Duplicate(reply->json, true);

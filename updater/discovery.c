@@ -13,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_AGAIN_S 30. /* for what the engine itself may have lost */
+#define LIST_AGAIN_S  30. /* for what the engine itself may have lost */
+#define LIST_RETRY_S  1.  /* after one that failed, or an inspect that did */
+#define LIST_BAD_MAX  10  /* so often in a row: what cannot be inspected is left out */
+#define LOOK_RETRY_MS 1000u
 
 struct look { /* an inspect in flight */
     struct service *service;
@@ -59,6 +62,34 @@ static void reachable_set(struct updater *updater, bool reachable, const char *m
     updater_wake(updater);
 }
 
+static void on_list_due(int revents, void *argument)
+{
+    struct service *service = argument;
+
+    (void)revents;
+    service->list_due = false;
+    if (service->updater->engine)
+        discovery_list(service);
+}
+
+static void list_soon(struct service *service)
+{
+    if (service->list_due)
+        return;
+    service->list_due = true;
+    ev_once(service->updater->loop, -1, 0, LIST_RETRY_S, on_list_due, service);
+}
+
+/* What it is now is not known: nothing is done to it, and no list that has it is whole. */
+static void look_failed(struct service *service, struct container *container, const char *message)
+{
+    trouble_set(service, "a container cannot be inspected", message);
+    if (container)
+        container->retry_ms = clock_ms() + LOOK_RETRY_MS;
+    service->list_good = false;
+    list_soon(service);
+}
+
 static void on_look(void *context, const struct engine_reply *reply)
 {
     struct look *look = context;
@@ -71,7 +102,7 @@ static void on_look(void *context, const struct engine_reply *reply)
              (!container->busy || look->done)) /* else what made it go writes that down first */
         container_forget(container);
     else if (reply->error && reply->error != -ENOENT && reply->error != -ECANCELED)
-        trouble_set(service, "a container cannot be inspected", reply->message);
+        look_failed(service, container, reply->message);
     if (look->done)
         look->done(look->context);
     service->changed = true;
@@ -103,7 +134,10 @@ static void list_part_done(struct service *service)
     if (--service->list_pending > 0)
         return;
     service->listing = false;
-    if (!service->listed && service->list_good) {
+    service->list_bad = service->list_good ? 0 : service->list_bad + service->list_given;
+    if (!service->list_good)
+        list_soon(service);
+    if (!service->listed && (service->list_good || service->list_bad >= LIST_BAD_MAX)) {
         service->listed = true;
         table_drop_unclaimed(service->updater->table, service->row, clock_wall_ms());
         log_event(LOG_INFO, "service-discovered", "service", service_name(service));
@@ -156,7 +190,7 @@ static void on_list(void *context, const struct engine_reply *reply)
 
     if (reply->error == -ECANCELED)
         return;
-    service->list_good = reply->error == 0;
+    service->list_good = service->list_given = reply->error == 0;
     if (reply->error) {
         trouble_set(service, "its containers cannot be listed", reply->message);
         if (reply->status == 0)

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long after its grace a container that was told to end, and did not, may serve again. */
-#define GOING_MARGIN_MS 5000u
-
 /* Whether its rollout ended without it. Asked of the journal once per container. */
 static bool is_leftover(const struct service *service, const struct container_facts *facts)
 {
@@ -26,9 +23,10 @@ static bool is_leftover(const struct service *service, const struct container_fa
         (service->rollout && strcmp(rollout_id(service->rollout), facts->rollout_label) == 0) ||
         journal_rollout_find(service->updater->journal, facts->rollout_label, &record))
         return false;
-    leftover =
-        record.progress.phase == PHASE_ENDED && (record.progress.outcome == OUTCOME_ROLLED_BACK ||
-                                                 record.progress.outcome == OUTCOME_ABORTED);
+    leftover = strcmp(record.id, facts->rollout_label) == 0 && /* the journal finds prefixes too */
+               record.progress.phase == PHASE_ENDED &&
+               (record.progress.outcome == OUTCOME_ROLLED_BACK ||
+                record.progress.outcome == OUTCOME_ABORTED);
     journal_rollout_done(&record);
     return leftover;
 }
@@ -112,16 +110,6 @@ static void enter(struct container *container)
     log_end(&line);
 }
 
-/* Told to end by somebody, but it runs on past its grace: it serves again. */
-static bool is_going(struct container *container)
-{
-    uint64_t grace_ms = (uint64_t)container->facts.stop_timeout_s * 1000 + GOING_MARGIN_MS;
-
-    if (container->going_ms && clock_ms() > container->going_ms + grace_ms)
-        container->going_ms = 0;
-    return container->going_ms != 0;
-}
-
 static void place(struct container *container)
 {
     struct table *table = container->service->updater->table;
@@ -138,7 +126,7 @@ static void place(struct container *container)
         return;
     }
     if (container->facts.state == CONTAINER_RUNNING && container->address.family != 0 &&
-        !container->leftover && !is_going(container))
+        !container->leftover && !container_is_going(container))
         enter(container);
 }
 

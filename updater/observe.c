@@ -67,7 +67,7 @@ static void reason_set(char *buffer, size_t size, const char *words)
     text_set(buffer, size, from);
 }
 
-static void observe_container(struct rollout *rollout, const struct container *container,
+static void observe_container(struct rollout *rollout, struct container *container,
                               const struct member *member, struct plan_container *ret)
 {
     const struct updater *updater = rollout->service->updater;
@@ -81,7 +81,9 @@ static void observe_container(struct rollout *rollout, const struct container *c
     ret->is_new = member->is_new;
     ret->state = container->facts.state;
     ret->exit_code = container->facts.exit_code;
-    ret->busy = container->busy || now_ms < container->retry_ms;
+    /* What somebody else is stopping is not brought up again, nor stopped once more. */
+    ret->busy = container->busy || now_ms < container->retry_ms ||
+                (container->facts.state == CONTAINER_RUNNING && container_is_going(container));
     ret->attempts = container->attempts;
     ret->attempted = container->attempted;
     ret->started_ms = wall_of(container->started_ms, now_ms, clock_wall_ms());

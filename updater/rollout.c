@@ -118,23 +118,28 @@ void rollout_free(struct rollout *rollout)
     free(rollout);
 }
 
-/* Creates that were begun and not ended by an updater that died may still be carried out. */
+/* Creates that were begun and not ended by an updater that died may still be carried out. What the
+ * last create of an ordinal left behind is not whole unless that create ended well, whichever
+ * updater began it. */
 static void orphans_note(struct rollout *rollout)
 {
     struct journal *journal = rollout->service->updater->journal;
     struct journal_action *actions;
     size_t count;
 
-    if (journal_action_list(journal, rollout_id(rollout), true, &actions, &count))
+    if (journal_action_list(journal, rollout_id(rollout), false, &actions, &count))
         return;
     for (size_t i = 0; i < count; i++) {
+        bool is_open = actions[i].ended_ms == 0;
+
         if (strcmp(actions[i].kind, plan_action_name(ACTION_CREATE)) == 0) {
-            rollout->orphans_until_ms = clock_ms() + ROLLOUT_ORPHAN_MS;
+            if (is_open)
+                rollout->orphans_until_ms = clock_ms() + ROLLOUT_ORPHAN_MS;
             if (actions[i].ordinal >= 0 && actions[i].ordinal < (int)PLAN_REPLICAS_MAX)
-                rollout->redo[actions[i].ordinal] = true;
+                rollout->redo[actions[i].ordinal] = is_open || actions[i].error != 0;
         }
-        if (journal_action_end(journal, actions[i].id, clock_wall_ms(), -EINTR,
-                               "the updater ended before it heard the result", NULL))
+        if (is_open && journal_action_end(journal, actions[i].id, clock_wall_ms(), -EINTR,
+                                          "the updater ended before it heard the result", NULL))
             break;
     }
     journal_actions_free(actions, count);

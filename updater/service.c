@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How long after its grace a container that was told to end, and did not, may serve again. */
+#define GOING_MARGIN_MS 5000u
+
 struct container *service_container(const struct service *service, const char *id)
 {
     for (struct list *node = service->containers.next; node != &service->containers;
@@ -29,6 +32,15 @@ struct container *service_container_of_slot(const struct service *service, int s
             return container;
     }
     return NULL;
+}
+
+bool container_is_going(struct container *container)
+{
+    uint64_t grace_ms = (uint64_t)container->facts.stop_timeout_s * 1000 + GOING_MARGIN_MS;
+
+    if (container->going_ms && clock_ms() > container->going_ms + grace_ms)
+        container->going_ms = 0;
+    return container->going_ms != 0;
 }
 
 void container_release_slot(struct container *container)

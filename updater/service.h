@@ -49,7 +49,10 @@ struct service {
     unsigned container_count;
     bool listing, list_again;            /* a list is in flight; another is wanted after it */
     unsigned list_pending;               /* parts of it that have not ended yet */
-    bool list_good;                      /* the engine gave it */
+    bool list_good;                      /* the engine gave it, and each inspect of it */
+    bool list_given;                     /* the engine gave it */
+    bool list_due;                       /* one that was not good is made again soon */
+    unsigned list_bad;                   /* given, but not good, in a row */
     bool listed;                         /* the containers of one whole list have been inspected */
     char trouble[SERVICE_MESSAGE_BYTES]; /* of list and addresses, for people */
     struct rollout *rollout;             /* in progress, or NULL */
@@ -67,6 +70,8 @@ static inline const char *service_name(const struct service *service)
 /* The container of this id, or NULL. */
 struct container *service_container(const struct service *service, const char *id);
 struct container *service_container_of_slot(const struct service *service, int slot);
+/* Told to end by somebody (an event said so), and its grace has not passed yet. */
+bool container_is_going(struct container *container);
 /* Takes it off the service; releases its slot. */
 void container_forget(struct container *container);
 /* Its slot leaves the table (if it has one). */
