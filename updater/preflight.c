@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine.h"
+#include "own_container.h"
 #include "rollout.h"
 #include "updater.h"
 #include "view_rollout.h"
@@ -162,6 +163,20 @@ static void try_next(struct preflight *preflight)
                        preflight);
 }
 
+/* It would be stopped in the middle of its own rollout. */
+static bool has_own(const struct preflight *preflight)
+{
+    char own[65];
+
+    if (!own_container(own))
+        return false;
+    for (size_t i = 0; i < preflight->id_count; i++) {
+        if (strcmp(preflight->ids[i], own) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Lists the old ones; false (and refused) where all of them run this very image already. */
 static bool olds_collect(struct preflight *preflight)
 {
@@ -185,6 +200,11 @@ static bool olds_collect(struct preflight *preflight)
     else if (preflight->id_count > PLAN_REPLICAS_MAX)
         admin_error(&answer, 422, "cannot-recreate", "\"%s\" has more than %u containers",
                     service_name(service), PLAN_REPLICAS_MAX);
+    else if (has_own(preflight))
+        admin_error(
+            &answer, 422, "cannot-recreate",
+            "Sluice itself runs in one of the containers of \"%s\": it cannot replace itself",
+            service_name(service));
     else if (same == preflight->id_count)
         admin_error(&answer, 422, "same-image",
                     "every container of \"%s\" runs %s (%.19s) already; nothing was changed",
