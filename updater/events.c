@@ -101,7 +101,7 @@ void events_rollout(struct rollout *rollout, const char *event)
 
     rollout->service->changed = true;
     if (updater->admin)
-        publish(updater, event, view_rollout_live(rollout));
+        publish(updater, event, view_rollout_event(rollout));
 }
 
 void events_drain(struct rollout *rollout, const char *event, const struct member *member)

@@ -155,7 +155,7 @@ static void add_steps(cJSON *object, struct journal *journal, const struct journ
     free(steps);
 }
 
-static void add_log(cJSON *object, struct journal *journal, const char *id)
+static void add_log(cJSON *object, struct journal *journal, const char *id, size_t line_max)
 {
     cJSON *array = cJSON_AddArrayToObject(object, "log");
     struct journal_line *lines;
@@ -163,7 +163,7 @@ static void add_log(cJSON *object, struct journal *journal, const char *id)
 
     if (journal_log_list(journal, id, &lines, &count))
         return;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = count > line_max ? count - line_max : 0; i < count; i++) {
         cJSON *line = cJSON_CreateObject();
 
         view_add_time(line, "time", lines[i].time_ms);
@@ -204,8 +204,8 @@ static void add_head(cJSON *object, const struct journal_rollout *record,
                                                         : 0.);
 }
 
-cJSON *view_rollout(struct updater *updater, const struct journal_rollout *record,
-                    const struct rollout *live)
+static cJSON *view(struct updater *updater, const struct journal_rollout *record,
+                   const struct rollout *live, size_t line_max)
 {
     cJSON *object = cJSON_CreateObject();
 
@@ -225,14 +225,30 @@ cJSON *view_rollout(struct updater *updater, const struct journal_rollout *recor
         free(list);
     }
     add_steps(object, updater->journal, record);
-    add_log(object, updater->journal, record->id);
+    add_log(object, updater->journal, record->id, line_max);
     return object;
 }
 
-cJSON *view_rollout_live(const struct rollout *rollout)
+cJSON *view_rollout(struct updater *updater, const struct journal_rollout *record,
+                    const struct rollout *live)
+{
+    return view(updater, record, live, SIZE_MAX);
+}
+
+static cJSON *view_live(const struct rollout *rollout, size_t line_max)
 {
     struct journal_rollout record = rollout->record;
 
     record.progress = rollout->progress;
-    return view_rollout(rollout->service->updater, &record, rollout);
+    return view(rollout->service->updater, &record, rollout, line_max);
+}
+
+cJSON *view_rollout_live(const struct rollout *rollout)
+{
+    return view_live(rollout, SIZE_MAX);
+}
+
+cJSON *view_rollout_event(const struct rollout *rollout)
+{
+    return view_live(rollout, VIEW_EVENT_LINES);
 }

@@ -11,6 +11,9 @@ struct cJSON;
 struct cJSON *view_rollout(struct updater *updater, const struct journal_rollout *record,
                            const struct rollout *live);
 struct cJSON *view_rollout_live(const struct rollout *rollout);
+/* The same with only the end of its log: events are many, and a log may be long. */
+#define VIEW_EVENT_LINES 16u
+struct cJSON *view_rollout_event(const struct rollout *rollout);
 /* An entry of rollout.drains. */
 struct cJSON *view_member_drain(const struct member *member);
 
