@@ -22,6 +22,10 @@ if(SANITIZE)
     add_link_options(-fsanitize=${SANITIZE})
     # gcc's null and overflow analysis sees ghosts in instrumented code.
     add_compile_options(-Wno-null-dereference)
+    # Programs defined from here on have the options of sanitizer.c.
+    add_library(sluice_sanitizer OBJECT ${CMAKE_CURRENT_LIST_DIR}/sanitizer.c)
+    target_compile_options(sluice_sanitizer PRIVATE -fno-sanitize=all)
+    link_libraries($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:sluice_sanitizer>>)
 endif()
 if(COVERAGE)
     add_compile_options(--coverage -O0)
