@@ -224,13 +224,14 @@ static void send_request(struct relay *relay)
     struct stream *upstream = x->upstream->stream, *client = relay->client->stream;
     char chunk_head[HTTP1_CHUNK_HEAD_BYTES];
     struct slice pieces[2 + BODY_PIECES_MAX], data = {NULL, 0};
-    unsigned count = 0;
+    unsigned count = 0, body_first;
     size_t consumed = 0;
 
     if (!relay->head_sent)
         pieces[count++] = buffer_slice(&relay->head);
     if (!relay->head_sent && buffer_length(&relay->replay) > 0)
         pieces[count++] = buffer_slice(&relay->replay);
+    body_first = count;
     if (!relay->request_body.done && stream_pending(upstream) == 0 &&
         stream_input(client).length > 0) {
         enum http1_result result = body_decode(&relay->request_body, stream_input_bytes(client),
@@ -240,9 +241,7 @@ static void send_request(struct relay *relay)
             return;
         }
         bool chunked = relay->request_body.framing == HTTP_BODY_CHUNKED;
-        unsigned first = count;
         count += body_encode(data, chunked, relay->request_body.done, chunk_head, &pieces[count]);
-        keep_for_replay(relay, &pieces[first], count - first);
         relay->expects_100 = relay->expects_100 && consumed == 0;
     }
     relay->head_sent = true;
@@ -250,8 +249,10 @@ static void send_request(struct relay *relay)
         x->bytes_out += pieces[i].length;
     if (count > 0)
         stream_write(upstream, pieces, count);
-    if (consumed > 0)
+    if (consumed > 0) { /* what was kept before is among the pieces: not to be touched until now */
+        keep_for_replay(relay, &pieces[body_first], count - body_first);
         stream_consume(client, consumed);
+    }
     relay_update(relay);
 }
 
