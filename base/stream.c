@@ -183,7 +183,7 @@ void stream_set_read_max(struct stream *stream, size_t bytes)
     stream->read_max = bytes < stream->hub->read_bytes ? bytes : stream->hub->read_bytes;
 }
 
-bool stream_is_quiet(const struct stream *stream, bool look)
+bool stream_is_quiet(struct stream *stream, bool look)
 {
     char byte;
 

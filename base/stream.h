@@ -62,7 +62,7 @@ void stream_want_input(struct stream *stream, bool wanted);
 void stream_set_read_max(struct stream *stream, size_t bytes);
 /* Whether nothing has come in that no event has told of yet. `look`: asks the kernel too, which
  * costs a system call. */
-bool stream_is_quiet(const struct stream *stream, bool look);
+bool stream_is_quiet(struct stream *stream, bool look);
 
 /* Writes the pieces in their order; copies what must be queued. A connection that fails here is
  * told of by an event. */
