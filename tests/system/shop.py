@@ -48,12 +48,14 @@ def text_of(address):
 class Shop:
     """A service of its own name with its containers, a Sluice in front of it and light load on it."""
 
-    def __init__(self, engine, name, replicas=1, **settings):
+    def __init__(self, engine, name, replicas=1, settings=None):
+        """`settings` as in the API's container create; a function gives those of the i-th one."""
         self.engine, self.name = engine, name
         self.label = f"sluice.service={name}"
         self.names = [f"slt-{name}-{i + 1}" for i in range(replicas)]
-        self.ids = [engine.run(each, "slt-demo:v1", **{"Labels": {"sluice.service": name}, **settings})
-                    for each in self.names]
+        self.ids = [engine.run(each, "slt-demo:v1",
+                               **{"Labels": {"sluice.service": name}, **(settings(i) if callable(settings) else settings or {})})
+                    for i, each in enumerate(self.names)]
         self.sluice = self.load = self.rollout = None
 
     def config(self, host=None, service=None, **rollout):

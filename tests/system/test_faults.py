@@ -266,3 +266,19 @@ def test_a_half_made_container_seen_while_we_remove_it_is_no_loss(engine, images
     shop.ends()
     assert removing and seen.is_set()
     shop.closes_well()
+
+
+# --- leftovers --------------------------------------------------------------------------------------------
+
+def test_what_a_rollout_that_went_back_left_behind_is_removed(engine, images, start_sluice):
+    shop = half_way(engine, start_sluice, name="sweep")
+    shop.sluice.cli("abort", shop.name)
+    shop.ends("aborted")
+    labels = {"sluice.service": shop.name, "sluice.rollout": shop.rollout, "sluice.ordinal": "0"}
+    position = shop.sluice.log_position()
+    left = engine.run("slt-sweep-left", "slt-demo:v2", Labels=labels)
+    # What only looks like it is nobody's to remove.
+    kept = engine.run("slt-sweep-kept", "slt-demo:v1", Labels={**labels, "sluice.rollout": shop.rollout[:4]})
+    shop.sluice.wait_log(["event=leftover-removed", left], after=position)
+    shop.sluice.wait_healthy(shop.name, 3)
+    assert sorted(each["Id"] for each in shop.containers()) == sorted([*shop.ids, kept])
