@@ -127,13 +127,6 @@ def test_links_lead_somewhere(page):
     assert not wrong
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_lines_are_of_a_readable_length(page):
-    long = [number for number, line in enumerate(page.read_text().splitlines(), 1)
-            if len(line) > 135 and not line.startswith(("|", "    "))]
-    assert not long
-
-
 # --- the reference of the configuration --------------------------------------------------------------------
 
 def resolved(schema):
@@ -243,3 +236,13 @@ def test_the_references_ranges_are_those_that_the_program_tells(tmp_path):
         if not told or [plain(text) for text in said.groups()] != [plain(text) for text in told.groups()]:
             wrong.append((key, cells[3], told and told[0]))
     assert not wrong
+
+
+# --- the architecture ---------------------------------------------------------------------------------------
+
+def test_functions_that_the_architecture_names_exist():
+    text = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"`([a-z_0-9]+)\(\)`", text))
+    sources = "\n".join(path.read_text() for folder in FOLDERS[:8] for path in (ROOT / folder).rglob("*.[ch]"))
+    assert len(named) > 40
+    assert not {function for function in named if not re.search(rf"\b{function}\(", sources)}
