@@ -246,3 +246,16 @@ def test_functions_that_the_architecture_names_exist():
     sources = "\n".join(path.read_text() for folder in FOLDERS[:8] for path in (ROOT / folder).rglob("*.[ch]"))
     assert len(named) > 40
     assert not {function for function in named if not re.search(rf"\b{function}\(", sources)}
+
+
+# --- what is installed --------------------------------------------------------------------------------------
+
+def test_what_is_installed_lies_below_its_prefix_and_is_whole(tmp_path):
+    done = subprocess.run(["cmake", "--install", BUILD, "--prefix", tmp_path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    files = re.findall(r"^-- (?:Installing|Up-to-date): (.*)$", done.stdout, re.M)
+    assert all(pathlib.Path(file).is_relative_to(tmp_path) for file in files), done.stdout
+    names = {pathlib.Path(file).name for file in files}
+    assert {"sluice", "sluice-supervisor", "sluice-worker", "sluice-health", "sluice-updater", "sluice.service"} <= names
+    assert {page.name for page in PAGES} <= names
+    assert subprocess.run([tmp_path / "bin/sluice", "version"], capture_output=True, timeout=20).returncode == 0
