@@ -8,6 +8,7 @@
 #include "discovery.h"
 #include "engine.h"
 #include "events.h"
+#include "steady.h"
 #include "updater.h"
 
 #include <errno.h>
@@ -61,7 +62,7 @@ void act_journal_end(struct service *service, int64_t action_id, int error, cons
 {
     struct journal *journal = service->updater->journal;
 
-    if (journal_action_end(journal, action_id, clock_wall_ms(), error, message, container))
+    if (journal_action_end(journal, action_id, steady_wall_ms(), error, message, container))
         log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(journal));
 }
 
@@ -101,7 +102,7 @@ static void failed(struct container *container, enum plan_action_kind kind, cons
 static void note_done(struct rollout *rollout, const struct act *act)
 {
     struct member *member = rollout_member_of_id(rollout, act->container);
-    uint64_t wall_ms = clock_wall_ms();
+    uint64_t wall_ms = steady_wall_ms();
     const char *event = NULL;
 
     if (!member)
@@ -235,7 +236,7 @@ static void record_publish(struct rollout *rollout, struct container *container)
     member->slot = (uint32_t)container->slot;
     member->generation =
         table_backend(rollout->service->updater->table, container->slot)->generation;
-    member->published_ms = clock_wall_ms();
+    member->published_ms = steady_wall_ms();
     member_save(rollout, member);
     rollout_log(rollout, "published", member, member->name);
 }
@@ -293,9 +294,9 @@ void act_route(struct rollout *rollout, const struct plan_action *action,
     if (action->kind == ACTION_PUBLISH && container)
         route_publish(rollout, container);
     else if (action->kind == ACTION_READY && has_slot)
-        table_set_state(table, container->slot, BACKEND_READY, clock_wall_ms());
+        table_set_state(table, container->slot, BACKEND_READY, steady_wall_ms());
     else if (action->kind == ACTION_DRAIN && has_slot)
-        table_set_state(table, container->slot, BACKEND_DRAINING, clock_wall_ms());
+        table_set_state(table, container->slot, BACKEND_DRAINING, steady_wall_ms());
     else if (action->kind == ACTION_END_KINDS && has_slot)
         table_add_end_kinds(table, container->slot, action->kinds);
     else if (action->kind == ACTION_SET_WEIGHT) {

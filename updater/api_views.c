@@ -4,6 +4,7 @@
 #include "drain.h"
 #include "engine.h"
 #include "rollout.h"
+#include "steady.h"
 #include "updater.h"
 
 #include <cjson/cJSON.h>
@@ -128,7 +129,7 @@ static cJSON *view_drain(const struct service *service, int slot)
     const struct routing_backend *backend = table_backend(table, slot);
     const struct table_entry *entry = &table->entries[slot];
     const struct config_drain *budget = service_drain_budget(service);
-    uint64_t wall_ms = clock_wall_ms();
+    uint64_t wall_ms = steady_wall_ms();
     uint64_t waited_ms = wall_ms > entry->drain_wall_ms ? wall_ms - entry->drain_wall_ms : 0;
     struct score_sum sum;
     cJSON *object = cJSON_CreateObject();

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "engine.h"
 #include "engine_json.h"
+#include "steady.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -139,7 +140,7 @@ static void list_part_done(struct service *service)
         list_soon(service);
     if (!service->listed && (service->list_good || service->list_bad >= LIST_BAD_MAX)) {
         service->listed = true;
-        table_drop_unclaimed(service->updater->table, service->row, clock_wall_ms());
+        table_drop_unclaimed(service->updater->table, service->row, steady_wall_ms());
         log_event(LOG_INFO, "service-discovered", "service", service_name(service));
     }
     service->changed = true;

@@ -6,6 +6,7 @@
 #include "journal.h"
 #include "rollout.h"
 #include "start_time.h"
+#include "steady.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -99,7 +100,7 @@ static void enter(struct container *container)
     if (rollout)
         drain_restore(container);
     else
-        table_set_state(table, container->slot, BACKEND_READY, clock_wall_ms());
+        table_set_state(table, container->slot, BACKEND_READY, steady_wall_ms());
     log_begin(&line, LOG_INFO, "backend-entered");
     log_string(&line, "service", service_name(service));
     log_string(&line, "rollout", rollout ? rollout_id(rollout) : NULL);

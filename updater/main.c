@@ -14,6 +14,7 @@
 #include "journal.h"
 #include "rollout.h"
 #include "static.h"
+#include "steady.h"
 #include "turn.h"
 #include "updater.h"
 
@@ -125,7 +126,7 @@ static int table_start(struct updater *updater)
             error = routing_board_read(updater->board, published);
         } while (error == -EAGAIN);
         if (!error)
-            table_adopt(updater->table, published, clock_wall_ms(), clock_ms());
+            table_adopt(updater->table, published, steady_wall_ms(), clock_ms());
     }
     free(published);
     return error;
@@ -135,7 +136,7 @@ static int services_start(struct updater *updater)
 {
     const struct config *config = updater->config;
 
-    table_services_keep(updater->table, config, clock_wall_ms());
+    table_services_keep(updater->table, config, steady_wall_ms());
     updater->service_count = config->service_count;
     updater->services = memory_new_array(config->service_count + 1, sizeof(*updater->services));
     for (size_t i = 0; i < config->service_count; i++) {
@@ -217,6 +218,7 @@ static int updater_start(struct updater *updater)
     code = journal_start(updater);
     if (code)
         return code;
+    steady_open(updater->config->state);
     crash_open(updater->config->state);
     if (table_start(updater))
         return refuse("updater-refused", "the routing board's content makes no sense");

@@ -1,8 +1,8 @@
 /* The members of a rollout: what the journal keeps of each container that takes part. */
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "rollout.h"
+#include "steady.h"
 #include "updater.h"
 
 #include <errno.h>
@@ -138,7 +138,7 @@ struct member *rollout_member(struct rollout *rollout, const struct container *c
     if (member->is_new) {
         text_set(member->final_name, sizeof(member->final_name),
                  final_name_of(rollout, member->ordinal));
-        member->created_ms = clock_wall_ms();
+        member->created_ms = steady_wall_ms();
     }
     member->drain.notice_us = -1;
     rollout->members.count++;
@@ -228,7 +228,7 @@ void rollout_log(struct rollout *rollout, const char *event, const struct member
     log_string(&line, "image", member ? member->image_id : rollout->record.image_id);
     log_string(&line, "message", message[0] ? message : NULL);
     log_end(&line);
-    error = journal_log(rollout->service->updater->journal, rollout_id(rollout), clock_wall_ms(),
+    error = journal_log(rollout->service->updater->journal, rollout_id(rollout), steady_wall_ms(),
                         event, message);
     if (error)
         save_failed(rollout, error);

@@ -1,6 +1,7 @@
 #include "observe.h"
 
 #include "base/clock.h"
+#include "steady.h"
 #include "updater.h"
 
 #include <stdatomic.h>
@@ -86,7 +87,7 @@ static void observe_container(struct rollout *rollout, struct container *contain
                 (container->facts.state == CONTAINER_RUNNING && container_is_going(container));
     ret->attempts = container->attempts;
     ret->attempted = container->attempted;
-    ret->started_ms = wall_of(container->started_ms, now_ms, clock_wall_ms());
+    ret->started_ms = wall_of(container->started_ms, now_ms, steady_wall_ms());
     if (container->slot != TABLE_NONE)
         observe_backend(updater, container, ret);
     else if (container->attempts > 0)
@@ -110,7 +111,7 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
     struct updater *updater = service->updater;
 
     memset(ret_observed, 0, offsetof(struct plan_observed, containers));
-    ret_observed->now_ms = clock_wall_ms();
+    ret_observed->now_ms = steady_wall_ms();
     ret_observed->spec = &rollout->spec;
     ret_observed->progress = rollout->progress;
     ret_observed->weight = updater->table->draft.services[service->row].weight;

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "discovery.h"
 #include "engine.h"
+#include "steady.h"
 #include "updater.h"
 
 #include <errno.h>
@@ -90,6 +91,6 @@ void act_sweep(struct service *service)
             container_release_slot(container);
         else
             table_set_state(service->updater->table, container->slot, BACKEND_DRAINING,
-                            clock_wall_ms());
+                            steady_wall_ms());
     }
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "crash.h"
 #include "events.h"
+#include "steady.h"
 #include "updater.h"
 
 #include <sys/random.h>
@@ -138,7 +139,7 @@ static void orphans_note(struct rollout *rollout)
             if (actions[i].ordinal >= 0 && actions[i].ordinal < (int)PLAN_REPLICAS_MAX)
                 rollout->redo[actions[i].ordinal] = is_open || actions[i].error != 0;
         }
-        if (is_open && journal_action_end(journal, actions[i].id, clock_wall_ms(), -EINTR,
+        if (is_open && journal_action_end(journal, actions[i].id, steady_wall_ms(), -EINTR,
                                           "the updater ended before it heard the result", NULL))
             break;
     }
@@ -205,7 +206,7 @@ void rollout_load(struct service *service)
 
 static void id_make(char id[32])
 {
-    uint64_t wall_ms = clock_wall_ms();
+    uint64_t wall_ms = steady_wall_ms();
     time_t seconds = (time_t)(wall_ms / 1000);
     uint16_t random = (uint16_t)wall_ms;
     struct tm utc;
@@ -293,7 +294,7 @@ int rollout_begin(const struct rollout_request *request)
         .previous_image_id = old[0]->facts.image_id,
         .reason = request->reason,
         .user = request->user,
-        .created_ms = clock_wall_ms(),
+        .created_ms = steady_wall_ms(),
         .replicas = count,
         .progress = {.phase = PHASE_FORWARD},
     };
@@ -345,7 +346,7 @@ void rollout_drained(struct rollout *rollout, int slot, const struct drain_proof
 {
     const struct container *container = service_container_of_slot(rollout->service, slot);
     struct member *member = container ? rollout_member_of_id(rollout, container->facts.id) : NULL;
-    uint64_t wall_ms = clock_wall_ms();
+    uint64_t wall_ms = steady_wall_ms();
     struct member_drain *drain;
 
     if (!member || !member->drain.begun)

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "steady.h"
 #include "updater.h"
 
 #include <stdlib.h>
@@ -47,7 +48,7 @@ void container_release_slot(struct container *container)
 {
     if (container->slot == TABLE_NONE)
         return;
-    table_release(container->service->updater->table, container->slot, clock_wall_ms());
+    table_release(container->service->updater->table, container->slot, steady_wall_ms());
     container->slot = TABLE_NONE;
 }
 
@@ -81,6 +82,6 @@ int container_give_slot(struct container *container, enum group group, enum back
 
     check(container->slot == TABLE_NONE);
     container->slot =
-        table_give(container->service->updater->table, &backend, clock_wall_ms(), NULL);
+        table_give(container->service->updater->table, &backend, steady_wall_ms(), NULL);
     return container->slot;
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "journal.h"
+#include "steady.h"
 #include "updater.h"
 
 #include <errno.h>
@@ -72,13 +73,13 @@ static void list_enter(struct service *service, enum group group, char **names, 
             trouble_add(service, names[i], why);
             continue;
         }
-        int slot = table_give(table, &backend, clock_wall_ms(), NULL);
+        int slot = table_give(table, &backend, steady_wall_ms(), NULL);
 
         if (slot == TABLE_NONE) {
             trouble_add(service, names[i], "no slot left in the routing table");
             continue;
         }
-        table_set_state(table, slot, BACKEND_READY, clock_wall_ms());
+        table_set_state(table, slot, BACKEND_READY, steady_wall_ms());
     }
 }
 
@@ -105,5 +106,5 @@ void static_enter(struct service *service)
     list_enter(service, GROUP_STABLE, config->backends, config->backend_count);
     list_enter(service, GROUP_CANARY, config->canary, config->canary_count);
     weight_restore(service);
-    table_drop_unclaimed(service->updater->table, service->row, clock_wall_ms());
+    table_drop_unclaimed(service->updater->table, service->row, steady_wall_ms());
 }

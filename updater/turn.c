@@ -2,11 +2,11 @@
 #include "turn.h"
 
 #include "act.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "drain.h"
 #include "events.h"
 #include "rollout.h"
+#include "steady.h"
 
 #include <stdlib.h>
 
@@ -86,6 +86,15 @@ static void on_bell(struct ev_loop *loop, ev_io *watcher, int events)
     updater_wake(updater);
 }
 
+static bool is_rolling(const struct updater *updater)
+{
+    for (size_t i = 0; i < updater->service_count; i++) {
+        if (updater->services[i].rollout)
+            return true;
+    }
+    return false;
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 {
     struct updater *updater = watcher->data;
@@ -93,7 +102,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     updater->tick_count++;
-    table_services_keep(updater->table, updater->config, clock_wall_ms());
+    if (!is_rolling(updater))
+        steady_follow();
+    table_services_keep(updater->table, updater->config, steady_wall_ms());
     events_verdicts(updater);
     for (size_t i = 0; i < updater->service_count; i++) {
         if (updater->services[i].rollout)

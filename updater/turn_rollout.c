@@ -7,6 +7,7 @@
 #include "events.h"
 #include "observe.h"
 #include "rollout.h"
+#include "steady.h"
 #include "turn.h"
 #include "updater.h"
 
@@ -29,7 +30,7 @@ static void step_save(struct rollout *rollout, uint32_t index, uint64_t started_
 static void tell_steps(struct rollout *rollout, const struct plan_progress *before)
 {
     const struct plan_progress *now = &rollout->progress;
-    uint64_t wall_ms = clock_wall_ms();
+    uint64_t wall_ms = steady_wall_ms();
 
     for (uint32_t step = before->step; step < now->step; step++) {
         step_save(rollout, step, 0, wall_ms);
@@ -79,7 +80,7 @@ static void end(struct rollout *rollout)
 {
     struct service *service = rollout->service;
 
-    rollout->record.ended_ms = clock_wall_ms();
+    rollout->record.ended_ms = steady_wall_ms();
     rollout->waiting[0] = '\0';
     rollout_log(rollout, end_event(rollout->progress.outcome), NULL, rollout->progress.why);
     /* Told with the weight that it ended with; then there is nothing to split any more. */
@@ -143,7 +144,7 @@ static void adopt(struct rollout *rollout, const struct plan_observed *observed,
 static void look_again(struct rollout *rollout, const struct plan *plan)
 {
     struct updater *updater = rollout->service->updater;
-    uint64_t wall_ms = clock_wall_ms();
+    uint64_t wall_ms = steady_wall_ms();
     uint64_t after_ms = UINT64_MAX, now_ms = clock_ms();
     const uint64_t others[] = {rollout->create_retry_ms, rollout->orphans_until_ms};
 
@@ -207,7 +208,7 @@ static void step_begin(struct rollout *rollout, const struct plan_action *action
 
     if (action->kind == ACTION_SET_WEIGHT && rollout->progress.phase == PHASE_FORWARD &&
         step < rollout->spec.step_count && rollout->spec.steps[step].kind == STEP_SET_WEIGHT)
-        step_save(rollout, step, clock_wall_ms(), 0);
+        step_save(rollout, step, steady_wall_ms(), 0);
 }
 
 static void carry_out(struct rollout *rollout, const struct round *round)

@@ -1,8 +1,8 @@
 #include "view_rollout.h"
 
 #include "api_views.h"
-#include "base/clock.h"
 #include "base/memory.h"
+#include "steady.h"
 #include "updater.h"
 
 #include <cjson/cJSON.h>
@@ -179,7 +179,7 @@ static void add_head(cJSON *object, const struct journal_rollout *record,
 {
     const struct plan_progress *progress = &record->progress;
     bool paused = live ? rollout_is_paused(live) : record->wish_pause;
-    uint64_t end_ms = record->ended_ms ? record->ended_ms : clock_wall_ms();
+    uint64_t end_ms = record->ended_ms ? record->ended_ms : steady_wall_ms();
 
     cJSON_AddStringToObject(object, "id", record->id);
     cJSON_AddStringToObject(object, "service", record->service);

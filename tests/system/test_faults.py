@@ -3,6 +3,7 @@ loses nothing."""
 import re
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -282,3 +283,29 @@ def test_what_a_rollout_that_went_back_left_behind_is_removed(engine, images, st
     shop.sluice.wait_log(["event=leftover-removed", left], after=position)
     shop.sluice.wait_healthy(shop.name, 3)
     assert sorted(each["Id"] for each in shop.containers()) == sorted([*shop.ids, kept])
+
+
+# --- the clock --------------------------------------------------------------------------------------------
+
+CLOCK_SHIFT = BUILD / "tests/sluice-clock-shift.so"
+IS_SANITIZED = b"__asan_init" in (BUILD / "libexec/sluice/sluice-updater").read_bytes()
+
+
+@pytest.mark.skipif(IS_SANITIZED, reason="a sanitizer wants to be loaded first itself")
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("days", [1, -1])
+def test_the_wall_clock_is_set_in_a_pause(engine, images, start_sluice, tmp_path, days, restarted):
+    """Ahead, the pause was over at once; back, it lasted a day."""
+    clock = tmp_path / "clock"
+    shop = Shop(engine, "clock").open(start_sluice, steps=[{"set_weight": 50}, {"pause": "3s"}, {"set_weight": 100}],
+                                      environment={"LD_PRELOAD": str(CLOCK_SHIFT), "SLUICE_TEST_CLOCK": str(clock)})
+    shop.begin()
+    shop.wait(lambda rollout: rollout["step"] == 1)
+    began = time.monotonic()
+    clock.write_text(str(days * 86400))
+    if restarted:
+        shop.sluice.kill(shop.sluice.pid("updater"))
+    shop.wait(lambda rollout: rollout["step"] > 1)
+    assert 2 < time.monotonic() - began < 20
+    shop.ends()
+    shop.closes_well()
