@@ -103,6 +103,19 @@ static void tell_drain(struct facts *facts, const struct cJSON *drain, struct li
         lines_add(lines, "removed %s", name);
 }
 
+/* What the step that ended shows of the split: a weight's own, or where a pause follows it, as that
+ * pause ended; when the weight was set, hardly anything had been split by it. */
+static const struct cJSON *measured_step(const struct cJSON *step)
+{
+    bool pause = json_get(step, "set_weight") == NULL;
+
+    if (pause)
+        return json_number(step, "index") > 0 && json_get(step->prev, "set_weight") != NULL
+                   ? step->prev /* of the first one that would be the last */
+                   : NULL;
+    return step->next != NULL && json_get(step->next, "set_weight") == NULL ? NULL : step;
+}
+
 static void tell_step(struct facts *facts, const struct cJSON *step, int count, struct lines *lines)
 {
     double exchanges = 0, canary = 0, error = 0;
@@ -116,14 +129,15 @@ static void tell_step(struct facts *facts, const struct cJSON *step, int count, 
                   strcmp(json_text(step, "pause"), "until_promoted") == 0
                       ? " (`sluice promote` goes on, `sluice abort` takes it back)"
                       : "");
-    if (pause || strcmp(state, "done") != 0 || !first(facts, "done %d", index))
+    if (strcmp(state, "done") != 0 || !first(facts, "done %d", index))
         return;
-    if (record_split(step, &exchanges, &canary, &error) && exchanges > 0)
+    const struct cJSON *measured = measured_step(step);
+    if (measured != NULL && record_split(measured, &exchanges, &canary, &error) && exchanges > 0)
         lines_add(lines,
                   "step %d of %d done: %s; %.0f of %.0f requests went to the new version, "
                   "off by %.2f per worker at most",
                   index + 1, count, words, canary, exchanges, error);
-    else
+    else if (!pause)
         lines_add(lines, "step %d of %d done: %s", index + 1, count, words);
 }
 

@@ -53,7 +53,7 @@ def test_follows_to_completion(daemon, follow):
     follower.wait_line("5% of the traffic goes to the new version, before: 0%")
     steps = STEPS_DONE[:1] + [{"index": 1, "pause_ms": 30000, "state": "running"}]
     daemon.publish("rollout_step_completed", rollout(containers=new, weight=5, step=1, steps=steps))
-    follower.wait_line("step 1 of 2 done: set weight 5%; 50 of 1000 requests went to the new version")
+    follower.wait_line("step 1 of 2 done: set weight 5%")
     follower.wait_line("step 2 of 2: pause 30.0s")
     old = drained("web-1", "o1", drained=None, stopped=None, removed=None)
     daemon.publish("drain_started", {"service": "web", "rollout": ROLLOUT, "drain": old})
@@ -67,6 +67,7 @@ def test_follows_to_completion(daemon, follow):
     done = rollout("completed", containers=new, weight=100, steps=STEPS_DONE, duration_ms=65000,
                    drains=[drained("web-1", "o1")])
     daemon.publish("rollout_completed", done)
+    follower.wait_line("step 2 of 3 done: pause 30.0s; 50 of 1000 requests went to the new version")
     result = follower.end()
     assert result.code == 0, result
     assert result.out.count("created web-1-new") == 1
