@@ -2,6 +2,7 @@
 #include "rollout.h"
 
 #include "api_views.h"
+#include "attention.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -189,6 +190,7 @@ void rollout_load(struct service *service)
 
     if (error == -ENOENT) {
         settle(service);
+        attention_look(service);
         return;
     }
     if (error) {
@@ -309,6 +311,7 @@ int rollout_begin(const struct rollout_request *request)
     settle(service);
     for (unsigned i = 0; i < count; i++)
         (void)rollout_member(service->rollout, old[i]);
+    attention_look(service);
     rollout_log(service->rollout, "rollout-started", NULL, request->image);
     events_rollout(service->rollout, "rollout_updated");
     updater_wake(service->updater);

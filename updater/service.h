@@ -47,16 +47,17 @@ struct service {
     /* discovered */
     struct list containers;
     unsigned container_count;
-    bool listing, list_again;            /* a list is in flight; another is wanted after it */
-    unsigned list_pending;               /* parts of it that have not ended yet */
-    bool list_good;                      /* the engine gave it, and each inspect of it */
-    bool list_given;                     /* the engine gave it */
-    bool list_due;                       /* one that was not good is made again soon */
-    unsigned list_bad;                   /* given, but not good, in a row */
-    bool listed;                         /* the containers of one whole list have been inspected */
-    char trouble[SERVICE_MESSAGE_BYTES]; /* of list and addresses, for people */
-    struct rollout *rollout;             /* in progress, or NULL */
-    struct preflight *preflight;         /* of one that is asked for, or NULL */
+    bool listing, list_again;             /* a list is in flight; another is wanted after it */
+    unsigned list_pending;                /* parts of it that have not ended yet */
+    bool list_good;                       /* the engine gave it, and each inspect of it */
+    bool list_given;                      /* the engine gave it */
+    bool list_due;                        /* one that was not good is made again soon */
+    unsigned list_bad;                    /* given, but not good, in a row */
+    bool listed;                          /* the containers of one whole list have been inspected */
+    char trouble[SERVICE_MESSAGE_BYTES];  /* of list and addresses, for people */
+    struct rollout *rollout;              /* in progress, or NULL */
+    char attention[PLAN_WHY_BYTES + 128]; /* of the last one, if it ended so; for people */
+    struct preflight *preflight;          /* of one that is asked for, or NULL */
     /* events */
     bool changed;
     uint64_t shown_ms; /* clock_ms() of the last "service" event */

@@ -1,5 +1,6 @@
 /* One turn of a rollout: what is journalled and told between planning and acting. */
 #include "act.h"
+#include "attention.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -91,6 +92,7 @@ static void end(struct rollout *rollout)
     if (journal_prune(service->updater->journal, service_name(service), JOURNAL_HISTORY))
         log_event(LOG_ERROR, "journal-write-failed", "reason",
                   journal_error(service->updater->journal));
+    attention_look(service);
     rollout->ended = true;
 }
 

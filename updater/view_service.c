@@ -85,7 +85,7 @@ static void message_make(const struct service *service, const struct tally *tall
     else if (tally->healthy == 0)
         (void)snprintf(text, size, "no backend is healthy");
     else
-        text[0] = '\0';
+        (void)snprintf(text, size, "%s", service->attention);
 }
 
 static const char *state_of(const struct service *service, const struct tally *tally)
@@ -95,7 +95,9 @@ static const char *state_of(const struct service *service, const struct tally *t
         return "engine-unreachable";
     if (service->rollout)
         return "rollout";
-    return tally->ready == 0 ? "no-backends" : "steady";
+    if (tally->ready == 0)
+        return "no-backends";
+    return service->attention[0] ? "needs-attention" : "steady";
 }
 
 static uint64_t queued_count(const struct service *service)
@@ -112,7 +114,7 @@ cJSON *view_service(const struct service *service)
 {
     const struct routing_service *row = &service->updater->table->draft.services[service->row];
     struct tally tally = tally_take(service);
-    char message[SERVICE_MESSAGE_BYTES + 128];
+    char message[SERVICE_MESSAGE_BYTES + PLAN_WHY_BYTES];
     cJSON *object = cJSON_CreateObject();
     cJSON *groups;
 

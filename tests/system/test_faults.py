@@ -148,6 +148,31 @@ def test_a_name_is_taken_by_a_stranger_for_a_while(engine, images, start_sluice,
     shop.closes_well()
 
 
+def test_what_needs_attention_says_so_until_another_rollout_begins(engine, images, start_sluice):
+    """The status said "steady", and only the history knew."""
+    shop = half_way(engine, start_sluice)
+    sluice = shop.sluice
+    engine.call("POST", f"/containers/{shop.ids[0]}/rename", query={"name": "slt-renamed"})
+    stranger = engine.create(shop.names[0], "slt-demo:v1")
+    sluice.cli("promote", shop.name)
+    number = shop.ends("needs_attention")["id"]
+
+    def tells():
+        state = sluice.service(shop.name)
+        return state["state"] == "needs-attention" and number in state["message"] and shop.names[0] in state["message"]
+
+    assert tells()
+    updater = sluice.pid("updater")
+    sluice.kill(updater)
+    sluice.wait_until(lambda: sluice.endpoints()["pids"].get("updater", updater) != updater)
+    sluice.wait_until(tells)
+    assert "needs-attention" in sluice.cli("status").stdout
+    assert sluice.get()[0] == 200
+    engine.remove(stranger)
+    shop.begin("slt-demo:v1")
+    assert sluice.service(shop.name)["state"] == "rollout"
+
+
 def test_the_image_loses_its_name_after_the_start(engine, images, start_sluice, start_load):
     engine.call("POST", "/images/slt-demo:v2/tag", query={"repo": "slt-demo", "tag": "passing"})
     shop = half_way(engine, start_sluice, start_load, image="slt-demo:passing")
