@@ -71,7 +71,7 @@ def test_files_stay_short():
 
 
 def test_the_supervisor_stays_boring():
-    """DESIGN: under 800 lines of code. Comments and blank lines are not code."""
+    """The design said 800 lines; docs/architecture.md says why it has more. Comments and blank lines do not count."""
     code = 0
     for path in (ROOT / "supervisor").glob("*.c"):
         text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)

@@ -211,6 +211,16 @@ def test_drains_list_what_holds_them(engine, containers, start_sluice):
         thread.join(30)
     assert answers == [200, 200, 200]
     sluice.wait_until(lambda: rollout_of(sluice)["outcome"] == "completed", timeout=60)
+    # Three long requests on three backends: one may have had none, but whoever was busy when its
+    # drain began has an end that could be noticed late.
+    drains = [drain for drain in rollout_of(sluice)["drains"] if not drain["new"]]
+    assert len(drains) == 3
+    for drain in drains:
+        assert not drain["forced"] and drain["drained"] <= drain["stopped"], drain
+    noticed = [drain for drain in drains if drain["notice_ms"] is not None]
+    assert noticed
+    for drain in noticed:
+        assert drain["duration_ms"] > 500 and 0 <= drain["notice_ms"] <= 100, drain
 
 
 # --- verbs --------------------------------------------------------------------------------------------
