@@ -50,8 +50,12 @@ void relay_free_kept(struct worker *worker);
 /* Within this folder's relay*.c: */
 /* What streams and deadline wait for, from the state: the back-pressure. */
 void relay_update(struct relay *relay);
+/* Sends what can be sent of head and body. */
+void relay_send_request(struct relay *relay);
 /* Ends it with an error answer, or by closing where the answer has begun. */
 void relay_fail(struct relay *relay, enum exchange_why why);
+/* Ends it for a client that is not there any more. */
+void relay_client_gone(struct relay *relay);
 /* The answer is complete. */
 void relay_finish(struct relay *relay);
 /* 101: from here on bytes both ways. */
