@@ -240,6 +240,18 @@ static char *escape_beyond_ascii(char *json)
     return escaped;
 }
 
+static cJSON *networks_to_json(const struct network *networks, size_t count)
+{
+    char text[NETWORK_TEXT_BYTES];
+    cJSON *json = must(cJSON_CreateArray());
+
+    for (size_t i = 0; i < count; i++) {
+        network_format(&networks[i], text);
+        append(json, cJSON_CreateString(text));
+    }
+    return json;
+}
+
 char *config_to_json(const struct config *config)
 {
     cJSON *json = must(cJSON_CreateObject());
@@ -266,6 +278,8 @@ char *config_to_json(const struct config *config)
     put(json, "timeouts", timeouts_to_json(&config->timeouts));
     put(json, "workers", cJSON_CreateNumber(config->workers));
     put_text(json, "access_log", config->access_log == ACCESS_LOG_ON ? "on" : "off");
+    put(json, "trusted_proxies",
+        networks_to_json(config->trusted_proxies, config->trusted_proxy_count));
     char *text = cJSON_PrintUnformatted(json);
     cJSON_Delete(json);
     if (text == NULL)

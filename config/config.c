@@ -184,5 +184,6 @@ void config_free(struct config *config)
     free(config->admin_socket);
     free(config->state);
     free(config->user);
+    free(config->trusted_proxies);
     free(config);
 }

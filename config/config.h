@@ -7,6 +7,7 @@
 #define CONFIG_CONFIG_H
 
 #include "base/address.h"
+#include "base/network.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 #define CONFIG_ROUTES_MAX     64   /* per service */
 #define CONFIG_STEPS_MAX      64   /* per rollout plan */
 #define CONFIG_BACKENDS_MAX   1024 /* static ones per service and group */
+#define CONFIG_TRUSTED_MAX    256 /* networks of proxies in front; each is compared per connection */
 #define CONFIG_FILE_BYTES_MAX (1u << 20)
 
 #define WEIGHT_MAX 10000u /* a weight is in hundredths of a per cent */
@@ -142,6 +144,8 @@ struct config {
     struct config_timeouts timeouts;
     uint32_t workers; /* 1 to 32; `auto`: one per processor that this process may use */
     enum config_access_log access_log;
+    struct network *trusted_proxies; /* whose word about the client counts; default none */
+    size_t trusted_proxy_count;
 };
 
 /* What `sluice run` was told on its command line; NULL or 0: not told. */

@@ -215,6 +215,7 @@ static const struct field config_fields[] = {
      .allowed = "a user's name"},
     {.key = "workers", .kind = FIELD_OTHER, .read = read_workers},
     {.key = "access_log", .kind = FIELD_OTHER, .read = read_access_log},
+    {.key = "trusted_proxies", .kind = FIELD_OTHER, .read = trusted_proxies_read},
 };
 const struct table config_table = TABLE("config", config_fields);
 

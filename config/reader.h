@@ -96,6 +96,7 @@ void config_check(struct reader *reader, const struct node *root);
 /* Reads an element of `services`; in read_service.c. */
 void service_read(struct reader *reader, const struct node *node, struct config_service *service);
 void healthcheck_read(struct reader *reader, const struct node *node, void *target);
+void trusted_proxies_read(struct reader *reader, const struct node *node, void *target);
 void rollout_read(struct reader *reader, const struct node *node, void *target);
 void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms);
 /* The whole document, defaults, environment and overrides; in read.c. */

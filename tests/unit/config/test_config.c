@@ -47,6 +47,23 @@ static int clear_environment(void **state)
     return 0;
 }
 
+static void trusted_proxies_are_networks(void **state)
+{
+    struct config *config = read_good("listeners: { web: { address: \"127.0.0.1:8080\" } }\n"
+                                      "services: { web: { backends: [ \"127.0.0.1:9000\" ] } }\n"
+                                      "trusted_proxies: [ \"10.0.0.0/8\", \"::1\" ]\n",
+                                      NULL);
+    struct address inside, outside;
+    (void)state;
+
+    assert_int_equal(config->trusted_proxy_count, 2);
+    assert_int_equal(address_from_ip(SLICE("10.1.2.3"), 0, &inside), 0);
+    assert_int_equal(address_from_ip(SLICE("11.1.2.3"), 0, &outside), 0);
+    assert_true(network_any_contains(config->trusted_proxies, 2, &inside));
+    assert_false(network_any_contains(config->trusted_proxies, 2, &outside));
+    config_free(config);
+}
+
 static void fills_in_every_default(void **state)
 {
     struct config *config = read_good(minimal, NULL);
@@ -371,6 +388,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(fills_in_every_default),
+        TEST(trusted_proxies_are_networks),
         TEST(a_service_overrides_single_timeouts_wherever_the_global_ones_stand),
         TEST(finds_services_by_name),
         TEST(derives_the_health_timeout_from_the_check),
