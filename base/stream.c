@@ -1,41 +1,15 @@
 #include "stream.h"
 
-#include "buffer.h"
 #include "check.h"
-#include "list.h"
-#include "timer.h"
+#include "stream_internal.h"
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <errno.h>
-#include <ev.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-struct stream_hub {
-    struct ev_loop *loop;
-    ev_prepare reaper;
-    struct list closed; /* freed when the turn ends */
-    size_t read_bytes;
-    char *scratch; /* what was read last; handed to one handler at a time */
-};
-
-struct stream {
-    struct stream_hub *hub;
-    stream_handler *handler;
-    void *owner;
-    ev_io reader, writer;
-    struct timer timer;
-    struct list node; /* hub->closed */
-    int fd;
-    int error;
-    bool connecting, wanted, ended, shut_asked, write_failed;
-    size_t read_max;
-    size_t scratch_start, scratch_end; /* input that still lies in the scratch buffer */
-    struct buffer input, output;
-};
 
 static void on_closed(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
@@ -61,6 +35,7 @@ struct stream_hub *stream_hub_new(struct ev_loop *loop, size_t read_bytes)
     hub->loop = loop;
     hub->read_bytes = read_bytes;
     list_init(&hub->closed);
+    list_init(&hub->more);
     ev_prepare_init(&hub->reaper, on_closed);
     ev_prepare_start(loop, &hub->reaper);
     return hub;
@@ -72,6 +47,8 @@ void stream_hub_free(struct stream_hub *hub)
         return;
     on_closed(hub->loop, &hub->reaper, 0);
     ev_prepare_stop(hub->loop, &hub->reaper);
+    ev_timer_stop(hub->loop, &hub->more_timer);
+    free(hub->record);
     free(hub->scratch);
     free(hub);
 }
@@ -94,7 +71,7 @@ static void keep_rest(struct stream *stream)
     }
 }
 
-static void fail(struct stream *stream, int error)
+void stream_fail(struct stream *stream, int error)
 {
     stream->error = error;
     ev_io_stop(stream->hub->loop, &stream->reader);
@@ -109,11 +86,23 @@ static void take_in(struct stream *stream, size_t length)
     if (buffer_length(&stream->input) == 0) {
         stream->scratch_end = length;
     } else if (buffer_append(&stream->input, bytes) < 0) {
-        fail(stream, ENOMEM);
+        stream_fail(stream, ENOMEM);
         return;
     }
     stream->handler(stream->owner, STREAM_DATA);
     keep_rest(stream);
+}
+
+static ssize_t read_some(struct stream *stream)
+{
+    if (stream->tls != NULL)
+        return stream_tls_read(stream, stream->hub->scratch, stream->read_max);
+    return recv(stream->fd, stream->hub->scratch, stream->read_max, 0);
+}
+
+static bool writing_waits_for_input(const struct stream *stream)
+{
+    return stream->tls != NULL && stream_tls_write_waits_for_input(stream);
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -122,14 +111,14 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 
     (void)events;
     if (stream->error == ENOMEM || (stream->write_failed && !stream->wanted)) {
-        fail(stream, stream->error);
+        stream_fail(stream, stream->error);
         return;
     }
-    if (!stream->wanted) { /* stopped only now: most pauses end before a byte comes */
-        ev_io_stop(loop, watcher);
+    if (!stream->wanted && !writing_waits_for_input(stream)) {
+        ev_io_stop(loop, watcher); /* only now: most pauses end before a byte comes */
         return;
     }
-    ssize_t got = recv(stream->fd, stream->hub->scratch, stream->read_max, 0);
+    ssize_t got = read_some(stream);
     if (got > 0) {
         take_in(stream, (size_t)got);
     } else if (got == 0) {
@@ -138,9 +127,9 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         stream->ended = true;
         stream->handler(stream->owner, STREAM_EOF);
     } else if (errno != EAGAIN && errno != EINTR) {
-        fail(stream, errno);
+        stream_fail(stream, errno);
     } else if (stream->write_failed) {
-        fail(stream, stream->error);
+        stream_fail(stream, stream->error);
     }
 }
 
@@ -174,8 +163,12 @@ void stream_want_input(struct stream *stream, bool wanted)
     if (wanted == stream->wanted || stream->ended)
         return;
     stream->wanted = wanted;
-    if (wanted && !stream->connecting && !ev_is_active(&stream->reader))
+    if (!wanted || stream->connecting)
+        return;
+    if (!ev_is_active(&stream->reader))
         ev_io_start(stream->hub->loop, &stream->reader);
+    if (stream->tls != NULL)
+        stream_tls_look_again(stream);
 }
 
 void stream_set_read_max(struct stream *stream, size_t bytes)
@@ -189,6 +182,8 @@ bool stream_is_quiet(struct stream *stream, bool look)
 
     if (ev_is_pending(&stream->reader) || stream_input(stream).length > 0)
         return false;
+    if (stream->tls != NULL)
+        return stream_tls_is_quiet(stream, look);
     return !look || (recv(stream->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN);
 }
 
@@ -206,6 +201,11 @@ static void fail_writing(struct stream *stream, int error)
 
 static void shut_now(struct stream *stream)
 {
+    if (stream->tls != NULL && stream_tls_shutdown(stream) < 0) {
+        if (errno != EAGAIN)
+            fail_writing(stream, errno);
+        return;
+    }
     if (shutdown(stream->fd, SHUT_WR) < 0 && errno != ENOTCONN)
         fail_writing(stream, errno);
 }
@@ -215,17 +215,49 @@ static void on_connect_done(struct stream *stream)
     int error = 0;
     socklen_t length = sizeof(error);
 
-    stream->connecting = false;
     ev_io_stop(stream->hub->loop, &stream->writer);
     if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
         error = errno;
     if (error != 0) {
-        fail(stream, error);
+        stream_fail(stream, error);
         return;
     }
+    if (stream->tls != NULL) {
+        stream_tls_begin(stream);
+        return;
+    }
+    stream->connecting = false;
     if (stream->wanted)
         ev_io_start(stream->hub->loop, &stream->reader);
     stream->handler(stream->owner, STREAM_CONNECTED);
+}
+
+static ssize_t send_pieces(struct stream *stream, const struct slice *pieces, unsigned count)
+{
+    struct iovec vector[STREAM_PIECES_MAX];
+    struct msghdr message = {.msg_iov = vector, .msg_iovlen = count};
+
+    if (stream->tls != NULL)
+        return stream_tls_write(stream, pieces, count);
+    if (count == 1)
+        return send(stream->fd, pieces[0].data, pieces[0].length, MSG_NOSIGNAL);
+    for (unsigned i = 0; i < count; i++)
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr): sendmsg() takes no const and writes nothing */
+        vector[i] = (struct iovec){(void *)(uintptr_t)pieces[i].data, pieces[i].length};
+    return sendmsg(stream->fd, &message, MSG_NOSIGNAL);
+}
+
+/* TLS alone: a read that had to write first, and the goodbye that did not fit, come without any
+ * output of ours. */
+static void write_for_the_layer(struct stream *stream)
+{
+    if (stream_tls_take_read_waits_for_output(stream))
+        ev_feed_event(stream->hub->loop, &stream->reader, EV_READ);
+    if (buffer_length(&stream->output) > 0)
+        return;
+    ev_io_stop(stream->hub->loop, &stream->writer);
+    if (stream->shut_asked)
+        shut_now(stream);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -238,10 +270,17 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
         on_connect_done(stream);
         return;
     }
-    ssize_t sent = send(stream->fd, bytes.data, bytes.length, MSG_NOSIGNAL);
+    if (stream->tls != NULL) {
+        write_for_the_layer(stream);
+        if (bytes.length == 0)
+            return;
+    }
+    ssize_t sent = send_pieces(stream, &bytes, 1);
     if (sent < 0) {
         if (errno != EAGAIN && errno != EINTR)
             fail_writing(stream, errno);
+        else if (writing_waits_for_input(stream))
+            ev_io_stop(loop, watcher);
         return;
     }
     buffer_consume(&stream->output, (size_t)sent);
@@ -253,19 +292,6 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
     stream->handler(stream->owner, STREAM_DRAINED);
 }
 
-static ssize_t send_pieces(int fd, const struct slice *pieces, unsigned count)
-{
-    struct iovec vector[STREAM_PIECES_MAX];
-    struct msghdr message = {.msg_iov = vector, .msg_iovlen = count};
-
-    if (count == 1)
-        return send(fd, pieces[0].data, pieces[0].length, MSG_NOSIGNAL);
-    for (unsigned i = 0; i < count; i++)
-        /* NOLINTNEXTLINE(performance-no-int-to-ptr): sendmsg() takes no const and writes nothing */
-        vector[i] = (struct iovec){(void *)(uintptr_t)pieces[i].data, pieces[i].length};
-    return sendmsg(fd, &message, MSG_NOSIGNAL);
-}
-
 void stream_write(struct stream *stream, const struct slice *pieces, unsigned count)
 {
     size_t sent = 0;
@@ -275,7 +301,7 @@ void stream_write(struct stream *stream, const struct slice *pieces, unsigned co
         return;
     bool was_empty = buffer_length(&stream->output) == 0;
     if (was_empty) {
-        ssize_t done = send_pieces(stream->fd, pieces, count);
+        ssize_t done = send_pieces(stream, pieces, count);
         if (done < 0 && errno != EAGAIN && errno != EINTR) {
             fail_writing(stream, errno);
             return;
@@ -294,7 +320,7 @@ void stream_write(struct stream *stream, const struct slice *pieces, unsigned co
             return;
         }
     }
-    if (was_empty && buffer_length(&stream->output) > 0)
+    if (was_empty && buffer_length(&stream->output) > 0 && !writing_waits_for_input(stream))
         ev_io_start(stream->hub->loop, &stream->writer);
 }
 
@@ -319,6 +345,12 @@ static void on_deadline(struct timer *timer)
     struct stream *stream = container_of(timer, struct stream, timer);
 
     stream->handler(stream->owner, STREAM_TIMEOUT);
+}
+
+void stream_watch(struct stream *stream)
+{
+    ev_set_cb(&stream->reader, on_readable);
+    ev_set_cb(&stream->writer, on_writable);
 }
 
 struct stream *stream_new(struct stream_hub *hub, int fd, stream_handler *handler, void *owner)
@@ -380,6 +412,8 @@ void stream_close(struct stream *stream)
     ev_io_stop(stream->hub->loop, &stream->reader);
     ev_io_stop(stream->hub->loop, &stream->writer);
     timer_stop(stream->hub->loop, &stream->timer);
+    if (stream->tls != NULL)
+        stream_tls_close(stream);
     close(stream->fd);
     stream->fd = -1;
     stream->scratch_start = stream->scratch_end = 0;
@@ -397,6 +431,7 @@ void stream_reset(struct stream *stream)
     /* Where this fails the close is an orderly one: the framing still shows what is missing. */
     if (setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) < 0)
         stream->error = errno;
+    stream->write_failed = true; /* no goodbye of TLS either */
     stream_close(stream);
 }
 

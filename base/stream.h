@@ -1,5 +1,5 @@
-/* A non-blocking connection that gives events. What lies below (a socket today, TLS on it later)
- * does not show: protocol code never calls recv and never starts a watcher.
+/* A non-blocking connection that gives events. What lies below (a socket, or TLS on it) does not
+ * show: protocol code never calls recv and never starts a watcher.
  *
  * Owner: whoever opened it, until stream_close(). Events come from the loop only, never from within
  * a call of this interface. Memory outlives stream_close() until the turn of the loop ends, so a
@@ -20,11 +20,13 @@
 #include <stdint.h>
 
 struct ev_loop;
+struct ssl_st; /* OpenSSL's SSL */
 struct stream;
 struct stream_hub; /* what the streams of one loop share: a read buffer and the closed ones */
 
 enum stream_event {
-    STREAM_CONNECTED, /* the connect is done; only after stream_connect() */
+    STREAM_CONNECTED, /* the connect, and the handshake of TLS, is done; only after stream_connect()
+                         or stream_start_tls() */
     STREAM_DATA,      /* stream_input() has new bytes */
     STREAM_DRAINED,   /* everything queued was written */
     STREAM_EOF,       /* the other side sends no more; once. Input may still hold bytes */
@@ -77,5 +79,22 @@ void stream_set_deadline(struct stream *stream, uint64_t at_ms, uint64_t now_ms)
 
 /* errno of the failure; 0: none. */
 int stream_error(const struct stream *stream);
+
+/* --- TLS (stream_tls.c). What is spoken, with which keys and to whom is the owner's to set up. ---
+ */
+
+/* From here on bytes are encrypted; STREAM_CONNECTED tells when the handshake is done, and nothing
+ * may be written before. At once after stream_new() or stream_connect(). `ssl` is in accept or
+ * connect state; it is the stream's where 0 is returned, still the caller's at -ENOMEM. */
+int stream_start_tls(struct stream *stream, struct ssl_st *ssl) __attribute__((warn_unused_result));
+/* After a handshake that failed: the bare connection again, for a last word. */
+void stream_drop_tls(struct stream *stream);
+/* To ask who is there; NULL: no TLS. */
+struct ssl_st *stream_tls(const struct stream *stream);
+/* After STREAM_EOF: whether it came without the goodbye of TLS (close_notify), so that whatever is
+ * framed by the end of the connection may have been cut by anybody on the way. */
+bool stream_was_cut(const struct stream *stream);
+/* What was wrong, in OpenSSL's words (static; never what was sent); NULL: nothing that it names. */
+const char *stream_tls_failure(const struct stream *stream);
 
 #endif

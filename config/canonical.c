@@ -57,6 +57,47 @@ static cJSON *timeouts_to_json(const struct config_timeouts *timeouts)
     return json;
 }
 
+static cJSON *tls_to_json(const struct config_tls *tls)
+{
+    char hsts[DURATION_TEXT_BYTES];
+    cJSON *json = must(cJSON_CreateObject());
+    cJSON *certificates = must(cJSON_CreateArray());
+
+    for (size_t i = 0; i < tls->certificate_count; i++) {
+        cJSON *certificate = must(cJSON_CreateObject());
+        put_text(certificate, "cert", tls->certificates[i].cert);
+        put_text(certificate, "key", tls->certificates[i].key);
+        put_text(certificate, "ocsp", tls->certificates[i].ocsp);
+        append(certificates, certificate);
+    }
+    put(json, "certificates", certificates);
+    put_text(json, "min_version", tls_version_words[tls->min_version]);
+    if (tls->client_ca != NULL) {
+        cJSON *clients = must(cJSON_CreateObject());
+        put_text(clients, "ca", tls->client_ca);
+        put(clients, "required", cJSON_CreateBool(tls->client_required));
+        put(json, "client_certificates", clients);
+    }
+    if (tls->hsts_s > 0) {
+        hsts_format(tls->hsts_s, hsts);
+        put_text(json, "hsts", hsts);
+        put(json, "hsts_subdomains", cJSON_CreateBool(tls->hsts_subdomains));
+    }
+    return json;
+}
+
+static cJSON *backend_tls_to_json(const struct config_backend_tls *tls)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put(json, "verify", cJSON_CreateBool(tls->verify));
+    put_text(json, "ca", tls->ca);
+    put_text(json, "name", tls->name);
+    put_text(json, "cert", tls->cert);
+    put_text(json, "key", tls->key);
+    return json;
+}
+
 static cJSON *listener_to_json(const struct config *config, const struct config_listener *listener)
 {
     char address[ADDRESS_TEXT_BYTES];
@@ -69,6 +110,13 @@ static cJSON *listener_to_json(const struct config *config, const struct config_
         put_text(json, "service", config->services[listener->service].name);
     if (listener->port != 0)
         put(json, "port", cJSON_CreateNumber(listener->port));
+    if (listener->tls.certificate_count > 0)
+        put(json, "tls", tls_to_json(&listener->tls));
+    if (listener->redirect_port != 0) {
+        char redirect[sizeof("https:65535")];
+        snprintf(redirect, sizeof(redirect), "https:%u", listener->redirect_port);
+        put_text(json, "redirect", redirect);
+    }
     return json;
 }
 
@@ -205,6 +253,8 @@ static cJSON *service_to_json(const struct config_service *service)
     put(json, "healthcheck", check_to_json(&service->check));
     put(json, "timeouts", timeouts_to_json(&service->timeouts));
     put(json, "rollout", rollout_to_json(&service->rollout));
+    if (service->tls.enabled)
+        put(json, "tls", backend_tls_to_json(&service->tls));
     return json;
 }
 

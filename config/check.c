@@ -152,6 +152,24 @@ static void resolve_service(struct reader *reader, const struct node *node,
     reader_leave(reader, mark);
 }
 
+static void check_tls(struct reader *reader, const struct node *node,
+                      const struct config_listener *listener)
+{
+    const struct node *tls = node_get(node, "tls");
+    const struct node *redirect = node_get(node, "redirect");
+
+    if (listener->protocol == PROTOCOL_TCP && tls != NULL)
+        reader_tell(reader, tls->key_line,
+                    "found tls with protocol tcp, allowed with http: TLS of a TCP service passes "
+                    "through to its backends");
+    if (listener->protocol == PROTOCOL_TCP && redirect != NULL)
+        reader_tell(reader, redirect->key_line,
+                    "found redirect with protocol tcp, allowed with http");
+    if (tls != NULL && redirect != NULL)
+        reader_tell(reader, redirect->key_line,
+                    "found redirect with tls, allowed without: what comes here is https already");
+}
+
 static void check_same_address(struct reader *reader, const struct node *node, size_t index)
 {
     const struct config_listener *listeners = reader->config->listeners;
@@ -179,6 +197,7 @@ static void check_listeners(struct reader *reader, const struct node *nodes)
     for (size_t i = 0; i < config->listener_count; i++) {
         size_t mark = reader_enter(reader, nodes->items[i]->key);
         resolve_service(reader, nodes->items[i], &config->listeners[i]);
+        check_tls(reader, nodes->items[i], &config->listeners[i]);
         check_same_address(reader, nodes->items[i], i);
         reader_leave(reader, mark);
     }

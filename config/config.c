@@ -167,6 +167,13 @@ static void service_done(struct config_service *service)
         free(*argument);
     free(service->check.script);
     free(service->rollout.steps);
+    config_backend_tls_done(&service->tls);
+}
+
+static void listener_done(struct config_listener *listener)
+{
+    free(listener->name);
+    config_tls_done(&listener->tls);
 }
 
 void config_free(struct config *config)
@@ -174,7 +181,7 @@ void config_free(struct config *config)
     if (config == NULL)
         return;
     for (size_t i = 0; i < config->listener_count; i++)
-        free(config->listeners[i].name);
+        listener_done(&config->listeners[i]);
     for (size_t i = 0; i < config->service_count; i++)
         service_done(&config->services[i]);
     free(config->listeners);

@@ -49,6 +49,32 @@ struct config_timeouts {  /* milliseconds; DESIGN §8 says what each spans */
                              default 5 s, 0: does not wait */
 };
 
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+
+struct config_certificate { /* PEM files, by absolute path or from the working directory */
+    char *cert;             /* with its chain */
+    char *key;              /* the same file, where none was told */
+    char *ocsp;             /* a DER answer to staple; NULL: none */
+};
+
+struct config_tls {                          /* of a listener */
+    struct config_certificate *certificates; /* the first one is the default */
+    size_t certificate_count;                /* 0: no TLS */
+    enum config_tls_version min_version;     /* default 1.2 */
+    char *client_ca;                         /* client_certificates.ca; NULL: none are asked for */
+    bool client_required;                    /* default true: no connection without */
+    uint32_t hsts_s;                         /* Strict-Transport-Security; 0: none */
+    bool hsts_subdomains;                    /* default false */
+};
+
+struct config_backend_tls { /* of a service, towards its backends */
+    bool enabled;
+    bool verify;      /* chain and name; default true */
+    char *ca;         /* NULL: the system's */
+    char *name;       /* looked for in the certificate, and sent as SNI; NULL: the backend's host */
+    char *cert, *key; /* ours, where backends ask for one; NULL: none */
+};
+
 struct config_listener {
     char *name;
     struct address address;
@@ -56,6 +82,8 @@ struct config_listener {
     int service;   /* index into services for a tcp listener; -1 for http, where routes decide */
     uint16_t port; /* tcp: the port in the container, where it is another than the service's, so
                       that a container's second port runs, and drains, as the same service; 0: no */
+    struct config_tls tls;
+    uint16_t redirect_port; /* `redirect: https`: 308 to https at this port; 0: no */
 };
 
 struct config_route {
@@ -127,6 +155,7 @@ struct config_service {
     struct config_check check;
     struct config_timeouts timeouts; /* the file's global ones with the service's own over them */
     struct config_rollout rollout;
+    struct config_backend_tls tls;
 };
 
 struct config {
@@ -185,6 +214,12 @@ char *config_to_json(const struct config *config) __attribute__((warn_unused_res
 
 /* Index of the service of this name, or -1. */
 int config_find_service(const struct config *config, const char *name);
+
+/* Tells every file that the configuration names (certificates, keys, CAs), for whoever watches
+ * them.
+ */
+void config_each_file(const struct config *config, void (*tell)(void *context, const char *path),
+                      void *context);
 
 void config_free(struct config *config);
 

@@ -52,6 +52,8 @@ static const struct field listener_fields[] = {
      .offset = offsetof(struct config_listener, port),
      .min = 1,
      .max = UINT16_MAX},
+    {.key = "tls", .kind = FIELD_OTHER, .read = listener_tls_read},
+    {.key = "redirect", .kind = FIELD_OTHER, .read = listener_redirect_read},
 };
 const struct table listener_table = TABLE("listener", listener_fields);
 
@@ -236,6 +238,10 @@ const struct table *const config_tables[] = {
     &step_table,
     &pause_table,
     &drain_table,
+    &tls_table,
+    &certificate_table,
+    &client_certificates_table,
+    &backend_tls_table,
     NULL,
 };
 

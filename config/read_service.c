@@ -181,6 +181,7 @@ static const struct field service_fields[] = {
      .offset = offsetof(struct config_service, timeouts),
      .table = &timeouts_table},
     {.key = "rollout", .kind = FIELD_OTHER, .read = rollout_read},
+    {.key = "tls", .kind = FIELD_OTHER, .read = service_tls_read}, /* behind backends, discover */
 };
 const struct table service_table = TABLE("service", service_fields);
 

@@ -69,7 +69,8 @@ void table_read(struct reader *reader, const struct node *node, const struct tab
 extern const struct table *const config_tables[];
 extern const struct table config_table, listener_table, service_table, route_table, discover_table,
     healthcheck_table, http_check_table, tcp_check_table, container_check_table, rollout_table,
-    step_table, pause_table, drain_table, timeouts_table, engine_table, admin_table;
+    step_table, pause_table, tls_table, certificate_table, client_certificates_table,
+    backend_tls_table, drain_table, timeouts_table, engine_table, admin_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -95,6 +96,11 @@ void config_check(struct reader *reader, const struct node *root);
 
 /* Reads an element of `services`; in read_service.c. */
 void service_read(struct reader *reader, const struct node *node, struct config_service *service);
+void listener_tls_read(struct reader *reader, const struct node *node, void *target);
+void listener_redirect_read(struct reader *reader, const struct node *node, void *target);
+void service_tls_read(struct reader *reader, const struct node *node, void *target);
+void config_tls_done(struct config_tls *tls);
+void config_backend_tls_done(struct config_backend_tls *tls);
 void healthcheck_read(struct reader *reader, const struct node *node, void *target);
 void trusted_proxies_read(struct reader *reader, const struct node *node, void *target);
 void rollout_read(struct reader *reader, const struct node *node, void *target);

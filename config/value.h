@@ -13,6 +13,11 @@
  * becomes "1s500ms", 0 is "0". */
 void duration_format(uint64_t ms, char text[DURATION_TEXT_BYTES]);
 
+/* A Strict-Transport-Security age: whole days as "365d", else a duration. */
+void hsts_format(uint32_t seconds, char text[DURATION_TEXT_BYTES]);
+/* Of enum config_tls_version; NULL-terminated. */
+extern const char *const tls_version_words[];
+
 /* A service's or listener's name. */
 bool name_is_valid(const char *text);
 /* A whole decimal number without sign and leading zeros. */

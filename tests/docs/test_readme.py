@@ -179,9 +179,15 @@ def plain(text):
     return str(milliseconds(text)) if re.fullmatch(r"(\d+(ms|h|m|s))+", text) else text
 
 
-def canonical(tmp_path, extra):
+# What has to be given for the rest of its mapping to be there.
+TLS = {"certificates": [{"cert": "/c"}], "client_certificates": {"ca": "/a"}, "hsts": "1d"}
+GIVEN = {f"listeners.NAME.tls.{key}" for key in ("certificates[].cert", "certificates[].key", "client_certificates.ca", "hsts")}
+GIVEN |= {"services.NAME.tls.name"}
+
+
+def canonical(tmp_path, extra, listener=None):
     config = tmp_path / "least.json"
-    config.write_text(json.dumps({"listeners": {"web": {"address": ":80"}},
+    config.write_text(json.dumps({"listeners": {"web": {"address": ":80", **(listener or {})}},
                                   "services": {"web": {"discover": {"label": "a"}, **extra}}}))
     done = sluice("check", config, "--canonical")
     assert done.returncode == 0, done.stderr
@@ -202,15 +208,17 @@ def at(value, key):
 
 
 def test_the_references_defaults_are_those_of_the_program(tmp_path):
-    bare, checked = canonical(tmp_path, {}), canonical(tmp_path, {"healthcheck": {"http": {}}})
+    bare = canonical(tmp_path, {})
+    full = canonical(tmp_path, {"healthcheck": {"http": {}}, "tls": {"name": "a"}}, {"tls": TLS})
+    parts = ("services.NAME.healthcheck.", "services.NAME.tls.", "listeners.NAME.tls.")
     compared = 0
     for key, cells in rows().items():
         literal = re.fullmatch(r"`([^`]+)`(?:, `[^`]+`)?", cells[2])
-        value = at(checked if key.startswith("services.NAME.healthcheck.") else bare, key)
+        value = at(full if key.startswith(parts) else bare, key)
         if literal:
             assert value is not None and plain(literal[1]) == plain(value), key
             compared += 1
-        elif isinstance(value, str) and key not in ("engine.host", "services.NAME.discover.label", "listeners.NAME.address",
+        elif isinstance(value, str) and key not in GIVEN and key not in ("engine.host", "services.NAME.discover.label", "listeners.NAME.address",
                                                     "services.NAME.rollout.health_timeout"):
             raise AssertionError(f"{key} has the default {value}, the page does not say so")
     assert compared >= 30
