@@ -45,6 +45,8 @@ void access_log_exchange(const struct exchange *x, enum exchange_why why)
         log_string(&line, "backend", worker->table.backends[x->slot].name);
     }
     put_request(&line, x);
+    if (x->protocol->request_id != NULL)
+        log_slice(&line, "request_id", x->protocol->request_id(x));
     if (why == WHY_CLIENT_CLOSED && x->status == 0)
         log_u64(&line, "status", 499);
     else if (x->status != 0)

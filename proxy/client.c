@@ -3,6 +3,7 @@
 #include "access_log.h"
 #include "answer.h"
 #include "base/check.h"
+#include "forwarded.h"
 #include "http1.h"
 #include "relay.h"
 
@@ -278,6 +279,27 @@ static void free_client(struct doomed *doomed)
     free(container_of(doomed, struct client, doomed));
 }
 
+void client_set_address(struct client *client, const struct address *address)
+{
+    const struct config *config = client->worker->config;
+
+    client->address = *address;
+    address_format_ip(address, client->ip);
+    client->trusted =
+        network_any_contains(config->trusted_proxies, config->trusted_proxy_count, address);
+}
+
+struct address client_asker(const struct client *client, const struct http1_request *request)
+{
+    const struct config *config = client->worker->config;
+    struct address asker = client->address;
+
+    if (client->trusted)
+        forwarded_client(request, config->trusted_proxies, config->trusted_proxy_count,
+                         &client->address, &asker);
+    return asker;
+}
+
 void client_accept(struct worker *worker, int fd, const struct address *address)
 {
     struct client *client = calloc(1, sizeof(*client));
@@ -292,8 +314,7 @@ void client_accept(struct worker *worker, int fd, const struct address *address)
     }
     client->doomed.free = free_client;
     client->worker = worker;
-    client->address = *address;
-    address_format_ip(address, client->ip);
+    client_set_address(client, address);
     stream_set_read_max(client->stream, PIPELINED_BYTES_MAX);
     list_append(&worker->clients, &client->node);
     score_add(&worker->row->clients, 1);

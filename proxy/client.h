@@ -6,6 +6,7 @@
 
 #include "worker.h"
 
+struct http1_request;
 struct relay;
 
 enum client_state {
@@ -26,17 +27,23 @@ struct client {
     bool processing; /* within client_process(): the loop there takes the next request */
     bool served;     /* has had an answer */
     bool head_begun;
-    bool ended;          /* sends no more: gone, or half closed */
-    bool yielded;        /* has requests left to take: the deadline is the next turn */
-    size_t scanned;      /* http1_parse_request()'s memory */
-    size_t dropped;      /* while lingering */
-    size_t pending_seen; /* of the answer, at the last deadline */
-    struct address address;
+    bool ended;             /* sends no more: gone, or half closed */
+    bool yielded;           /* has requests left to take: the deadline is the next turn */
+    size_t scanned;         /* http1_parse_request()'s memory */
+    size_t dropped;         /* while lingering */
+    size_t pending_seen;    /* of the answer, at the last deadline */
+    struct address address; /* who connected */
     char ip[ADDRESS_TEXT_BYTES];
+    bool trusted; /* a proxy whose word about its clients counts */
 };
 
 /* Takes over an accepted socket. */
 void client_accept(struct worker *worker, int fd, const struct address *address);
+
+/* Who connected, where that is known only later. */
+void client_set_address(struct client *client, const struct address *address);
+/* Whose request it is: for limits, stickiness and logs. A trusted proxy speaks for its client. */
+struct address client_asker(const struct client *client, const struct http1_request *request);
 
 /* The relay's calls when a request is over. Each may close or take the next request. */
 void client_next(struct client *client);

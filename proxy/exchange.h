@@ -57,6 +57,7 @@ struct exchange_protocol {
     void (*on_timeout)(struct exchange *exchange); /* of a state after CONNECTING */
     void (*on_abort)(struct exchange *exchange, enum exchange_why why); /* must end at once */
     struct slice (*request_line)(const struct exchange *exchange); /* "GET /path", for people */
+    struct slice (*request_id)(const struct exchange *exchange);   /* NULL: there is none */
 };
 
 struct exchange {

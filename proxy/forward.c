@@ -36,52 +36,96 @@ static void put_length(struct writer *writer, uint64_t length)
     put_field(writer, SLICE("Content-Length"), (struct slice){text, (size_t)digits});
 }
 
-/* `prefix` in lower case, a hyphen being as good as an underscore: "X_Forwarded_For" reaches a
- * CGI-like backend under the very name of the trusted field. */
-static bool begins_like(struct slice name, struct slice prefix)
+#define BIT(field) (1u << (field))
+
+/* What the proxy writes itself or never passes on, and what it takes from trusted proxies only. */
+static const uint32_t own_fields =
+    BIT(FIELD_HOST) | BIT(FIELD_CONTENT_LENGTH) | BIT(FIELD_TRANSFER_ENCODING) |
+    BIT(FIELD_X_FORWARDED_FOR) | BIT(FIELD_X_FORWARDED_PROTO) | BIT(FIELD_X_FORWARDED_HOST) |
+    BIT(FIELD_FORWARDED) | BIT(FIELD_X_REQUEST_ID) | BIT(FIELD_CONNECTION) | BIT(FIELD_UPGRADE) |
+    BIT(FIELD_KEEP_ALIVE) | BIT(FIELD_PROXY_CONNECTION) | BIT(FIELD_TE) | BIT(FIELD_TRAILER) |
+    BIT(FIELD_EXPECT);
+
+static void put_fields(struct writer *writer, const struct http1_request *request, bool trusted)
 {
-    if (name.length < prefix.length)
-        return false;
-    for (size_t i = 0; i < prefix.length; i++) {
-        char c = name.data[i];
-        if (c == '_')
-            c = '-';
-        if ((c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c) != prefix.data[i])
-            return false;
+    uint32_t left_out = trusted ? own_fields : own_fields | BIT(FIELD_CLAIM);
+
+    for (unsigned i = 0; i < request->field_count; i++) {
+        const struct http_field *field = &request->fields[i];
+        if (!field->hop && (left_out & BIT(field->known)) == 0)
+            put_field(writer, field->name, field->value);
     }
-    return true;
 }
 
-/* What says where the request comes from is the proxy's to say, not a stranger's. */
-static bool claims_origin(struct slice name)
+/* All values of a field, as one list that goes on. */
+static void put_list(struct writer *writer, const struct http1_request *request,
+                     enum http_known_field known)
 {
-    return (name.data[0] | 0x20) == 'x' &&
-           (begins_like(name, SLICE("x-forwarded-")) ||
-            (begins_like(name, SLICE("x-real-ip")) && name.length == sizeof("x-real-ip") - 1));
+    for (unsigned i = 0; i < request->field_count && (request->seen & BIT(known)) != 0; i++) {
+        if (request->fields[i].known != known || request->fields[i].value.length == 0)
+            continue;
+        put(writer, request->fields[i].value);
+        put(writer, SLICE(", "));
+    }
 }
 
-static bool is_sent_on(const struct http1_request *request, const struct http_field *field)
+/* The one value that a trusted proxy gave, else the proxy's own. */
+static struct slice one_of(const struct http1_request *request, enum http_known_field known,
+                           bool trusted, struct slice own)
 {
-    switch (field->known) {
-    case FIELD_HOST:
-    case FIELD_CONTENT_LENGTH:
-    case FIELD_TRANSFER_ENCODING:
-    case FIELD_X_FORWARDED_FOR:
-    case FIELD_X_FORWARDED_PROTO:
-    case FIELD_X_FORWARDED_HOST:
-    case FIELD_FORWARDED:
-    case FIELD_CONNECTION:
-    case FIELD_UPGRADE:
-    case FIELD_KEEP_ALIVE:
-    case FIELD_PROXY_CONNECTION:
-    case FIELD_TE:
-    case FIELD_TRAILER:
-        return false;
-    case FIELD_EXPECT:
-        return request->expect_continue;
-    default:
-        return !field->hop && !claims_origin(field->name);
+    const struct http_field *found = NULL;
+
+    for (unsigned i = 0; trusted && i < request->field_count; i++) {
+        if (request->fields[i].known != known)
+            continue;
+        if (found != NULL)
+            return own;
+        found = &request->fields[i];
     }
+    return found == NULL || found->value.length == 0 ? own : found->value;
+}
+
+/* The node of a Forwarded element: IPv6 is bracketed and quoted (RFC 7239 §6). */
+static void put_node(struct writer *writer, struct slice ip)
+{
+    bool is_ipv6 = memchr(ip.data, ':', ip.length) != NULL;
+
+    put(writer, is_ipv6 ? SLICE("for=\"[") : SLICE("for="));
+    put(writer, ip);
+    if (is_ipv6)
+        put(writer, SLICE("]\""));
+}
+
+static void put_origin(struct writer *writer, const struct http1_request *request,
+                       const struct forward_request_options *options)
+{
+    struct slice proto = options->tls ? SLICE("https") : SLICE("http");
+    bool trusted = options->trusted;
+
+    put(writer, SLICE("X-Forwarded-For: "));
+    if (trusted)
+        put_list(writer, request, FIELD_X_FORWARDED_FOR);
+    put(writer, options->peer_ip);
+    put(writer, SLICE("\r\nX-Forwarded-Proto: "));
+    put(writer, one_of(request, FIELD_X_FORWARDED_PROTO, trusted, proto));
+    struct slice host = one_of(request, FIELD_X_FORWARDED_HOST, trusted, request->host);
+    if (host.length > 0) {
+        put(writer, SLICE("\r\nX-Forwarded-Host: "));
+        put(writer, host);
+    }
+    put(writer, SLICE("\r\nForwarded: "));
+    if (trusted)
+        put_list(writer, request, FIELD_FORWARDED);
+    put_node(writer, options->peer_ip);
+    if (request->host.length > 0) { /* neither quote nor backslash can be in it */
+        put(writer, SLICE(";host=\""));
+        put(writer, request->host);
+        put(writer, SLICE("\""));
+    }
+    put(writer, SLICE(";proto="));
+    put(writer, proto);
+    put(writer, SLICE("\r\nX-Request-Id: "));
+    put(writer, options->request_id);
 }
 
 static void put_request_framing(struct writer *writer, const struct http1_request *request)
@@ -90,6 +134,8 @@ static void put_request_framing(struct writer *writer, const struct http1_reques
         put_length(writer, request->content_length);
     else if (request->framing == HTTP_BODY_CHUNKED)
         put(writer, SLICE("Transfer-Encoding: chunked\r\n"));
+    if (request->expect_continue)
+        put(writer, SLICE("Expect: 100-continue\r\n"));
     if (request->upgrade && request->framing == HTTP_BODY_NONE) {
         put(writer, SLICE("Connection: upgrade\r\n"));
         put_field(writer, SLICE("Upgrade"), request->upgrade_protocol);
@@ -98,35 +144,28 @@ static void put_request_framing(struct writer *writer, const struct http1_reques
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): the writer writes to it */
 size_t forward_request(char *buffer, size_t size, const struct http1_request *request,
-                       struct slice client_ip)
+                       const struct forward_request_options *options)
 {
     struct writer writer = {.data = buffer, .size = size};
 
     put(&writer, request->method_text);
     put(&writer, SLICE(" "));
     put(&writer, request->path);
-    put(&writer, SLICE(" HTTP/1.1\r\n"));
-    put_field(&writer, SLICE("Host"), request->host);
-    for (unsigned i = 0; i < request->field_count; i++)
-        if (is_sent_on(request, &request->fields[i]))
-            put_field(&writer, request->fields[i].name, request->fields[i].value);
+    put(&writer, SLICE(" HTTP/1.1\r\nHost: "));
+    put(&writer, request->host);
+    put(&writer, SLICE("\r\n"));
+    put_fields(&writer, request, options->trusted);
     put_request_framing(&writer, request);
-    put_field(&writer, SLICE("X-Forwarded-For"), client_ip);
-    put(&writer, SLICE("X-Forwarded-Proto: http\r\n"));
-    if (request->host.length > 0)
-        put_field(&writer, SLICE("X-Forwarded-Host"), request->host);
-    put(&writer, request->minor_version == 0 ? SLICE("Via: 1.0 sluice\r\n\r\n")
-                                             : SLICE("Via: 1.1 sluice\r\n\r\n"));
+    put_origin(&writer, request, options);
+    put(&writer, request->minor_version == 0 ? SLICE("\r\nVia: 1.0 sluice\r\n\r\n")
+                                             : SLICE("\r\nVia: 1.1 sluice\r\n\r\n"));
     return writer.full ? 0 : writer.length;
 }
 
-static bool is_sent_back(const struct http_field *field)
-{
-    return !field->hop && field->known != FIELD_CONTENT_LENGTH &&
-           field->known != FIELD_TRANSFER_ENCODING && field->known != FIELD_CONNECTION &&
-           field->known != FIELD_KEEP_ALIVE && field->known != FIELD_UPGRADE &&
-           field->known != FIELD_TRAILER && field->known != FIELD_PROXY_CONNECTION;
-}
+/* Hop by hop, or written anew. */
+static const uint32_t own_answer_fields =
+    BIT(FIELD_CONTENT_LENGTH) | BIT(FIELD_TRANSFER_ENCODING) | BIT(FIELD_CONNECTION) |
+    BIT(FIELD_KEEP_ALIVE) | BIT(FIELD_UPGRADE) | BIT(FIELD_TRAILER) | BIT(FIELD_PROXY_CONNECTION);
 
 static void put_upgrade(struct writer *writer, const struct http1_response *response)
 {
@@ -144,19 +183,20 @@ size_t forward_response(char *buffer, size_t size, const struct http1_response *
     char status[4] = {(char)('0' + response->status / 100 % 10),
                       (char)('0' + response->status / 10 % 10), (char)('0' + response->status % 10),
                       ' '};
-    bool dated = false;
 
     put(&writer, SLICE("HTTP/1.1 "));
     put(&writer, (struct slice){status, sizeof(status)});
     put(&writer, response->reason);
     put(&writer, SLICE("\r\n"));
     for (unsigned i = 0; i < response->field_count; i++) {
-        dated = dated || response->fields[i].known == FIELD_DATE;
-        if (is_sent_back(&response->fields[i]))
-            put_field(&writer, response->fields[i].name, response->fields[i].value);
+        const struct http_field *field = &response->fields[i];
+        if (!field->hop && (own_answer_fields & BIT(field->known)) == 0)
+            put_field(&writer, field->name, field->value);
     }
-    if (!dated && response->status >= 200)
+    if ((response->seen & BIT(FIELD_DATE)) == 0 && response->status >= 200)
         put_field(&writer, SLICE("Date"), slice_from_string(options->date));
+    if ((response->seen & BIT(FIELD_X_REQUEST_ID)) == 0 && options->request_id.length > 0)
+        put_field(&writer, SLICE("X-Request-Id"), options->request_id);
     if (options->framing == HTTP_BODY_LENGTH || options->announce_length)
         put_length(&writer, response->content_length);
     else if (options->framing == HTTP_BODY_CHUNKED)

@@ -6,10 +6,18 @@
 
 #include "http1.h"
 
+struct forward_request_options {
+    struct slice peer_ip; /* who sent it */
+    bool trusted;         /* a proxy whose word counts: what it says is extended, not replaced */
+    bool tls;             /* came by TLS */
+    struct slice request_id;
+};
+
 /* Writes the head of a request to a backend. Returns its length, 0 where it does not fit.
- * X-Forwarded-For, -Proto and -Host say what this proxy saw: nobody before it is trusted. */
+ * X-Forwarded-For, -Proto, -Host and Forwarded (RFC 7239) say what this proxy saw, behind what a
+ * trusted one before it said. */
 size_t forward_request(char *buffer, size_t size, const struct http1_request *request,
-                       struct slice client_ip);
+                       const struct forward_request_options *options);
 
 struct forward_response_options {
     enum http_framing framing; /* towards the client: NONE, LENGTH, CHUNKED or CLOSE */
@@ -18,6 +26,7 @@ struct forward_response_options {
     bool keep_alive_1_0;       /* an HTTP/1.0 client must be told that the connection stays */
     bool upgrade;              /* 101 */
     const char *date;          /* for answers without a Date (RFC 9110 §6.6.1) */
+    struct slice request_id;   /* for answers without an X-Request-Id; empty: none */
 };
 
 /* Writes the head of an answer to a client. Returns its length, 0 where it does not fit. */

@@ -72,6 +72,9 @@ enum http_known_field { /* those that the proxy looks at */
                         FIELD_SERVER,
                         FIELD_CONTENT_TYPE,
                         FIELD_COOKIE,
+                        FIELD_X_REQUEST_ID,
+                        FIELD_MAX_FORWARDS,
+                        FIELD_CLAIM, /* X-Real-IP, every other X-Forwarded-* */
 };
 
 struct http1_request {
@@ -87,6 +90,7 @@ struct http1_request {
     bool expect_continue; /* Expect: 100-continue (never in HTTP/1.0) */
     bool upgrade;         /* Connection: upgrade with Upgrade, HTTP/1.1; "h2c" does not count */
     struct slice upgrade_protocol;
+    uint32_t seen; /* a bit for each enum http_known_field */
     unsigned field_count;
     struct http_field fields[HTTP1_FIELDS_MAX];
 };
@@ -100,6 +104,7 @@ struct http1_response {
     bool has_content_length;
     bool keep_alive; /* what the backend allows for this connection */
     bool upgrade;    /* 101 with Upgrade and Connection: upgrade */
+    uint32_t seen;   /* a bit for each enum http_known_field */
     unsigned field_count;
     struct http_field fields[HTTP1_FIELDS_MAX];
 };

@@ -31,14 +31,15 @@ static const struct known known_fields[] = {
     KNOWN("trailer", FIELD_TRAILER, KNOWN_HOP),
     KNOWN("location", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("forwarded", FIELD_FORWARDED, KNOWN_PROTECTED),
-    KNOWN("x-real-ip", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("x-real-ip", FIELD_CLAIM, KNOWN_PROTECTED),
     KNOWN("connection", FIELD_CONNECTION, KNOWN_HOP),
     KNOWN("keep-alive", FIELD_KEEP_ALIVE, KNOWN_HOP),
     KNOWN("set-cookie", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("tracestate", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("traceparent", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("content-type", FIELD_CONTENT_TYPE, KNOWN_PROTECTED),
-    KNOWN("x-request-id", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("x-request-id", FIELD_X_REQUEST_ID, KNOWN_PROTECTED),
+    KNOWN("max-forwards", FIELD_MAX_FORWARDS, KNOWN_PROTECTED),
     KNOWN("authorization", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("cache-control", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("content-range", FIELD_OTHER, KNOWN_PROTECTED),
@@ -46,14 +47,14 @@ static const struct known known_fields[] = {
     KNOWN("http2-settings", FIELD_OTHER, KNOWN_HOP),
     KNOWN("x-forwarded-for", FIELD_X_FORWARDED_FOR, KNOWN_PROTECTED),
     KNOWN("x-forwarded-host", FIELD_X_FORWARDED_HOST, KNOWN_PROTECTED),
-    KNOWN("x-forwarded-port", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("x-forwarded-port", FIELD_CLAIM, KNOWN_PROTECTED),
     KNOWN("proxy-connection", FIELD_PROXY_CONNECTION, KNOWN_HOP),
     KNOWN("content-encoding", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("x-forwarded-proto", FIELD_X_FORWARDED_PROTO, KNOWN_PROTECTED),
     KNOWN("transfer-encoding", FIELD_TRANSFER_ENCODING, KNOWN_HOP),
     KNOWN("proxy-authenticate", FIELD_PROXY_AUTHENTICATE, KNOWN_HOP),
-    KNOWN("x-forwarded-prefix", FIELD_OTHER, KNOWN_PROTECTED),
-    KNOWN("x-forwarded-server", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("x-forwarded-prefix", FIELD_CLAIM, KNOWN_PROTECTED),
+    KNOWN("x-forwarded-server", FIELD_CLAIM, KNOWN_PROTECTED),
     KNOWN("proxy-authorization", FIELD_PROXY_AUTHORIZATION, KNOWN_HOP),
 };
 
@@ -63,7 +64,7 @@ static const struct known known_fields[] = {
 /* Index of the first of each length, and of the end: known_fields is sorted by length. The test
  * finds_every_known_field holds the two together. */
 static const uint8_t first_of_length[KNOWN_LENGTH_MAX + 2] = {
-    0, 0, 0, 1, 3, 6, 7, 11, 13, 14, 16, 20, 21, 23, 26, 28, 29, 33, 35, 38, KNOWN_COUNT,
+    0, 0, 0, 1, 3, 6, 7, 11, 13, 14, 16, 20, 21, 24, 27, 29, 30, 34, 36, 39, KNOWN_COUNT,
 };
 
 /* Whether `name` is `known`, in any case; *twin: with an underscore for a hyphen. */
@@ -113,9 +114,13 @@ void http1_classify(struct http_field *field)
     bool twin;
     const struct known *known = find(field->name, &twin);
 
-    if (known == NULL && !begins_forwarded(field->name, &twin))
+    bool claim = known == NULL && begins_forwarded(field->name, &twin);
+    if (known == NULL && !claim)
         twin = false;
-    field->known = known != NULL && !twin ? known->field : FIELD_OTHER;
+    field->known = twin            ? FIELD_OTHER
+                   : claim         ? FIELD_CLAIM
+                   : known != NULL ? known->field
+                                   : FIELD_OTHER;
     field->hop = twin || (known != NULL && (known->flags & KNOWN_HOP) != 0);
 }
 

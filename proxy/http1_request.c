@@ -185,6 +185,7 @@ static enum http1_result parse(struct slice bytes, size_t *scanned, struct http1
     if (result != HTTP1_DONE)
         return http1_unfinished(result, bytes, HTTP1_HEAD_TOO_LARGE);
     request->field_count = fields.count;
+    request->seen = fields.seen;
     *ret_length = (size_t)(cursor.at - bytes.data);
     return read_meaning(request, fields, default_port);
 }

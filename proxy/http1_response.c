@@ -95,6 +95,7 @@ static enum http1_result parse(struct slice bytes, enum http_method method, size
     if (result != HTTP1_DONE)
         return result;
     response->field_count = fields.count;
+    response->seen = fields.seen;
     *ret_length = (size_t)(cursor.at - bytes.data);
     return read_meaning(response, fields, method);
 }

@@ -26,6 +26,10 @@
 /* A head as it is sent on: what was parsed, and the fields that the proxy adds. */
 #define HEAD_OUT_BYTES_MAX (HTTP1_HEAD_BYTES_MAX + HTTP1_TARGET_BYTES_MAX + 4096u)
 
+/* Proxies before this one that are asked who their client was: no real chain is as long, and a
+ * list that somebody made up costs no more. */
+#define FORWARDED_HOPS_MAX 32u
+
 /* Connections accepted in one turn, so that a flood of them does not starve those in progress. */
 #define ACCEPTS_PER_TURN 64u
 /* Of all descriptors, one in so many is kept for connections to backends: a client that is taken on

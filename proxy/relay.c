@@ -300,6 +300,13 @@ static struct slice request_line(const struct exchange *x)
     return (struct slice){head.data, (size_t)(end_of_line - head.data) - version};
 }
 
+static struct slice request_id(const struct exchange *x)
+{
+    const struct relay *relay = (const void *)((const char *)x - offsetof(struct relay, exchange));
+
+    return (struct slice){relay->request_id, relay->request_id_length};
+}
+
 static const struct exchange_protocol protocol = {
     .on_placed = on_placed,
     .on_refused = on_refused,
@@ -307,10 +314,12 @@ static const struct exchange_protocol protocol = {
     .on_timeout = on_timeout,
     .on_abort = on_abort,
     .request_line = request_line,
+    .request_id = request_id,
 };
 
-static void refuse(struct client *client, const struct http1_request *request, unsigned status,
-                   enum refusal refusal, enum exchange_why why)
+static void refuse(struct client *client, const struct http1_request *request,
+                   const struct address *asker, unsigned status, enum refusal refusal,
+                   enum exchange_why why)
 {
     struct worker *worker = client->worker;
     bool whole = request->framing == HTTP_BODY_NONE ||
@@ -319,7 +328,7 @@ static void refuse(struct client *client, const struct http1_request *request, u
     bool head_only = request->method == HTTP_HEAD;
 
     score_add(&worker->row->refusals[refusal], 1);
-    access_log_refused(worker, &client->address, status, exchange_why_name(why));
+    access_log_refused(worker, asker, status, exchange_why_name(why));
     client_answer(client, status, close, head_only);
     if (close)
         client_finish(client, whole);
@@ -331,11 +340,18 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
 {
     struct worker *worker = client->worker;
     struct relay *relay = take_relay(worker);
-    size_t length =
-        forward_request(worker->head, HEAD_OUT_BYTES_MAX, request, slice_from_string(client->ip));
 
     if (relay == NULL)
         return NULL;
+    uint64_t random[2] = {worker_random(worker), worker_random(worker)};
+    relay->request_id_length =
+        (uint8_t)forwarded_request_id(request, client->trusted, random, relay->request_id);
+    struct forward_request_options options = {
+        .peer_ip = slice_from_string(client->ip),
+        .trusted = client->trusted,
+        .request_id = {relay->request_id, relay->request_id_length},
+    };
+    size_t length = forward_request(worker->head, HEAD_OUT_BYTES_MAX, request, &options);
     client->relay = relay;
     relay->client = client;
     list_init(&relay->node);
@@ -364,19 +380,20 @@ void relay_start(struct client *client, const struct http1_request *request, siz
 {
     struct worker *worker = client->worker;
     int service = route_find(&worker->routes, request->host, request->path);
+    struct address asker = client_asker(client, request);
     struct relay *relay = service >= 0 ? make_relay(client, request) : NULL;
 
     stream_consume(client->stream, head_length);
     if (service < 0) {
-        refuse(client, request, 404, REFUSAL_NO_ROUTE, WHY_NO_ROUTE);
+        refuse(client, request, &asker, 404, REFUSAL_NO_ROUTE, WHY_NO_ROUTE);
         return;
     }
     if (relay == NULL) {
-        refuse(client, request, 503, REFUSAL_MEMORY, WHY_MEMORY);
+        refuse(client, request, &asker, 503, REFUSAL_MEMORY, WHY_MEMORY);
         return;
     }
     relay_update(relay);
-    exchange_start(&relay->exchange, KIND_REQUEST, (uint16_t)service, &client->address, &protocol);
+    exchange_start(&relay->exchange, KIND_REQUEST, (uint16_t)service, &asker, &protocol);
     relay->exchange.unrepeatable = !relay->replayable;
     exchange_place(&relay->exchange);
 }

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "body.h"
 #include "exchange.h"
+#include "forwarded.h"
 #include "tunnel.h"
 
 struct client;
@@ -18,6 +19,8 @@ struct relay {
     struct list node; /* worker->free_relays */
     struct client *client;
 
+    char request_id[REQUEST_ID_BYTES_MAX];
+    uint8_t request_id_length;
     struct buffer head; /* the request's, as sent on: for retries, holds and the log */
     enum http_method method;
     uint8_t client_minor;

@@ -67,6 +67,7 @@ static size_t begin_answer(struct relay *relay, const struct http1_response *res
         .close = relay->close,
         .keep_alive_1_0 = relay->client_minor == 0,
         .date = worker->date,
+        .request_id = {relay->request_id, relay->request_id_length},
     };
     size_t length = forward_response(worker->head, HEAD_OUT_BYTES_MAX, response, &options);
     if (length == 0)

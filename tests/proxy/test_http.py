@@ -196,7 +196,8 @@ def test_heads_are_built_anew(world):
     assert request.field("x-forwarded-proto") == "http"
     assert request.field("x-forwarded-host") == "test"
     assert request.field("via") == "1.1 sluice"
-    for gone in ("x-secret", "keep-alive", "te", "proxy-connection", "forwarded", "connection",
+    assert request.field("forwarded") == 'for=127.0.0.1;host="test";proto=http'
+    for gone in ("x-secret", "keep-alive", "te", "proxy-connection", "connection",
                  "x_forwarded_for"):
         assert request.field(gone) is None, gone
 

@@ -2,6 +2,9 @@
 (the connection is closed by it, and no whole request reaches a backend), or what reaches the backend
 (method, target, body of each request)."""
 
+import re
+
+
 
 def get(fields=b"", target=b"/", version=b"1.1", host=b"Host: h\r\n", method=b"GET"):
     return method + b" " + target + b" HTTP/" + version + b"\r\n" + host + fields + b"\r\n"
@@ -231,6 +234,8 @@ CASES = [
     ("upgrade_with_body_stays_behind", "RFC 9110 7.8", post(b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n", b"hello"), HELLO),
 ]
 
+MADE = re.compile(rb"[0-9a-f]{32}")
+
 # What heads become: name, rule, the client's fields, fields that must reach the backend with exactly
 # these values, and names that must not.
 HEADS = [
@@ -243,7 +248,12 @@ HEADS = [
     ("forwarded_for_is_replaced", "RFC 7239 8.1", b"X-Forwarded-For: 6.6.6.6\r\nx-forwarded-FOR: 7.7.7.7\r\n", {b"x-forwarded-for": [b"127.0.0.1"]}, []),
     ("forwarded_proto_is_replaced", "RFC 7239 8.1", b"X-Forwarded-Proto: https\r\n", {b"x-forwarded-proto": [b"http"]}, []),
     ("forwarded_host_is_replaced", "RFC 7239 8.1", b"X-Forwarded-Host: evil\r\n", {b"x-forwarded-host": [b"h"]}, []),
-    ("forwarded_is_dropped", "RFC 7239 8.1", b"Forwarded: for=6.6.6.6\r\n", {}, [b"forwarded"]),
+    ("forwarded_is_replaced", "RFC 7239 8.1", b"Forwarded: for=6.6.6.6\r\nForwarded: for=7.7.7.7\r\n", {b"forwarded": [b'for=127.0.0.1;host="h";proto=http']}, []),
+    ("connection_cannot_drop_forwarded", "RFC 7239 8.1", b"Connection: Forwarded, X-Request-Id, Via\r\n", {b"forwarded": [b'for=127.0.0.1;host="h";proto=http'], b"via": [b"1.1 sluice"]}, []),
+    ("request_id_of_a_stranger_is_replaced", "RFC 9110 7.6", b"X-Request-Id: mine\r\n", {b"x-request-id": [MADE]}, []),
+    ("request_id_is_made", "RFC 9110 7.6", b"", {b"x-request-id": [MADE]}, []),
+    ("tracestate_is_kept_as_it_is", "W3C Trace Context 3.3", b"tracestate: a=1,,b=2\r\nTraceParent: nonsense\r\ntracestate: c=3\r\n", {b"tracestate": [b"a=1,,b=2", b"c=3"], b"traceparent": [b"nonsense"]}, []),
+    ("expectation_is_sent_once", "RFC 9110 10.1.1", b"Expect: 100-continue\r\nExpect: 100-CONTINUE\r\nContent-Length: 0\r\n", {}, [b"expect"]),
     ("other_forwarded_fields_are_dropped", "RFC 7239 8.1", b"X-Forwarded-Port: 1\r\nX-Forwarded-Prefix: /\r\nX-Real-IP: 6.6.6.6\r\n", {}, [b"x-forwarded-port", b"x-forwarded-prefix", b"x-real-ip"]),
     ("underscore_twins_are_dropped", "RFC 9110 5.1", b"X_Forwarded_For: 6.6.6.6\r\nX-Forwarded_Proto: https\r\nContent_Length: 7\r\n", {b"x-forwarded-for": [b"127.0.0.1"]}, [b"x_forwarded_for", b"x-forwarded_proto", b"content_length"]),
     ("via_is_added", "RFC 9110 7.6.3", b"", {b"via": [b"1.1 sluice"]}, []),
@@ -252,4 +262,19 @@ HEADS = [
     ("white_space_around_values_is_dropped", "RFC 9112 5.1", b"X: \t a b \t\r\n", {b"x": [b"a b"]}, []),
     ("equal_fields_stay_in_order", "RFC 9110 5.3", b"X: 2\r\nY: 0\r\nX: 1\r\n", {b"x": [b"2", b"1"]}, []),
     ("upgrade_is_passed_on", "RFC 9110 7.8", b"Connection: Upgrade\r\nUpgrade: websocket\r\n", {b"upgrade": [b"websocket"], b"connection": [b"upgrade"]}, []),
+]
+
+# The same where the client is a trusted proxy.
+TRUSTED_HEADS = [
+    ("forwarded_for_is_extended", "RFC 7239 5.2", b"X-Forwarded-For: 192.0.2.7\r\nX: y\r\nx-forwarded-FOR: 127.0.0.9\r\n", {b"x-forwarded-for": [b"192.0.2.7, 127.0.0.9, 127.0.0.1"]}, []),
+    ("forwarded_is_extended", "RFC 7239 4", b"Forwarded: for=192.0.2.7;proto=https\r\n", {b"forwarded": [b'for=192.0.2.7;proto=https, for=127.0.0.1;host="h";proto=http']}, []),
+    ("forwarded_proto_and_host_are_kept", "RFC 7239 5", b"X-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.example\r\n", {b"x-forwarded-proto": [b"https"], b"x-forwarded-host": [b"shop.example"], b"host": [b"h"]}, []),
+    ("several_protos_are_none", "RFC 9110 5.3", b"X-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\n", {b"x-forwarded-proto": [b"http"]}, []),
+    ("other_forwarded_fields_are_kept", "RFC 7239 8.1", b"X-Forwarded-Port: 443\r\nX-Real-IP: 192.0.2.7\r\n", {b"x-forwarded-port": [b"443"], b"x-real-ip": [b"192.0.2.7"]}, []),
+    ("twins_are_dropped_all_the_same", "RFC 9110 5.1", b"X_Forwarded_For: 6.6.6.6\r\nX_Real_IP: 6.6.6.6\r\nX_Request_Id: a\r\n", {b"x-forwarded-for": [b"127.0.0.1"]}, [b"x_forwarded_for", b"x_real_ip", b"x_request_id"]),
+    ("connection_cannot_drop_what_was_trusted", "RFC 9110 7.6.1", b"Connection: X-Forwarded-For, X-Forwarded-Port, X-Request-Id\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Port: 1\r\nX-Request-Id: a\r\n", {b"x-forwarded-for": [b"192.0.2.7, 127.0.0.1"], b"x-forwarded-port": [b"1"], b"x-request-id": [b"a"]}, []),
+    ("request_id_is_kept", "RFC 9110 7.6", b"X-Request-Id: 3f2504e0-4f89-11d3-9a0c-0305e82c3301\r\n", {b"x-request-id": [b"3f2504e0-4f89-11d3-9a0c-0305e82c3301"]}, []),
+    ("request_id_unfit_for_logs_is_replaced", "RFC 9110 7.6", b"X-Request-Id: a \"b\"\r\n", {b"x-request-id": [MADE]}, []),
+    ("request_id_over_long_is_replaced", "RFC 9110 7.6", b"X-Request-Id: " + b"a" * 129 + b"\r\n", {b"x-request-id": [MADE]}, []),
+    ("two_request_ids_are_replaced", "RFC 9110 5.3", b"X-Request-Id: a\r\nX-Request-Id: b\r\n", {b"x-request-id": [MADE]}, []),
 ]
