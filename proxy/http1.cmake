@@ -11,6 +11,3 @@ add_library(sluice_http1 STATIC
     http1_target.c)
 target_include_directories(sluice_http1 PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(sluice_http1 PUBLIC sluice_base)
-if(FUZZ)
-    target_compile_options(sluice_http1 PRIVATE -fsanitize=fuzzer-no-link)
-endif()
