@@ -57,6 +57,26 @@ static cJSON *timeouts_to_json(const struct config_timeouts *timeouts)
     return json;
 }
 
+static void put_size(cJSON *object, const char *key, uint64_t bytes)
+{
+    char text[SIZE_TEXT_BYTES];
+
+    size_format(bytes, text);
+    put_text(object, key, text);
+}
+
+static cJSON *networks_to_json(const struct network *networks, size_t count)
+{
+    char text[NETWORK_TEXT_BYTES];
+    cJSON *json = must(cJSON_CreateArray());
+
+    for (size_t i = 0; i < count; i++) {
+        network_format(&networks[i], text);
+        append(json, cJSON_CreateString(text));
+    }
+    return json;
+}
+
 static cJSON *tls_to_json(const struct config_tls *tls)
 {
     char hsts[DURATION_TEXT_BYTES];
@@ -95,6 +115,46 @@ static cJSON *backend_tls_to_json(const struct config_backend_tls *tls)
     put_text(json, "name", tls->name);
     put_text(json, "cert", tls->cert);
     put_text(json, "key", tls->key);
+    return json;
+}
+
+/* What a service inherits is told apart from what is its own, or it would read back as its own. */
+static void put_traffic_limits(cJSON *json, const struct config_traffic_limits *limits, bool whole)
+{
+    put_size(json, "body", limits->body_bytes);
+    put(json, "min_rate", cJSON_CreateNumber(limits->min_rate));
+    put_duration(json, "min_rate_window", limits->min_rate_window_ms);
+    put(json, "trusted", networks_to_json(limits->trusted, limits->trusted_count));
+    if (!whole && !limits->own_requests)
+        return;
+    if (limits->requests.rate == 0) {
+        put_text(json, "requests_per_client", "none");
+        return;
+    }
+    cJSON *rate = must(cJSON_CreateObject());
+    put(rate, "rate", cJSON_CreateNumber(limits->requests.rate));
+    put(rate, "burst", cJSON_CreateNumber(limits->requests.burst));
+    put(json, "requests_per_client", rate);
+}
+
+static cJSON *service_limits_to_json(const struct config_traffic_limits *limits)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put_traffic_limits(json, limits, false);
+    return json;
+}
+
+static cJSON *limits_to_json(const struct config_limits *limits)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put_traffic_limits(json, &limits->traffic, true);
+    put(json, "connections", cJSON_CreateNumber(limits->connections));
+    put(json, "connections_per_client", cJSON_CreateNumber(limits->connections_per_client));
+    put_size(json, "header_bytes", limits->header_bytes);
+    put(json, "header_count", cJSON_CreateNumber(limits->header_count));
+    put_size(json, "memory", limits->memory_bytes);
     return json;
 }
 
@@ -252,6 +312,7 @@ static cJSON *service_to_json(const struct config_service *service)
     put_text(json, "balance", balance[service->balance]);
     put(json, "healthcheck", check_to_json(&service->check));
     put(json, "timeouts", timeouts_to_json(&service->timeouts));
+    put(json, "limits", service_limits_to_json(&service->limits));
     put(json, "rollout", rollout_to_json(&service->rollout));
     if (service->tls.enabled)
         put(json, "tls", backend_tls_to_json(&service->tls));
@@ -290,18 +351,6 @@ static char *escape_beyond_ascii(char *json)
     return escaped;
 }
 
-static cJSON *networks_to_json(const struct network *networks, size_t count)
-{
-    char text[NETWORK_TEXT_BYTES];
-    cJSON *json = must(cJSON_CreateArray());
-
-    for (size_t i = 0; i < count; i++) {
-        network_format(&networks[i], text);
-        append(json, cJSON_CreateString(text));
-    }
-    return json;
-}
-
 char *config_to_json(const struct config *config)
 {
     cJSON *json = must(cJSON_CreateObject());
@@ -326,6 +375,7 @@ char *config_to_json(const struct config *config)
     put_text(json, "state", config->state);
     put_text(json, "user", config->user);
     put(json, "timeouts", timeouts_to_json(&config->timeouts));
+    put(json, "limits", limits_to_json(&config->limits));
     put(json, "workers", cJSON_CreateNumber(config->workers));
     put_text(json, "access_log", config->access_log == ACCESS_LOG_ON ? "on" : "off");
     put(json, "trusted_proxies",

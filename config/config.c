@@ -174,6 +174,7 @@ static void listener_done(struct config_listener *listener)
 {
     free(listener->name);
     config_tls_done(&listener->tls);
+    free(service->limits.trusted);
 }
 
 void config_free(struct config *config)
@@ -192,5 +193,6 @@ void config_free(struct config *config)
     free(config->state);
     free(config->user);
     free(config->trusted_proxies);
+    free(config->limits.traffic.trusted);
     free(config);
 }

@@ -75,6 +75,30 @@ struct config_backend_tls { /* of a service, towards its backends */
     char *cert, *key; /* ours, where backends ask for one; NULL: none */
 };
 
+struct config_rate { /* requests per second of one client, and how many may come at once */
+    uint32_t rate;   /* 0: any */
+    uint32_t burst;
+};
+
+struct config_traffic_limits {       /* of one service: the global ones with its own over them */
+    uint64_t body_bytes;             /* of a request's body; 0: any */
+    uint32_t min_rate;               /* bytes per second; 0: any */
+    uint32_t min_rate_window_ms;     /* that it is averaged over; default 20 s */
+    struct config_rate requests;     /* `requests_per_client`; default none */
+    bool own_requests;               /* the service's own: counted apart from the others' */
+    struct network *trusted;         /* clients that no limit per client counts for; a service's */
+    size_t trusted_count;            /* come on top of the global ones */
+};
+
+struct config_limits {
+    struct config_traffic_limits traffic; /* first: read by the same functions */
+    uint32_t connections;            /* of one worker; 0: as many as descriptors allow */
+    uint32_t connections_per_client; /* of one worker; 0: any */
+    uint64_t header_bytes;           /* of a request's head; default and most 64 KiB */
+    uint16_t header_count;           /* fields in it; default and most 128 */
+    uint64_t memory_bytes;           /* what a worker's connections may hold; default derived */
+};
+
 struct config_listener {
     char *name;
     struct address address;
@@ -154,6 +178,7 @@ struct config_service {
     enum config_balance balance;
     struct config_check check;
     struct config_timeouts timeouts; /* the file's global ones with the service's own over them */
+    struct config_traffic_limits limits;
     struct config_rollout rollout;
     struct config_backend_tls tls;
 };
@@ -171,6 +196,7 @@ struct config {
     char *state;            /* default /var/lib/sluice */
     char *user;             /* workers and health run as; default "nobody" */
     struct config_timeouts timeouts;
+    struct config_limits limits;
     uint32_t workers; /* 1 to 32; `auto`: one per processor that this process may use */
     enum config_access_log access_log;
     struct network *trusted_proxies; /* whose word about the client counts; default none */
@@ -223,9 +249,11 @@ void config_each_file(const struct config *config, void (*tell)(void *context, c
 
 void config_free(struct config *config);
 
-/* Readers of single values, used by the command line too. Both return 0 or -EINVAL.
- * Durations: "500ms", "30s", "5m", "1h", "1m30s", "0". Weights: "5", "0.25", "100" per cent. */
+/* Readers of single values, used by the command line too. All return 0 or -EINVAL.
+ * Durations: "500ms", "30s", "5m", "1h", "1m30s", "0". Weights: "5", "0.25", "100" per cent.
+ * Sizes in bytes, 1024 and its powers: "4096", "512k", "10m", "1g", "0". */
 int config_parse_duration(const char *text, uint32_t *ret_ms) __attribute__((warn_unused_result));
 int config_parse_weight(const char *text, uint32_t *ret_weight) __attribute__((warn_unused_result));
+int config_parse_size(const char *text, uint64_t *ret_bytes) __attribute__((warn_unused_result));
 
 #endif

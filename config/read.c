@@ -114,6 +114,7 @@ static void read_services(struct reader *reader, const struct node *node, void *
         size_t mark = reader_enter(reader, item->key);
         service->name = memory_copy_string(item->key);
         service->timeouts = config->timeouts;
+        service_limits_begin(config, service);
         if (wants_name(reader, item))
             service_read(reader, item, service);
         reader_leave(reader, mark);
@@ -199,6 +200,10 @@ static const struct field config_fields[] = {
      .kind = FIELD_TABLE,
      .offset = offsetof(struct config, timeouts),
      .table = &timeouts_table}, /* before the services, which start from them */
+    {.key = "limits",
+     .kind = FIELD_TABLE,
+     .offset = offsetof(struct config, limits),
+     .table = &limits_table}, /* the same */
     {.key = "listeners", .kind = FIELD_OTHER, .read = read_listeners},
     {.key = "services", .kind = FIELD_OTHER, .read = read_services},
     {.key = "engine", .kind = FIELD_TABLE, .offset = 0, .table = &engine_table},
@@ -224,6 +229,9 @@ const struct table config_table = TABLE("config", config_fields);
 const struct table *const config_tables[] = {
     &config_table,
     &timeouts_table,
+    &limits_table,
+    &service_limits_table,
+    &rate_table,
     &listener_table,
     &engine_table,
     &admin_table,
@@ -346,6 +354,7 @@ void config_read_tree(struct reader *reader, const struct node *root)
     struct config *config = reader->config;
 
     table_defaults(&timeouts_table, &config->timeouts);
+    table_defaults(&limits_table, &config->limits);
     config->access_log = ACCESS_LOG_OFF;
     table_read(reader, root, &config_table, config);
     if (root->kind == NODE_MAPPING && node_get(root, "services") == NULL)
@@ -356,5 +365,6 @@ void config_read_tree(struct reader *reader, const struct node *root)
                     CONFIG_LISTENERS_MAX);
     take_engine(reader, node_get(root, "engine"));
     take_overrides(reader);
+    limits_finish(config);
     config_check(reader, root);
 }

@@ -180,6 +180,10 @@ static const struct field service_fields[] = {
      .kind = FIELD_TABLE,
      .offset = offsetof(struct config_service, timeouts),
      .table = &timeouts_table},
+    {.key = "limits",
+     .kind = FIELD_TABLE,
+     .offset = offsetof(struct config_service, limits),
+     .table = &service_limits_table},
     {.key = "rollout", .kind = FIELD_OTHER, .read = rollout_read},
     {.key = "tls", .kind = FIELD_OTHER, .read = service_tls_read}, /* behind backends, discover */
 };

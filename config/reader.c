@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "value.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,11 +139,32 @@ static void read_number(struct reader *reader, const struct node *node, const st
 
     if (node->kind != NODE_SCALAR || !node->plain || !number_parse(node->text, &number) ||
         number < field->min || number > field->max) {
-        reader_refuse(reader, node, "a whole number from %u to %u", field->min, field->max);
+        reader_refuse(reader, node, "a whole number from %" PRIu64 " to %" PRIu64, field->min,
+                      field->max);
         return;
     }
+    uint32_t wide = (uint32_t)number;
     uint16_t narrow = (uint16_t)number;
-    memcpy(at(target, field->offset), &narrow, sizeof(narrow));
+    if (field->kind == FIELD_NUMBER32)
+        memcpy(at(target, field->offset), &wide, sizeof(wide));
+    else
+        memcpy(at(target, field->offset), &narrow, sizeof(narrow));
+}
+
+static void read_size(struct reader *reader, const struct node *node, const struct field *field,
+                      void *target)
+{
+    char min[SIZE_TEXT_BYTES], max[SIZE_TEXT_BYTES];
+    uint64_t bytes = 0;
+
+    size_format(field->min, min);
+    size_format(field->max, max);
+    if (node->kind != NODE_SCALAR || config_parse_size(node->text, &bytes) < 0 ||
+        bytes < field->min || bytes > field->max) {
+        reader_refuse(reader, node, "a size from %s to %s, such as 512k, 10m, 1g, 4096", min, max);
+        return;
+    }
+    memcpy(at(target, field->offset), &bytes, sizeof(bytes));
 }
 
 static void read_bool(struct reader *reader, const struct node *node, const struct field *field,
@@ -209,7 +231,7 @@ static void read_text(struct reader *reader, const struct node *node, const stru
     if (!reader_wants_text(reader, node))
         return;
     if (strlen(node->text) > field->max || !field->valid(node->text)) {
-        reader_refuse(reader, node, "%s, up to %u bytes", field->allowed, field->max);
+        reader_refuse(reader, node, "%s, up to %" PRIu64 " bytes", field->allowed, field->max);
         return;
     }
     free(*place);
@@ -224,7 +246,11 @@ static void read_field(struct reader *reader, const struct node *node, const str
         read_duration(reader, node, field, target);
         break;
     case FIELD_NUMBER16:
+    case FIELD_NUMBER32:
         read_number(reader, node, field, target);
+        break;
+    case FIELD_SIZE:
+        read_size(reader, node, field, target);
         break;
     case FIELD_BOOL:
         read_bool(reader, node, field, target);
@@ -251,11 +277,15 @@ void table_defaults(const struct table *table, void *target)
         const struct field *field = &table->fields[i];
         void *place = at(target, field->offset);
         uint16_t narrow = (uint16_t)field->fallback;
+        uint64_t size = field->fallback;
         bool truth = field->fallback != 0;
-        if (field->kind == FIELD_DURATION || field->kind == FIELD_WORD)
+        if (field->kind == FIELD_DURATION || field->kind == FIELD_WORD ||
+            field->kind == FIELD_NUMBER32)
             memcpy(place, &field->fallback, sizeof(field->fallback));
         else if (field->kind == FIELD_NUMBER16)
             memcpy(place, &narrow, sizeof(narrow));
+        else if (field->kind == FIELD_SIZE)
+            memcpy(place, &size, sizeof(size));
         else if (field->kind == FIELD_BOOL)
             memcpy(place, &truth, sizeof(truth));
         else if (field->kind == FIELD_TABLE)

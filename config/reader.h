@@ -24,6 +24,8 @@ struct reader {
 enum field_kind {
     FIELD_DURATION, /* uint32_t, milliseconds */
     FIELD_NUMBER16, /* uint16_t */
+    FIELD_NUMBER32, /* uint32_t */
+    FIELD_SIZE,     /* uint64_t, bytes */
     FIELD_BOOL,     /* bool */
     FIELD_WORD,     /* an enum: index into `words` */
     FIELD_TEXT,     /* char *, judged by `valid` and `max` bytes */
@@ -37,7 +39,7 @@ struct field {
     const char *key;
     enum field_kind kind;
     size_t offset;
-    uint32_t min, max;
+    uint64_t min, max;
     uint32_t fallback;
     const char *const *words; /* NULL-terminated */
     const char *allowed;      /* text: for people */
@@ -70,7 +72,8 @@ extern const struct table *const config_tables[];
 extern const struct table config_table, listener_table, service_table, route_table, discover_table,
     healthcheck_table, http_check_table, tcp_check_table, container_check_table, rollout_table,
     step_table, pause_table, tls_table, certificate_table, client_certificates_table,
-    backend_tls_table, drain_table, timeouts_table, engine_table, admin_table;
+    backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
+    service_limits_table, rate_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -101,8 +104,14 @@ void listener_redirect_read(struct reader *reader, const struct node *node, void
 void service_tls_read(struct reader *reader, const struct node *node, void *target);
 void config_tls_done(struct config_tls *tls);
 void config_backend_tls_done(struct config_backend_tls *tls);
+/* The global limits, without what belongs to one place only, are where a service starts from. */
+void service_limits_begin(const struct config *config, struct config_service *service);
+void limits_finish(struct config *config); /* once `workers` is known */
 void healthcheck_read(struct reader *reader, const struct node *node, void *target);
 void trusted_proxies_read(struct reader *reader, const struct node *node, void *target);
+/* A list of networks over what *list and *count hold; in read_trust.c. */
+void networks_read(struct reader *reader, const struct node *node, struct network **list,
+                   size_t *count);
 void rollout_read(struct reader *reader, const struct node *node, void *target);
 void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms);
 /* The whole document, defaults, environment and overrides; in read.c. */

@@ -74,6 +74,41 @@ void duration_format(uint64_t ms, char text[DURATION_TEXT_BYTES])
     }
 }
 
+static const char size_units[] = "kmgt"; /* by 1024 each */
+
+int config_parse_size(const char *text, uint64_t *ret_bytes)
+{
+    size_t digits = strspn(text, "0123456789");
+    uint64_t number = 0;
+    unsigned shift = 0;
+
+    if (digits == 0 || digits > 13 || (text[0] == '0' && digits > 1) ||
+        slice_to_u64((struct slice){text, digits}, &number) < 0)
+        return -EINVAL;
+    if (text[digits] != '\0') {
+        const char *unit = strchr(size_units, tolower((unsigned char)text[digits]));
+        if (unit == NULL || text[digits + 1] != '\0')
+            return -EINVAL;
+        shift = 10 * (unsigned)(unit - size_units + 1);
+    }
+    if (number > SIZE_MAX_BYTES >> shift)
+        return -EINVAL;
+    *ret_bytes = number << shift;
+    return 0;
+}
+
+void size_format(uint64_t bytes, char text[SIZE_TEXT_BYTES])
+{
+    size_t unit = 0;
+
+    while (bytes > 0 && bytes % 1024 == 0 && size_units[unit] != '\0') {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(text, SIZE_TEXT_BYTES, "%llu%.1s", (unsigned long long)bytes,
+             unit == 0 ? "" : &size_units[unit - 1]);
+}
+
 int config_parse_weight(const char *text, uint32_t *ret_weight)
 {
     size_t whole = strspn(text, "0123456789");

@@ -18,6 +18,11 @@ void hsts_format(uint32_t seconds, char text[DURATION_TEXT_BYTES]);
 /* Of enum config_tls_version; NULL-terminated. */
 extern const char *const tls_version_words[];
 
+#define SIZE_MAX_BYTES  ((uint64_t)1 << 40) /* 1 TiB: more than any message or machine here */
+#define SIZE_TEXT_BYTES 24
+/* The shortest text that config_parse_size() reads back to the same: 1048576 is "1m". */
+void size_format(uint64_t bytes, char text[SIZE_TEXT_BYTES]);
+
 /* A service's or listener's name. */
 bool name_is_valid(const char *text);
 /* A whole decimal number without sign and leading zeros. */

@@ -147,7 +147,7 @@ def keys_of(schema, path=""):
     for key, value in schema.get("properties", {}).items():
         inner = f"{path}.{key}" if path else key
         yield inner
-        if inner != "services.NAME.timeouts":  # the same table as at the top
+        if inner not in ("services.NAME.timeouts", "services.NAME.limits"):  # the same as at the top
             yield from keys_of(value, inner)
 
 
@@ -219,7 +219,7 @@ def test_the_references_defaults_are_those_of_the_program(tmp_path):
             assert value is not None and plain(literal[1]) == plain(value), key
             compared += 1
         elif isinstance(value, str) and key not in GIVEN and key not in ("engine.host", "services.NAME.discover.label", "listeners.NAME.address",
-                                                    "services.NAME.rollout.health_timeout"):
+                                                    "services.NAME.rollout.health_timeout", "limits.memory"):
             raise AssertionError(f"{key} has the default {value}, the page does not say so")
     assert compared >= 30
 
@@ -229,7 +229,7 @@ def test_the_references_ranges_are_those_that_the_program_tells(tmp_path):
     wrong = []
     for key, cells in rows().items():
         said = re.match(r"(\d+\w*) to (\d+\w*)", cells[3])
-        if not said or cells[1] not in ("duration", "number") or "[]" in key or not key.startswith(("timeouts.", "services.")):
+        if not said or cells[1] not in ("duration", "number") or "[]" in key or not key.startswith(("timeouts.", "services.", "limits.")):
             continue
         *path, last = key.replace("services.NAME.", "").split(".")
         inner = {last: 10 ** 9 if cells[1] == "number" else "10000h"}

@@ -79,6 +79,46 @@ static void refuses_what_is_no_weight(void **state)
     }
 }
 
+static void reads_sizes_and_writes_them_back(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } cases[] = {{"0", 0},
+                 {"1", 1},
+                 {"1000", 1000},
+                 {"1k", 1024},
+                 {"1536k", 1536u << 10},
+                 {"10m", 10u << 20},
+                 {"5g", (uint64_t)5 << 30},
+                 {"1t", (uint64_t)1 << 40}};
+    char text[SIZE_TEXT_BYTES];
+    uint64_t bytes;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(config_parse_size(cases[i].text, &bytes), 0);
+        assert_int_equal(bytes, cases[i].bytes);
+        size_format(bytes, text);
+        assert_string_equal(text, cases[i].text);
+    }
+    assert_int_equal(config_parse_size("64K", &bytes), 0);
+    assert_int_equal(bytes, 64 << 10);
+}
+
+static void refuses_what_is_no_size(void **state)
+{
+    static const char *const cases[] = {"",    "k",   "-1", "1.5m", "10mb", "10 m",          "2t",
+                                        "01k", "0x1", "1p", "m1",   " 1",   "1099511627777", "99999999999999"};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t bytes = 42;
+        assert_int_equal(config_parse_size(cases[i], &bytes), -EINVAL);
+        assert_int_equal(bytes, 42);
+    }
+}
+
 static void counts_the_edits_between_words(void **state)
 {
     (void)state;
@@ -133,6 +173,8 @@ int main(void)
         cmocka_unit_test(a_formatted_duration_reads_back),
         cmocka_unit_test(reads_weights_in_hundredths_of_a_per_cent),
         cmocka_unit_test(refuses_what_is_no_weight),
+        cmocka_unit_test(reads_sizes_and_writes_them_back),
+        cmocka_unit_test(refuses_what_is_no_size),
         cmocka_unit_test(counts_the_edits_between_words),
         cmocka_unit_test(knows_hosts_and_endpoints),
         cmocka_unit_test(finds_the_line_of_bytes_that_are_no_text),
