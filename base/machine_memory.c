@@ -60,8 +60,7 @@ static uint64_t limit_of_line(const char *line)
     const char *root = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
     snprintf(folder, sizeof(folder), "%s%.400s", root, path + 1);
     folder[strcspn(folder, "\n")] = '\0';
-    return least_of_folder(folder, strlen(root),
-                           unified ? "memory.max" : "memory.limit_in_bytes");
+    return least_of_folder(folder, strlen(root), unified ? "memory.max" : "memory.limit_in_bytes");
 }
 
 uint64_t machine_memory_bytes(void)

@@ -172,10 +172,24 @@ void score_row_bury(struct score_row *row)
 const char *refusal_name(enum refusal refusal)
 {
     static const char *const names[] = {
-        [REFUSAL_BAD_REQUEST] = "bad-request",   [REFUSAL_NO_ROUTE] = "no-route",
-        [REFUSAL_NO_BACKEND] = "no-backend",     [REFUSAL_CONNECT] = "connect",
-        [REFUSAL_BAD_RESPONSE] = "bad-response", [REFUSAL_TIMEOUT] = "timeout",
-        [REFUSAL_SLOW_CLIENT] = "slow-client",   [REFUSAL_MEMORY] = "memory",
+        [REFUSAL_BAD_REQUEST] = "bad-request",
+        [REFUSAL_NO_ROUTE] = "no-route",
+        [REFUSAL_NO_BACKEND] = "no-backend",
+        [REFUSAL_CONNECT] = "connect",
+        [REFUSAL_BAD_RESPONSE] = "bad-response",
+        [REFUSAL_TIMEOUT] = "timeout",
+        [REFUSAL_SLOW_CLIENT] = "slow-client",
+        [REFUSAL_MEMORY] = "memory",
+        [REFUSAL_HEAD_SIZE] = "head-size",
+        [REFUSAL_BODY_SIZE] = "body-size",
+        [REFUSAL_SLOW_BODY] = "slow-body",
+        [REFUSAL_SLOW_READ] = "slow-read",
+        [REFUSAL_RATE] = "rate",
+        [REFUSAL_CLIENT_CONNECTIONS] = "client-connections",
+        [REFUSAL_CONNECTIONS] = "connections",
+        [REFUSAL_DESCRIPTORS] = "descriptors",
+        [REFUSAL_PRESSURE] = "memory-pressure",
+        [REFUSAL_SHED] = "shed",
     };
 
     return (unsigned)refusal < REFUSAL_COUNT ? names[refusal] : "invalid";

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCORE_VERSION    1u
+#define SCORE_VERSION    2u
 #define SCORE_HOLDS_MAX  128u /* holding exchanges listed per row; `hold_total` has all */
 #define SCORE_TEXT_BYTES 97   /* a request line cut at 96 bytes */
 
@@ -31,14 +31,25 @@ enum row_state {
 
 /* Why a client got an error answer from the proxy itself, or none at all. */
 enum refusal {
-    REFUSAL_BAD_REQUEST,  /* 400, 414, 431, 501, 505: what came is not HTTP as we take it */
+    REFUSAL_BAD_REQUEST,  /* 400, 417, 501, 505: what came is not HTTP as we take it */
     REFUSAL_NO_ROUTE,     /* 404: no service for this host and path */
     REFUSAL_NO_BACKEND,   /* 503: none could serve within the queue timeout */
     REFUSAL_CONNECT,      /* 502: could not connect, retries included */
     REFUSAL_BAD_RESPONSE, /* 502: the backend broke off or did not speak HTTP */
     REFUSAL_TIMEOUT,      /* 504: the backend did not answer in time */
-    REFUSAL_SLOW_CLIENT,  /* 408: head or body did not come in time */
+    REFUSAL_SLOW_CLIENT,  /* 408: head or body did not come in time, or the answer was not taken */
     REFUSAL_MEMORY,       /* 503: out of memory */
+    REFUSAL_HEAD_SIZE,    /* 414, 431: the head is too large */
+    REFUSAL_BODY_SIZE,    /* 413: the body is */
+    REFUSAL_SLOW_BODY,    /* 408: the body came below limits.min_rate */
+    REFUSAL_SLOW_READ,    /* cut: the answer was taken below limits.min_rate */
+    REFUSAL_RATE,         /* 429: too many requests of one client */
+    REFUSAL_CLIENT_CONNECTIONS, /* closed: too many connections of one client */
+    /* These count times, not clients: accepting rested, and new ones waited in the kernel. */
+    REFUSAL_CONNECTIONS, /* the worker had all that it may */
+    REFUSAL_DESCRIPTORS, /* no descriptors; one client was turned away */
+    REFUSAL_PRESSURE,    /* no memory */
+    REFUSAL_SHED,        /* an idle connection was closed to make room: for each of the three */
     REFUSAL_COUNT,
 };
 

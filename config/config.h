@@ -80,23 +80,23 @@ struct config_rate { /* requests per second of one client, and how many may come
     uint32_t burst;
 };
 
-struct config_traffic_limits {       /* of one service: the global ones with its own over them */
-    uint64_t body_bytes;             /* of a request's body; 0: any */
-    uint32_t min_rate;               /* bytes per second; 0: any */
-    uint32_t min_rate_window_ms;     /* that it is averaged over; default 20 s */
-    struct config_rate requests;     /* `requests_per_client`; default none */
-    bool own_requests;               /* the service's own: counted apart from the others' */
-    struct network *trusted;         /* clients that no limit per client counts for; a service's */
-    size_t trusted_count;            /* come on top of the global ones */
+struct config_traffic_limits {   /* of one service: the global ones with its own over them */
+    uint64_t body_bytes;         /* of a request's body; 0: any */
+    uint32_t min_rate;           /* bytes per second; 0: any */
+    uint32_t min_rate_window_ms; /* that it is averaged over; default 20 s */
+    struct config_rate requests; /* `requests_per_client`; default none */
+    bool own_requests;           /* the service's own: counted apart from the others' */
+    struct network *trusted;     /* clients that no limit per client counts for; a service's */
+    size_t trusted_count;        /* come on top of the global ones */
 };
 
 struct config_limits {
     struct config_traffic_limits traffic; /* first: read by the same functions */
-    uint32_t connections;            /* of one worker; 0: as many as descriptors allow */
-    uint32_t connections_per_client; /* of one worker; 0: any */
-    uint64_t header_bytes;           /* of a request's head; default and most 64 KiB */
-    uint16_t header_count;           /* fields in it; default and most 128 */
-    uint64_t memory_bytes;           /* what a worker's connections may hold; default derived */
+    uint32_t connections;                 /* of one worker; 0: as many as descriptors allow */
+    uint32_t connections_per_client;      /* of one worker; 0: any */
+    uint64_t header_bytes;                /* of a request's head; default and most 64 KiB */
+    uint16_t header_count;                /* fields in it; default and most 128 */
+    uint64_t memory_bytes; /* what a worker's connections may hold; default derived */
 };
 
 struct config_listener {

@@ -60,7 +60,9 @@ static void read_trusted(struct reader *reader, const struct node *node, void *t
 }
 
 #define TRAFFIC_FIELDS(within)                                                                     \
-    {.key = "body", .kind = FIELD_SIZE, .offset = (within) + TRAFFIC(body_bytes),                  \
+    {.key = "body",                                                                                \
+     .kind = FIELD_SIZE,                                                                           \
+     .offset = (within) + TRAFFIC(body_bytes),                                                     \
      .max = SIZE_MAX_BYTES},                                                                       \
         {.key = "min_rate",                                                                        \
          .kind = FIELD_NUMBER32,                                                                   \

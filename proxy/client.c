@@ -140,6 +140,31 @@ static void wait_for_head(struct client *client, bool begun)
     stream_want_input(client->stream, true);
 }
 
+/* The operator's limits, where they are below those of the parser. `length`: of the head, or of
+ * what there is of it. */
+static enum http1_result apply_head_limits(const struct client *client, enum http1_result result,
+                                           size_t length)
+{
+    const struct config_limits *limits = &client->worker->config->limits;
+
+    if (result != HTTP1_MORE && result != HTTP1_DONE)
+        return result;
+    if (length > limits->header_bytes)
+        return HTTP1_HEAD_TOO_LARGE;
+    if (result == HTTP1_DONE && client->worker->request->field_count > limits->header_count)
+        return HTTP1_TOO_MANY_FIELDS;
+    return result;
+}
+
+static void refuse_head(struct client *client, enum http1_result result)
+{
+    unsigned status = http1_status(result);
+    bool size = status == 414 || status == 431;
+
+    refuse(client, status, size ? REFUSAL_HEAD_SIZE : REFUSAL_BAD_REQUEST,
+           http1_result_name(result));
+}
+
 /* Parses one request. Returns false where there is none yet. */
 static bool take_request(struct client *client)
 {
@@ -152,6 +177,7 @@ static bool take_request(struct client *client)
         return false;
     }
     enum http1_result result = http1_parse_request(input, &client->scanned, request, &length);
+    result = apply_head_limits(client, result, result == HTTP1_MORE ? input.length : length);
     if (result == HTTP1_MORE) {
         wait_for_head(client, true);
         return false;
@@ -159,10 +185,11 @@ static bool take_request(struct client *client)
     client->scanned = 0;
     client->head_begun = false;
     if (result != HTTP1_DONE) {
-        refuse(client, http1_status(result), REFUSAL_BAD_REQUEST, http1_result_name(result));
+        refuse_head(client, result);
         return true;
     }
     client->state = CLIENT_BUSY;
+    client->recent = true;
     set_deadline(client, 0);
     relay_start(client, request, length);
     return true;
@@ -322,12 +349,41 @@ void client_accept(struct worker *worker, int fd, const struct address *address)
     set_deadline(client, worker->config->timeouts.idle_ms);
 }
 
+static bool is_idle(const struct client *client)
+{
+    return client->state == CLIENT_READING && !client->head_begun && !client->yielded &&
+           !client->processing && stream_pending(client->stream) == 0 &&
+           stream_input(client->stream).length == 0;
+}
+
+/* Second chance, as a pager's clock does it: the list is in the order of arrival, and who has asked
+ * since the last look goes to its end instead. So requests need not keep it in order of use. */
+unsigned clients_shed_idle(struct worker *worker, unsigned count)
+{
+    unsigned looks = 2 * score_get(&worker->row->clients), closed = 0;
+
+    if (looks > SHED_LOOKS_MAX)
+        looks = SHED_LOOKS_MAX;
+    while (closed < count && looks-- > 0 && !list_is_empty(&worker->clients)) {
+        struct client *client = container_of(worker->clients.next, struct client, node);
+        if (is_idle(client) && !client->recent) {
+            client_close(client);
+            closed++;
+            continue;
+        }
+        client->recent = false;
+        list_remove(&client->node);
+        list_append(&worker->clients, &client->node);
+    }
+    score_add(&worker->row->refusals[REFUSAL_SHED], closed);
+    return closed;
+}
+
 void client_stop_idle(struct worker *worker)
 {
     for (struct list *node = worker->clients.next; node != &worker->clients; node = node->next) {
         struct client *client = container_of(node, struct client, node);
-        if (client->state != CLIENT_READING || client->head_begun || client->yielded ||
-            stream_pending(client->stream) > 0)
+        if (!is_idle(client))
             continue;
         /* One that has not asked yet is about to; its first answer closes it. */
         set_deadline(client, client->served ? DRAIN_IDLE_MS : worker->config->timeouts.header_ms);

@@ -26,6 +26,7 @@ struct client {
     enum client_state state;
     bool processing; /* within client_process(): the loop there takes the next request */
     bool served;     /* has had an answer */
+    bool recent;     /* has asked since clients_shed_idle() came by */
     bool head_begun;
     bool ended;             /* sends no more: gone, or half closed */
     bool yielded;           /* has requests left to take: the deadline is the next turn */
@@ -56,6 +57,9 @@ void client_close(struct client *client);
 /* Closes so that the client cannot take a cut answer for a whole one. */
 void client_reset(struct client *client);
 
+/* Closes up to `count` connections that wait between requests, those first that have waited for
+ * long. Returns how many. */
+unsigned clients_shed_idle(struct worker *worker, unsigned count);
 /* The worker stops: those that wait between requests are closed after a short grace. */
 void client_stop_idle(struct worker *worker);
 

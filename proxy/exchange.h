@@ -35,6 +35,10 @@ enum exchange_why {
     WHY_CLIENT_CLOSED, /* 499 in the log */
     WHY_BAD_REQUEST,
     WHY_SLOW_CLIENT,
+    WHY_SLOW_BODY, /* below limits.min_rate: */
+    WHY_SLOW_READ,
+    WHY_BODY_SIZE,
+    WHY_RATE,
     WHY_NO_ROUTE,
     WHY_NO_BACKEND,
     WHY_CONNECT_FAILED,

@@ -38,6 +38,14 @@
 /* Accepting rests so long when there are no descriptors: time for some to be closed. */
 #define ACCEPT_PAUSE_MS 200u
 
+/* Idle connections closed at once for want of descriptors or memory: the room that the next clients
+ * find, so that not each of them has to look for it. */
+#define SHED_BATCH 32u
+/* Connections looked at for that, each time: at most so much of a turn, however few are idle. */
+#define SHED_LOOKS_MAX 1024u
+/* "No descriptors" and the like are logged once in so long; the counters have them all. */
+#define SHORTAGE_LOG_MS 1000u
+
 /* Exchanges that wait for a backend, per service and worker: at some KiB each a few MiB. */
 #define QUEUE_MAX 1024u
 

@@ -35,16 +35,54 @@ static void on_pause_over(struct timer *timer)
         ev_io_start(listener->worker->loop, &listener->watcher);
 }
 
-static void pause_accepting(struct listener *listener)
+static void log_shortage(struct listener *listener, const char *event)
 {
-    log_event(LOG_WARNING, "out-of-descriptors", "listener", listener->config->name);
+    struct worker *worker = listener->worker;
+
+    if (worker->shortage_logged_ms != 0 &&
+        worker->now_ms - worker->shortage_logged_ms < SHORTAGE_LOG_MS)
+        return;
+    worker->shortage_logged_ms = worker->now_ms;
+    log_event(LOG_WARNING, event, "listener", listener->config->name);
+}
+
+static void pause_accepting(struct listener *listener, enum refusal reason)
+{
+    score_add(&listener->worker->row->refusals[reason], 1);
     ev_io_stop(listener->worker->loop, &listener->watcher);
     timer_start(listener->worker->loop, &listener->pause, ACCEPT_PAUSE_MS);
 }
 
-/* No descriptors: one client is turned away, and accepting rests, so that there is no spinning. */
+static bool is_full(const struct worker *worker)
+{
+    uint32_t most = worker->config->limits.connections;
+
+    return most != 0 && worker->connection_count >= most;
+}
+
+/* Somebody waits to be accepted. At limits.connections the longest idle one makes room; where all
+ * are busy, new ones wait in the kernel's queue until one of those ends. */
+static bool has_room(struct listener *listener)
+{
+    struct worker *worker = listener->worker;
+
+    if (!is_full(worker))
+        return true;
+    log_shortage(listener, "connection-limit");
+    if (clients_shed_idle(worker, 1) > 0)
+        return true;
+    worker->accept_waits = true;
+    pause_accepting(listener, REFUSAL_CONNECTIONS);
+    return false;
+}
+
+/* No descriptors: idle connections make room. Where there are none, one client is turned away, and
+ * accepting rests, so that there is no spinning. */
 static void rest(struct listener *listener)
 {
+    log_shortage(listener, "out-of-descriptors");
+    if (clients_shed_idle(listener->worker, SHED_BATCH) > 0)
+        return;
     if (listener->reserve >= 0) {
         close(listener->reserve);
         int fd = accept4(listener->watcher.fd, NULL, NULL, SOCK_CLOEXEC);
@@ -52,7 +90,21 @@ static void rest(struct listener *listener)
             close(fd);
         listener->reserve = reserve_descriptor();
     }
-    pause_accepting(listener);
+    pause_accepting(listener, REFUSAL_DESCRIPTORS);
+}
+
+/* Past the descriptors that clients may have (others are kept for backends). The descriptor's
+ * number stands for their count: the kernel gives the lowest free one. */
+static bool is_past_share(struct listener *listener, int fd)
+{
+    if (fd <= listener->worker->accept_fd_max)
+        return false;
+    log_shortage(listener, "out-of-descriptors");
+    if (clients_shed_idle(listener->worker, SHED_BATCH) > 0)
+        return false;
+    close(fd);
+    pause_accepting(listener, REFUSAL_DESCRIPTORS);
+    return true;
 }
 
 static void take(struct listener *listener, int fd, const struct sockaddr_storage *storage)
@@ -74,16 +126,15 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
 
     (void)loop;
     (void)events;
-    for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
+    if (!has_room(listener))
+        return;
+    for (unsigned i = 0; i < ACCEPTS_PER_TURN && (i == 0 || !is_full(listener->worker)); i++) {
         struct sockaddr_storage storage;
         socklen_t length = sizeof(storage);
         int fd = accept4(watcher->fd, (struct sockaddr *)&storage, &length,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd > listener->worker->accept_fd_max) {
-            close(fd);
-            pause_accepting(listener);
+        if (fd >= 0 && is_past_share(listener, fd))
             return;
-        }
         if (fd >= 0) {
             take(listener, fd, &storage);
             continue;
@@ -122,6 +173,17 @@ void listeners_start(struct worker *worker)
 {
     for (size_t i = 0; i < worker->config->listener_count; i++)
         ev_io_start(worker->loop, &worker->listeners[i].watcher);
+}
+
+void listeners_resume(struct worker *worker)
+{
+    worker->accept_waits = false;
+    if (worker->stopping)
+        return;
+    for (size_t i = 0; i < worker->config->listener_count; i++) {
+        timer_stop(worker->loop, &worker->listeners[i].pause);
+        ev_io_start(worker->loop, &worker->listeners[i].watcher);
+    }
 }
 
 void listeners_stop(struct worker *worker)

@@ -71,6 +71,9 @@ static unsigned count_refusal(struct worker *worker, enum exchange_why why)
     } refusals[WHY_COUNT] = {
         [WHY_BAD_REQUEST] = {REFUSAL_BAD_REQUEST, 400},
         [WHY_SLOW_CLIENT] = {REFUSAL_SLOW_CLIENT, 408},
+        [WHY_SLOW_BODY] = {REFUSAL_SLOW_BODY, 408},
+        [WHY_SLOW_READ] = {REFUSAL_SLOW_READ, 408},
+        [WHY_BODY_SIZE] = {REFUSAL_BODY_SIZE, 413},
         [WHY_NO_BACKEND] = {REFUSAL_NO_BACKEND, 503},
         [WHY_CONNECT_FAILED] = {REFUSAL_CONNECT, 502},
         [WHY_BAD_RESPONSE] = {REFUSAL_BAD_RESPONSE, 502},
@@ -82,6 +85,12 @@ static unsigned count_refusal(struct worker *worker, enum exchange_why why)
     check(refusals[why].status != 0);
     score_add(&worker->row->refusals[refusals[why].refusal], 1);
     return refusals[why].status;
+}
+
+static bool is_clients_fault(enum exchange_why why)
+{
+    return why == WHY_SLOW_CLIENT || why == WHY_SLOW_BODY || why == WHY_SLOW_READ ||
+           why == WHY_BODY_SIZE;
 }
 
 /* Ends the exchange and lets go of the relay: only the client is left. */
@@ -113,6 +122,8 @@ void relay_fail(struct relay *relay, enum exchange_why why)
     struct exchange *x = &relay->exchange;
 
     if (relay->answered) {
+        if (is_clients_fault(why))
+            count_refusal(x->worker, why);
         break_off(relay, why);
         return;
     }
@@ -366,6 +377,7 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
     if (!slice_copy_string(request->upgrade_protocol, relay->upgrade, sizeof(relay->upgrade)))
         relay->upgrade[0] = 0; /* no answer is like it */
     relay->expects_100 = request->expect_continue;
+    relay->body_bytes = 0;
     body_init(&relay->request_body, request->framing, request->content_length);
     relay->replayable = is_idempotent(request->method);
     relay->head_sent = relay->answered = relay->close = relay->streams = false;
@@ -376,16 +388,31 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
     return relay;
 }
 
+/* A chunked one shows it only as it comes: see relay_send_request(). */
+static bool is_too_large(const struct http1_request *request,
+                         const struct config_traffic_limits *limits)
+{
+    return limits->body_bytes != 0 && request->framing == HTTP_BODY_LENGTH &&
+           request->content_length > limits->body_bytes;
+}
+
 void relay_start(struct client *client, const struct http1_request *request, size_t head_length)
 {
     struct worker *worker = client->worker;
     int service = route_find(&worker->routes, request->host, request->path);
     struct address asker = client_asker(client, request);
-    struct relay *relay = service >= 0 ? make_relay(client, request) : NULL;
+    const struct config_traffic_limits *limits =
+        service >= 0 ? &worker->config->services[service].limits : &worker->config->limits.traffic;
+    bool too_large = is_too_large(request, limits);
+    struct relay *relay = service >= 0 && !too_large ? make_relay(client, request) : NULL;
 
     stream_consume(client->stream, head_length);
     if (service < 0) {
         refuse(client, request, &asker, 404, REFUSAL_NO_ROUTE, WHY_NO_ROUTE);
+        return;
+    }
+    if (too_large) {
+        refuse(client, request, &asker, 413, REFUSAL_BODY_SIZE, WHY_BODY_SIZE);
         return;
     }
     if (relay == NULL) {

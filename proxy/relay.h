@@ -32,6 +32,7 @@ struct relay {
     bool replayable;      /* all that was sent can be sent again: */
     struct buffer replay; /* the body so far, as it was sent */
     struct body request_body;
+    uint64_t body_bytes; /* of it, so far */
 
     size_t scanned; /* http1_parse_response()'s memory */
     unsigned interim_count;

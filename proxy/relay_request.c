@@ -64,6 +64,13 @@ void relay_send_request(struct relay *relay)
             return;
         }
         bool chunked = relay->request_body.framing == HTTP_BODY_CHUNKED;
+        uint64_t most = exchange_service(x)->limits.body_bytes;
+        relay->body_bytes += data.length;
+        if (most != 0 && relay->body_bytes > most) {
+            stream_consume(client, consumed); /* perhaps all of it: then the next request follows */
+            relay_fail(relay, WHY_BODY_SIZE);
+            return;
+        }
         count += body_encode(data, chunked, relay->request_body.done, chunk_head, &pieces[count]);
         relay->expects_100 = relay->expects_100 && consumed == 0;
     }

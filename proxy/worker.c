@@ -51,6 +51,8 @@ uint64_t worker_random(struct worker *worker)
 void worker_count_connection(struct worker *worker, int change)
 {
     worker->connection_count = (uint32_t)((int64_t)worker->connection_count + change);
+    if (worker->accept_waits)
+        listeners_resume(worker);
 }
 
 /* --- each turn, each second --------------------------------------------------------------- */

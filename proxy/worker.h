@@ -55,6 +55,8 @@ struct worker {
     uint32_t free_relay_count;
 
     struct listener *listeners;
+    bool accept_waits; /* at limits.connections: the next end of one starts it again */
+    uint64_t shortage_logged_ms;
     bool stopping;              /* finishes what it has: */
     uint64_t stopping_since_ms; /* from then on drain budgets count; 0: they do not */
     int accept_fd_max;          /* past it clients are turned away */

@@ -322,14 +322,15 @@ class Bench:
             self.folder.cleanup()
 
 
-def web(*backends, canary=(), listeners=None, **service):
-    """A config with one HTTP service."""
+def web(*backends, canary=(), listeners=None, limits=None, **service):
+    """A config with one HTTP service. `limits`: the global ones."""
     timeouts = service.pop("timeouts", {})
     more = {"canary": [b.address for b in canary]} if canary else {}
     return {
         "listeners": listeners or {"web": {"address": "127.0.0.1:0"}},
         "services": {"web": {"backends": [b.address for b in backends], **more, **service}},
         "timeouts": timeouts,
+        "limits": limits or {},
         "access_log": "on",
     }
 

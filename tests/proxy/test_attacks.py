@@ -286,11 +286,15 @@ def test_full_house_still_reaches_its_backends(world):
     """Some descriptors are kept: whom the worker took on it can serve."""
     bench = world.bench(web(world.backend()), descriptors=820)
     before = Process(bench).descriptors()
-    crowd = [world.client(bench) for _ in range(860)]
-    bench.until(lambda s: "event=out-of-descriptors" in bench.log())
+    crowd = [world.client(bench) for _ in range(60)]
+    for client in crowd:  # begun, so not idle: these are not closed to make room
+        client.send(b"GET / HTTP/1.1\r\n")
     served = crowd[:60]
+    crowd += [world.client(bench) for _ in range(800)]
+    bench.until(lambda s: s["rows"][0]["refused"]["shed"] > 0)
+    assert "event=out-of-descriptors" in bench.log()
     for client in served:
-        client.request("/")
+        client.send(b"Host: t\r\n\r\n")
     assert [client.answer().body for client in served] == [b"a"] * 60
     for client in crowd:
         client.close()

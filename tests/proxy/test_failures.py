@@ -254,9 +254,19 @@ def test_out_of_descriptors_rests_and_recovers(world):
     bench = world.bench(web(a), descriptors=820)
     keeper = world.client(bench)
     assert keeper.get("/").body == b"a"
-    clients = [world.client(bench) for _ in range(860)]
-    bench.until(lambda s: "event=out-of-descriptors" in bench.log())
-    assert keeper.get("/").body == b"a"
+    keeper.send(b"GET / HTTP/1.1\r\n")  # none of them is idle: none can make room
+    clients = []
+
+    def crowd(scores):
+        for _ in range(100):
+            clients.append(world.client(bench))
+            clients[-1].send(b"GET / HTTP/1.1\r\n")
+        return scores["rows"][0]["refused"]["descriptors"] > 0
+
+    bench.until(crowd, 10)
+    assert "event=out-of-descriptors" in bench.log()
+    keeper.send(b"Host: t\r\n\r\n")
+    assert keeper.answer().body == b"a"
     for client in clients:
         client.close()
     assert world.client(bench).get("/").body == b"a"

@@ -283,7 +283,11 @@ static void print_scores(const struct bench *bench)
                score_split_canary(split));
         for (unsigned i = 0; i < REFUSAL_COUNT; i++)
             printf("%s%" PRIu64, i > 0 ? ", " : "", score_get(&r->refusals[i]));
-        printf("]}");
+        printf("], \"refused\": {");
+        for (unsigned i = 0; i < REFUSAL_COUNT; i++)
+            printf("%s\"%s\": %" PRIu64, i > 0 ? ", " : "", refusal_name((enum refusal)i),
+                   score_get(&r->refusals[i]));
+        printf("}}");
     }
     printf("]}\n");
 }

@@ -108,8 +108,9 @@ static void reads_sizes_and_writes_them_back(void **state)
 
 static void refuses_what_is_no_size(void **state)
 {
-    static const char *const cases[] = {"",    "k",   "-1", "1.5m", "10mb", "10 m",          "2t",
-                                        "01k", "0x1", "1p", "m1",   " 1",   "1099511627777", "99999999999999"};
+    static const char *const cases[] = {
+        "",    "k",   "-1", "1.5m", "10mb", "10 m",          "2t",
+        "01k", "0x1", "1p", "m1",   " 1",   "1099511627777", "99999999999999"};
     (void)state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
