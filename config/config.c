@@ -167,6 +167,7 @@ static void service_done(struct config_service *service)
         free(*argument);
     free(service->check.script);
     free(service->rollout.steps);
+    free(service->limits.trusted);
     config_backend_tls_done(&service->tls);
 }
 
@@ -174,7 +175,6 @@ static void listener_done(struct config_listener *listener)
 {
     free(listener->name);
     config_tls_done(&listener->tls);
-    free(service->limits.trusted);
 }
 
 void config_free(struct config *config)
