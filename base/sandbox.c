@@ -1,8 +1,13 @@
 #include "sandbox.h"
 
+#include "capabilities.h"
 #include "check.h"
+#include "empty_root.h"
+#include "syscall_filter.h"
 
+#include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <errno.h>
 #include <grp.h>
@@ -12,24 +17,59 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define ALL_CAPABILITIES UINT64_MAX
+
+/* For the engine's and the admin socket and the state folder, whoever owns them. */
+#define FILE_CAPABILITIES                                                                          \
+    (CAPABILITY_BIT(CAP_CHOWN) | CAPABILITY_BIT(CAP_DAC_OVERRIDE) | CAPABILITY_BIT(CAP_FOWNER))
+
 static const struct {
     bool unprivileged; /* becomes `user` where it was started as root */
     bool dies_with_parent;
+    bool faces_strangers;  /* no files, no core, only the data plane's system calls */
+    uint64_t capabilities; /* kept, where there are any */
 } roles[ROLE_COUNT] = {
-    [ROLE_SUPERVISOR] = {.unprivileged = false, .dies_with_parent = false},
-    [ROLE_WORKER] = {.unprivileged = true, .dies_with_parent = true},
+    [ROLE_SUPERVISOR] = {.capabilities = ALL_CAPABILITIES},
+    [ROLE_WORKER] = {.unprivileged = true, .dies_with_parent = true, .faces_strangers = true},
     [ROLE_HEALTH] = {.unprivileged = true, .dies_with_parent = true},
-    [ROLE_UPDATER] = {.unprivileged = false, .dies_with_parent = true},
+    [ROLE_UPDATER] = {.dies_with_parent = true, .capabilities = FILE_CAPABILITIES},
 };
 
-static int become(const char *user)
+static int change_user(const struct passwd *entry)
 {
-    errno = 0;
-    const struct passwd *entry = getpwnam(user);
-    if (entry == NULL)
-        return errno != 0 ? -errno : -ENOENT;
     if (setgroups(0, NULL) < 0 || setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) < 0 ||
         setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) < 0)
+        return -errno;
+    return 0;
+}
+
+/* What only root can give up, in the order in which each still may. */
+static int give_up_root(enum role role, const char *user, const char **ret_missing)
+{
+    const struct passwd *entry = NULL;
+    int error = 0;
+
+    errno = 0;
+    if (roles[role].unprivileged && (entry = getpwnam(user)) == NULL)
+        return errno != 0 ? -errno : -ENOENT;
+    if (roles[role].capabilities != ALL_CAPABILITIES &&
+        capabilities_bound(roles[role].capabilities) < 0)
+        *ret_missing = "bounding-set"; /* no new privileges holds what it would have held */
+#ifndef INSTRUMENTED                   /* sanitizers and coverage read and write files at the end */
+    if (roles[role].faces_strangers && empty_root_enter() < 0)
+        *ret_missing = "empty-root";
+#endif
+    if (entry != NULL)
+        error = change_user(entry);
+    return error;
+}
+
+/* Keys are in its memory: no core has them, and nobody of the same user can look into it. */
+static int hide_memory(void)
+{
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
+
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
     return 0;
 }
@@ -46,17 +86,24 @@ static int die_with_parent(void)
     return 0;
 }
 
-int sandbox_enter(enum role role, const char *user)
+int sandbox_enter(enum role role, const char *user, const char **ret_missing)
 {
     int error = 0;
 
     check((unsigned)role < ROLE_COUNT);
-    if (roles[role].unprivileged && geteuid() == 0)
-        error = become(user);
+    *ret_missing = NULL;
+    if (geteuid() == 0)
+        error = give_up_root(role, user, ret_missing);
+    if (error == 0 && roles[role].capabilities != ALL_CAPABILITIES)
+        error = capabilities_drop(roles[role].capabilities);
     if (error == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         error = -errno;
-    /* Last, for setresuid() clears it. */
+    if (error == 0 && roles[role].faces_strangers)
+        error = hide_memory();
+    /* After setresuid(), which clears it. */
     if (error == 0 && roles[role].dies_with_parent)
         error = die_with_parent();
+    if (error == 0 && roles[role].faces_strangers)
+        error = syscall_filter_enter();
     return error;
 }

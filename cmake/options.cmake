@@ -17,6 +17,11 @@ if(CMAKE_BUILD_TYPE STREQUAL "Release")
 endif()
 add_link_options(-Wl,-z,relro,-z,now -Wl,--as-needed)
 
+# What reads and writes files at its end cannot have a worker's whole sandbox (base/sandbox.c).
+if(SANITIZE OR COVERAGE)
+    add_compile_definitions(INSTRUMENTED)
+endif()
+
 if(SANITIZE)
     add_compile_options(-fsanitize=${SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
     add_link_options(-fsanitize=${SANITIZE})

@@ -90,9 +90,12 @@ static int map_boards(struct health *health)
 
 static int enter_sandbox(const struct config *config)
 {
-    int error = sandbox_enter(ROLE_HEALTH, config->user);
+    const char *missing;
+    int error = sandbox_enter(ROLE_HEALTH, config->user, &missing);
     struct log_line line;
 
+    if (error == 0 && missing != NULL)
+        log_event(LOG_WARNING, "sandbox-incomplete", "missing", missing);
     if (error == 0)
         return 0;
     if (error == -ESRCH)

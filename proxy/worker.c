@@ -358,10 +358,13 @@ int main(int argc, char **argv)
     error = worker_open(worker, &arguments);
     if (error < 0)
         return fail("setup", error);
-    error = sandbox_enter(ROLE_WORKER, worker->config->user);
+    start_watchers(worker); /* no handler of signals can be set from within the sandbox */
+    const char *missing;
+    error = sandbox_enter(ROLE_WORKER, worker->config->user, &missing);
     if (error < 0)
         return fail("sandbox", error);
-    start_watchers(worker);
+    if (missing != NULL)
+        log_event(LOG_WARNING, "sandbox-incomplete", "missing", missing);
     adoption_check(worker);
     listeners_start(worker);
     say_ready(worker, &arguments);

@@ -252,6 +252,8 @@ static void log_end_of(const struct child *child, int status)
 
     if (asked) /* by SIGTERM where it was told before it could listen to it */
         log_child(LOG_INFO, "child-ended", child, NULL, 0);
+    else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) /* its last line names the call */
+        log_child(LOG_ERROR, "child-killed-by-sandbox", child, "signal", SIGSYS);
     else if (WIFSIGNALED(status))
         log_child(LOG_ERROR, "child-killed", child, "signal", WTERMSIG(status));
     else

@@ -79,6 +79,7 @@ static int raise_descriptor_limit(void)
 static int prepare(struct supervisor *supervisor)
 {
     char pid[24];
+    const char *missing;
     int error = find_libexec(&supervisor->settings);
 
     /* What whoever started this left open: the children would have it too. */
@@ -87,7 +88,7 @@ static int prepare(struct supervisor *supervisor)
     if (error == 0)
         error = raise_descriptor_limit();
     if (error == 0)
-        error = sandbox_enter(ROLE_SUPERVISOR, NULL);
+        error = sandbox_enter(ROLE_SUPERVISOR, NULL, &missing);
     snprintf(pid, sizeof(pid), "%d", getpid());
     setenv("SLUICE_SUPERVISOR_PID", pid, 1);
     if (error < 0)

@@ -207,12 +207,15 @@ static void ready_tell(void)
 
 static int updater_start(struct updater *updater)
 {
+    const char *missing;
     int code;
 
     if (inherited_open(updater))
         return refuse("updater-refused", "the supervisor's descriptors are not as expected");
-    if (sandbox_enter(ROLE_UPDATER, NULL))
+    if (sandbox_enter(ROLE_UPDATER, NULL, &missing))
         return EXIT_TRY_AGAIN;
+    if (missing != NULL)
+        log_event(LOG_WARNING, "sandbox-incomplete", "missing", missing);
     if (loop_start(updater))
         return refuse("updater-refused", "no epoll");
     code = journal_start(updater);

@@ -246,11 +246,12 @@ class Connection:
 class Bench:
     """Workers with a table of static backends."""
 
-    def __init__(self, config, rows=1, descriptors=None, leak=()):
+    def __init__(self, config, rows=1, descriptors=None, leak=(), prefix=()):
         """`descriptors`: a limit for the workers; the bench itself needs some 810. `leak`: open
-        descriptors that reach the workers too."""
-        limit = (["prlimit", f"--nofile={descriptors}"] if descriptors else [])
+        descriptors that reach the workers too. `prefix`: the command that runs it."""
+        limit = [*prefix, *(["prlimit", f"--nofile={descriptors}"] if descriptors else [])]
         self.folder = tempfile.TemporaryDirectory(prefix="sluice-proxy-")
+        os.chmod(self.folder.name, 0o755)  # whoever it runs as
         path = Path(self.folder.name) / "config.json"
         path.write_text(json.dumps(config))
         self.log_path = Path(self.folder.name) / "log"
@@ -303,6 +304,11 @@ class Bench:
             return self.ask("wait")
         finally:
             impatient.cancel()
+
+    def pids(self):
+        """Of the workers."""
+        return [int(pid) for task in Path(f"/proc/{self.process.pid}/task").iterdir()
+                for pid in (task / "children").read_text().split()]
 
     def close(self):
         """Ends the workers as the supervisor does and holds that they end well, the last reports of

@@ -302,7 +302,7 @@ class Sluice:
         """Lines of the log that no good run has: failed checks, sanitizer reports, crashes."""
         found = []
         for line in self.log.all:
-            crash = re.search(r"event=child-killed .*\bpid=(\d+)", line)
+            crash = re.search(r"event=child-killed\S* .*\bpid=(\d+)", line)
             ended = re.search(r"event=child-ended .*\bexit=", line)
             if "event=check-failed" in line or "Sanitizer" in line or "runtime error:" in line or ended or (
                     crash and int(crash[1]) not in self.killed):

@@ -3,11 +3,17 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import time
 
 import pytest
 
+from sluice import BUILD
 from test_static import config_of
+
+INJECT = BUILD / "tests/sluice-inject"
+# CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER: sockets and state folders of whomever
+FILE_CAPABILITIES = 0b1011
 
 
 def status_of(pid):
@@ -46,7 +52,33 @@ def test_what_faces_the_network_is_unprivileged(sluice):
         status = status_of(pid)
         assert "0" not in status["Uid"].split() and "0" not in status["Gid"].split()
         assert status["Groups"] == ""
-        assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+        assert {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")} == {0}
+
+
+def test_the_updater_keeps_the_capabilities_for_files_only(sluice):
+    if os.geteuid() != 0:
+        pytest.skip("needs root: only root has privileges to give up")
+    status = status_of(sluice.pid("updater"))
+    assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == int(status["CapBnd"], 16) == FILE_CAPABILITIES
+    assert int(status["CapInh"], 16) == int(status["CapAmb"], 16) == 0
+
+
+def test_a_worker_that_leaves_its_sandbox_is_killed_told_of_and_replaced(sluice):
+    """Here it is a file that it opens; tests/sandbox has the rest."""
+    if not INJECT.exists() or os.geteuid() != 0:
+        pytest.skip("needs x86-64, and root for ptrace")
+    victim, position = sluice.worker_pids()[0], sluice.log_position()
+    sluice.killed.add(victim)
+    done = subprocess.run([INJECT, str(victim), "openat", "-100", f"={sluice.folder}/state/journal.db", "0"],
+                          capture_output=True, text=True, timeout=20)
+    if done.stdout.startswith("returned -"):
+        pytest.skip("a build with sanitizers: it may open files, but finds none that it may read")
+    assert done.stdout == f"killed {int(signal.SIGSYS)}\n", done.stderr
+    sluice.wait_log("event=sandbox-violation syscall=openat", after=position)
+    sluice.wait_log(["event=child-killed-by-sandbox", f"pid={victim}"], after=position)
+    sluice.wait_log(["event=child-ready", "child=worker"], after=position)
+    for _ in range(20):
+        assert sluice.get()[0] == 200
 
 
 def test_no_child_can_gain_privileges(sluice):
