@@ -292,6 +292,29 @@ static cJSON *discover_to_json(const struct config_service *service)
     return json;
 }
 
+static cJSON *sticky_to_json(const struct config_sticky *sticky)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    if (sticky->kind == STICKY_CLIENT_ADDRESS)
+        put(json, "client_address", cJSON_CreateTrue());
+    else
+        put_text(json, sticky->kind == STICKY_COOKIE ? "cookie" : "header", sticky->name);
+    return json;
+}
+
+static cJSON *preview_to_json(const struct config_preview *preview)
+{
+    cJSON *json = must(cJSON_CreateObject());
+    cJSON *match = must(cJSON_CreateObject());
+
+    put_text(match, "name", preview->name);
+    put_text(match, "value", preview->value);
+    put_text(match, "never", preview->never);
+    put(json, preview->kind == PREVIEW_COOKIE ? "cookie" : "header", match);
+    return json;
+}
+
 static cJSON *service_to_json(const struct config_service *service)
 {
     static const char *const balance[] = {"least_requests", "round_robin", "random"};
@@ -316,6 +339,10 @@ static cJSON *service_to_json(const struct config_service *service)
     put(json, "rollout", rollout_to_json(&service->rollout));
     if (service->tls.enabled)
         put(json, "tls", backend_tls_to_json(&service->tls));
+    if (service->sticky.kind != STICKY_NONE)
+        put(json, "sticky", sticky_to_json(&service->sticky));
+    if (service->preview.kind != PREVIEW_NONE)
+        put(json, "preview", preview_to_json(&service->preview));
     return json;
 }
 

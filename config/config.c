@@ -168,6 +168,10 @@ static void service_done(struct config_service *service)
     free(service->check.script);
     free(service->rollout.steps);
     free(service->limits.trusted);
+    free(service->sticky.name);
+    free(service->preview.name);
+    free(service->preview.value);
+    free(service->preview.never);
     config_backend_tls_done(&service->tls);
 }
 

@@ -34,6 +34,13 @@ enum config_check_kind {
     CHECK_SCRIPT,    /* exit status 0; the backend's address in the environment */
     CHECK_CONTAINER, /* the container's own HEALTHCHECK, as the engine reports it */
 };
+enum config_sticky_kind {
+    STICKY_NONE,
+    STICKY_COOKIE,         /* a signed cookie of the proxy's own */
+    STICKY_HEADER,         /* a field of the request */
+    STICKY_CLIENT_ADDRESS, /* without the port */
+};
+enum config_preview_kind { PREVIEW_NONE, PREVIEW_HEADER, PREVIEW_COOKIE };
 enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE };
 enum config_on_timeout { ON_TIMEOUT_CLOSE, ON_TIMEOUT_WAIT, ON_TIMEOUT_FAIL };
 enum config_access_log { ACCESS_LOG_OFF, ACCESS_LOG_ON };
@@ -159,6 +166,18 @@ struct config_rollout {
     uint32_t stop_grace_period_ms; /* 0: what the container says, else 10 s */
 };
 
+struct config_sticky { /* what tells one user from another */
+    enum config_sticky_kind kind;
+    char *name; /* of cookie or header; NULL otherwise */
+};
+
+struct config_preview { /* which requests ask for the canary group */
+    enum config_preview_kind kind;
+    char *name;  /* of header or cookie */
+    char *value; /* asks for canary */
+    char *never; /* asks for stable; NULL: none does */
+};
+
 struct config_service {
     char *name;
     enum config_protocol protocol; /* derived: tcp where a tcp listener names it */
@@ -181,6 +200,8 @@ struct config_service {
     struct config_traffic_limits limits;
     struct config_rollout rollout;
     struct config_backend_tls tls;
+    struct config_sticky sticky;   /* tcp: client_address only */
+    struct config_preview preview; /* http */
 };
 
 struct config {

@@ -250,6 +250,9 @@ const struct table *const config_tables[] = {
     &certificate_table,
     &client_certificates_table,
     &backend_tls_table,
+    &sticky_table,
+    &preview_table,
+    &preview_match_table,
     NULL,
 };
 

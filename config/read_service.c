@@ -186,6 +186,8 @@ static const struct field service_fields[] = {
      .table = &service_limits_table},
     {.key = "rollout", .kind = FIELD_OTHER, .read = rollout_read},
     {.key = "tls", .kind = FIELD_OTHER, .read = service_tls_read}, /* behind backends, discover */
+    {.key = "sticky", .kind = FIELD_OTHER, .read = sticky_read},
+    {.key = "preview", .kind = FIELD_OTHER, .read = preview_read},
 };
 const struct table service_table = TABLE("service", service_fields);
 

@@ -73,7 +73,7 @@ extern const struct table config_table, listener_table, service_table, route_tab
     healthcheck_table, http_check_table, tcp_check_table, container_check_table, rollout_table,
     step_table, pause_table, tls_table, certificate_table, client_certificates_table,
     backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
-    service_limits_table, rate_table;
+    service_limits_table, rate_table, sticky_table, preview_table, preview_match_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -113,6 +113,11 @@ void trusted_proxies_read(struct reader *reader, const struct node *node, void *
 void networks_read(struct reader *reader, const struct node *node, struct network **list,
                    size_t *count);
 void rollout_read(struct reader *reader, const struct node *node, void *target);
+void sticky_read(struct reader *reader, const struct node *node, void *target);
+void preview_read(struct reader *reader, const struct node *node, void *target);
+/* What of these a service of this protocol cannot have. */
+void sticky_check(struct reader *reader, const struct node *node,
+                  const struct config_service *service);
 void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms);
 /* The whole document, defaults, environment and overrides; in read.c. */
 void config_read_tree(struct reader *reader, const struct node *root);

@@ -205,6 +205,26 @@ bool path_is_valid(const char *text)
     return check_path_is_valid(text) && strchr(text, '?') == NULL;
 }
 
+bool token_is_valid(const char *text)
+{
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++)
+        if (!isalnum((unsigned char)*text) && strchr("!#$%&'*+-.^_`|~", *text) == NULL)
+            return false;
+    return true;
+}
+
+bool cookie_value_is_valid(const char *text)
+{
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++)
+        if (*text <= ' ' || *text >= 0x7f || strchr("\",;\\", *text) != NULL)
+            return false;
+    return true;
+}
+
 bool text_is_clean(const char *text)
 {
     if (*text == '\0')

@@ -2,6 +2,7 @@
 
 #include "balance.h"
 #include "split.h"
+#include "sticky.h"
 #include "worker.h"
 
 struct members {
@@ -34,13 +35,26 @@ static struct balance_member member(void *context, uint32_t index)
     };
 }
 
+static uint64_t identity(void *context, uint32_t index)
+{
+    const struct members *members = context;
+
+    return members->exchange->worker->table.backends[members->slots[index]].identity;
+}
+
 static void decide_group(struct exchange *x, uint32_t index, const bool serves[GROUP_COUNT])
 {
     struct worker *worker = x->worker;
     struct service *service = &worker->table.services[index];
-    bool counted;
+    bool counted = false;
 
-    x->group = split_decide(&service->phase, service->weight, serves, &counted);
+    if (x->asked != GROUP_COUNT && serves[x->asked])
+        x->group = x->asked; /* outside the split */
+    else if (x->has_user)
+        x->group = split_decide_for(sticky_group(x->user, service->salt, service->weight),
+                                    service->weight, serves, &counted);
+    else
+        x->group = split_decide(&service->phase, service->weight, serves, &counted);
     if (counted)
         score_set(&worker->row->split[index],
                   split_count(score_get(&worker->row->split[index]), service->weight, x->group));
@@ -69,6 +83,10 @@ int choose_backend(struct exchange *x)
         x->group = GROUP_COUNT - 1 - x->group;
     if (x->group == GROUP_COUNT || !serves[x->group])
         return -1;
-    int32_t chosen = balance_choose(&groups[x->group], service->balance, random >> 16);
+    struct sticky_members of_user = {service->count[x->group], can_serve, identity,
+                                     &members[x->group]};
+    int32_t chosen = x->has_user
+                         ? sticky_choose(&of_user, x->user)
+                         : balance_choose(&groups[x->group], service->balance, random >> 16);
     return chosen < 0 ? -1 : members[x->group].slots[chosen];
 }

@@ -147,7 +147,8 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->client = *client;
     x->upstream = NULL;
     x->placed = x->fresh = x->unrepeatable = x->from_backend = false;
-    x->group = GROUP_COUNT;
+    x->group = x->asked = GROUP_COUNT;
+    x->has_user = false;
     x->try_count = x->join_count = 0;
     x->started_us = worker->now_us;
     x->placed_us = x->answered_us = 0;

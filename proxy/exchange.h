@@ -81,7 +81,10 @@ struct exchange {
     bool placed;               /* counted as active on: */
     uint16_t slot;
     uint32_t generation;
-    enum group group;   /* GROUP_COUNT: not decided yet */
+    enum group group; /* GROUP_COUNT: not decided yet */
+    enum group asked; /* the group that it asks for; GROUP_COUNT: none */
+    bool has_user;    /* keeps to a group and a backend: */
+    uint64_t user;
     bool unrepeatable;  /* a pooled connection must be looked at before it is trusted */
     bool fresh;         /* a pooled connection failed it: wants one of its own */
     uint8_t join_count; /* backends it was given to, one after the other */

@@ -5,6 +5,7 @@
 #include "client.h"
 #include "forward.h"
 #include "upstream.h"
+#include "user.h"
 
 #include <stdlib.h>
 
@@ -347,7 +348,15 @@ static void refuse(struct client *client, const struct http1_request *request,
         client_next(client);
 }
 
-static struct relay *make_relay(struct client *client, const struct http1_request *request)
+/* The name of the cookie that the proxy sets for this service; empty: none. */
+static struct slice own_cookie(const struct config_service *service)
+{
+    return service->sticky.kind == STICKY_COOKIE ? slice_from_string(service->sticky.name)
+                                                 : (struct slice){"", 0};
+}
+
+static struct relay *make_relay(struct client *client, const struct http1_request *request,
+                                int service)
 {
     struct worker *worker = client->worker;
     struct relay *relay = take_relay(worker);
@@ -361,6 +370,7 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
         .peer_ip = slice_from_string(client->ip),
         .trusted = client->trusted,
         .request_id = {relay->request_id, relay->request_id_length},
+        .own_cookie = own_cookie(&worker->config->services[service]),
     };
     size_t length = forward_request(worker->head, HEAD_OUT_BYTES_MAX, request, &options);
     client->relay = relay;
@@ -404,8 +414,14 @@ void relay_start(struct client *client, const struct http1_request *request, siz
     const struct config_traffic_limits *limits =
         service >= 0 ? &worker->config->services[service].limits : &worker->config->limits.traffic;
     bool too_large = is_too_large(request, limits);
-    struct relay *relay = service >= 0 && !too_large ? make_relay(client, request) : NULL;
+    struct relay *relay = service >= 0 && !too_large ? make_relay(client, request, service) : NULL;
 
+    if (relay != NULL) {
+        struct exchange *x = &relay->exchange;
+        exchange_start(x, KIND_REQUEST, (uint16_t)service, &asker, &protocol);
+        x->unrepeatable = !relay->replayable;
+        relay->new_user = user_identify(x, request);
+    }
     stream_consume(client->stream, head_length);
     if (service < 0) {
         refuse(client, request, &asker, 404, REFUSAL_NO_ROUTE, WHY_NO_ROUTE);
@@ -420,7 +436,5 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         return;
     }
     relay_update(relay);
-    exchange_start(&relay->exchange, KIND_REQUEST, (uint16_t)service, &asker, &protocol);
-    relay->exchange.unrepeatable = !relay->replayable;
     exchange_place(&relay->exchange);
 }

@@ -1,5 +1,6 @@
 #include "table.h"
 
+#include "base/siphash.h"
 #include "worker.h"
 
 void table_init(struct table *table, struct worker *worker)
@@ -10,6 +11,14 @@ void table_init(struct table *table, struct worker *worker)
         table->services[i].phase = (uint32_t)(worker_random(worker) % WEIGHT_MAX);
     for (uint32_t i = 0; i < CONFIG_SERVICES_MAX; i++)
         table->by_config[i] = -1;
+}
+
+static uint64_t identity_of(const struct address *address)
+{
+    uint64_t words[2];
+
+    memcpy(words, address->bytes, sizeof(words));
+    return hash_spread(words[0] ^ hash_spread(words[1] ^ address->port));
 }
 
 bool table_keeps_pool(const struct table *table, const struct routing_table *published,
@@ -30,6 +39,7 @@ static void adopt_services(struct table *table, struct worker *worker,
         service->balance = from->balance <= BALANCE_RANDOM ? from->balance : BALANCE_LEAST_REQUESTS;
         service->unchecked = from->check.kind == CHECK_NONE;
         service->weight = from->weight <= WEIGHT_MAX ? from->weight : WEIGHT_MAX;
+        service->salt = from->salt;
         uint64_t word = score_get(&worker->row->split[i]);
         if (table->epoch == 0 /* another worker's counts */ ||
             score_split_weight(word) != service->weight)
@@ -54,6 +64,7 @@ static void adopt_backends(struct table *table, const struct routing_table *publ
         backend->service = fits ? from->service : 0;
         backend->weight = from->weight;
         backend->address = from->address;
+        backend->identity = identity_of(&from->address);
         memcpy(backend->name, from->name, sizeof(backend->name));
         backend->name[sizeof(backend->name) - 1] = 0;
         table->draining_count += backend->state == BACKEND_DRAINING;

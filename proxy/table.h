@@ -18,6 +18,7 @@ struct backend { /* one slot */
     uint32_t idle_count;
     struct list idle; /* upstreams without an exchange, the last used first */
     struct address address;
+    uint64_t identity; /* follows from the address: the same on every worker, and after a restart */
     char name[64];
 };
 
@@ -27,6 +28,7 @@ struct service {
     bool unchecked; /* has no health check: its backends count as healthy */
     uint32_t weight;
     uint32_t phase;                                  /* the split's */
+    uint64_t salt;                                   /* for users */
     uint32_t first[GROUP_COUNT], count[GROUP_COUNT]; /* its stretch of `members` per group */
 };
 

@@ -2,6 +2,7 @@
 
 #include "tunnel.h"
 #include "upstream.h"
+#include "user.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -129,5 +130,6 @@ void tcp_accept(struct worker *worker, int fd, const struct address *client,
     exchange_init(&tcp->exchange, worker);
     exchange_start(&tcp->exchange, KIND_TCP, (uint16_t)listener->service, client, &protocol);
     tcp->exchange.port = listener->port;
+    user_identify_connection(&tcp->exchange);
     exchange_place(&tcp->exchange);
 }

@@ -14,6 +14,7 @@
 #include "queue.h"
 #include "relay.h"
 #include "upstream.h"
+#include "user_key.h"
 
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -263,6 +264,14 @@ static void start_watchers(struct worker *worker)
     ev_signal_start(worker->loop, &worker->hangup);
 }
 
+static bool is_sticky(const struct config *config)
+{
+    for (size_t i = 0; i < config->service_count; i++)
+        if (config->services[i].sticky.kind != STICKY_NONE)
+            return true;
+    return false;
+}
+
 static int worker_open(struct worker *worker, const struct arguments *arguments)
 {
     worker->row_index = arguments->row;
@@ -284,6 +293,8 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
         return -ENOMEM;
     worker->hub = stream_hub_new(worker->loop, READ_BYTES_MAX);
     if (worker->hub == NULL)
+        return -ENOMEM;
+    if (is_sticky(worker->config) && (worker->user_key = user_key_new()) == NULL)
         return -ENOMEM;
     worker->published = memory_new(sizeof(*worker->published));
     worker->request = memory_new(sizeof(*worker->request));
@@ -325,6 +336,7 @@ static void worker_close(struct worker *worker)
     verdicts_board_unmap(worker->verdicts);
     routing_board_unmap(worker->routing);
     config_free(worker->config);
+    user_key_free(worker->user_key);
     free(worker->published);
     free(worker->request);
     free(worker->response);

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct listener;
+struct user_key;
 struct http1_request;
 struct http1_response;
 
@@ -34,6 +35,7 @@ struct worker {
     struct config *config;
     struct route_table routes;
     struct table table;
+    struct user_key *user_key; /* NULL: no service is sticky */
 
     struct routing_board *routing;
     struct verdicts_board *verdicts;

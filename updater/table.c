@@ -342,3 +342,19 @@ void table_set_weight(struct table *table, int row, uint32_t weight)
     table->weight_epochs[row] = table_next_epoch(table);
     table->dirty = true;
 }
+
+void table_set_salt(struct table *table, int row, uint64_t salt)
+{
+    if (table->draft.services[row].salt == salt)
+        return;
+    table->draft.services[row].salt = salt;
+    table->dirty = true;
+}
+
+void table_set_secret(struct table *table, const uint8_t secret[ROUTING_SECRET_BYTES])
+{
+    if (memcmp(table->draft.secret, secret, sizeof(table->draft.secret)) == 0)
+        return;
+    memcpy(table->draft.secret, secret, sizeof(table->draft.secret));
+    table->dirty = true;
+}

@@ -113,6 +113,7 @@ static void add_backend(struct bench *bench, size_t service, enum group group, c
 
 static void fill_table(struct bench *bench)
 {
+    memset(bench->draft.secret, 's', sizeof(bench->draft.secret));
     for (size_t i = 0; i < bench->config->service_count; i++) {
         const struct config_service *from = &bench->config->services[i];
         struct routing_service *service = &bench->draft.services[i];
@@ -361,6 +362,9 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
     if (strcmp(verb, "weight") == 0) {
         bench->draft.services[slot].weight = (uint16_t)second;
         publish(bench, true);
+    } else if (strcmp(verb, "salt") == 0) {
+        bench->draft.services[slot].salt = second;
+        publish(bench, true);
     } else if (strcmp(verb, "drain") == 0) {
         set_state(bench, slot, BACKEND_DRAINING);
     } else if (strcmp(verb, "ready") == 0) {
@@ -384,7 +388,9 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
     } else if (strcmp(verb, "holds") == 0) {
         print_holds(bench);
     } else if (strcmp(verb, "pids") == 0) {
-        printf("[%d]\n", bench->pids[0]);
+        for (unsigned row = 0; row < bench->row_count; row++)
+            printf("%s%d%s", row > 0 ? ", " : "[", bench->pids[row],
+                   row + 1 < bench->row_count ? "" : "]\n");
     } else if (strcmp(verb, "terminate") == 0) {
         signal_workers(bench, SIGTERM);
         printf("{}\n");

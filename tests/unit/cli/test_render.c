@@ -95,6 +95,17 @@ static void steps_are_marked(void **state)
     assert_non_null(strstr(text, "it broke"));
 }
 
+static void users_deviation_is_no_error(void **state)
+{
+    const char *rollout =
+        "{\"state\":\"running\",\"steps\":[{\"set_weight\":5,\"state\":\"done\","
+        "\"split\":[{\"exchanges\":100,\"canary\":30,\"by\":\"user\",\"error\":null}]}]}";
+    (void)state;
+    render(SERVICE("0", "0", "5"), NULL, rollout, 100);
+    assert_non_null(strstr(text, "30 of 100 (30.00%, by user)"));
+    stop(NULL);
+}
+
 static void nothing_that_is_missing_breaks_it(void **state)
 {
     struct lines lines = {0};
@@ -114,6 +125,7 @@ int main(void)
         cmocka_unit_test_teardown(shows_rates_over_the_time_between_two_looks, stop),
         cmocka_unit_test_teardown(bars_show_the_weights_and_never_lie_at_the_ends, stop),
         cmocka_unit_test_teardown(steps_are_marked, stop),
+        cmocka_unit_test(users_deviation_is_no_error),
         cmocka_unit_test_teardown(nothing_that_is_missing_breaks_it, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

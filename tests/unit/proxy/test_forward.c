@@ -28,6 +28,14 @@ static void check_request(const char *in, const char *expected)
     check_request_from(&stranger, in, expected);
 }
 
+static void check_request_with(const char *in, const char *own_cookie, const char *expected)
+{
+    struct forward_request_options options = stranger;
+
+    options.own_cookie = slice_from_string(own_cookie);
+    check_request_from(&options, in, expected);
+}
+
 static void check_response(const char *in, enum http_method method,
                            const struct forward_response_options *options, const char *expected)
 {
@@ -50,6 +58,26 @@ static void plain_request_gets_what_this_proxy_saw(void **state)
                   "X-Forwarded-Host: h.example:8080\r\n"
                   "Forwarded: for=192.0.2.1;host=\"h.example:8080\";proto=http\r\n"
                   "X-Request-Id: id\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+#define COOKIE_HEAD "GET / HTTP/1.1\r\nHost: h\r\n"
+#define COOKIE_END                                                                                 \
+    "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"                                    \
+    "X-Forwarded-Host: h\r\nForwarded: for=192.0.2.1;host=\"h\";proto=http\r\n"                    \
+    "X-Request-Id: id\r\nVia: 1.1 sluice\r\n\r\n"
+
+static void own_cookie_stays_with_the_proxy(void **state)
+{
+    (void)state;
+    check_request_with(COOKIE_HEAD "Cookie: a=1; own=x; b=2\r\ncookie: own=y\r\n\r\n", "own",
+                       COOKIE_HEAD "Cookie: a=1; b=2\r\n" COOKIE_END);
+    check_request_with(COOKIE_HEAD "Cookie: own=x;own=;; c\r\n\r\n", "own",
+                       COOKIE_HEAD "Cookie: c\r\n" COOKIE_END);
+    /* what has none of ours is left as it is */
+    check_request_with(COOKIE_HEAD "Cookie: a=1;;  own2=x;Own=y; own\r\n\r\n", "own",
+                       COOKIE_HEAD "Cookie: a=1;;  own2=x;Own=y; own\r\n" COOKIE_END);
+    check_request_with(COOKIE_HEAD "Cookie: own=x\r\n\r\n", "",
+                       COOKIE_HEAD "Cookie: own=x\r\n" COOKIE_END);
 }
 
 static void what_the_client_claims_of_itself_is_replaced(void **state)
@@ -254,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_request_gets_what_this_proxy_saw),
+        cmocka_unit_test(own_cookie_stays_with_the_proxy),
         cmocka_unit_test(what_the_client_claims_of_itself_is_replaced),
         cmocka_unit_test(what_a_trusted_proxy_says_is_extended),
         cmocka_unit_test(ipv6_and_tls_are_told),
