@@ -33,7 +33,7 @@ static const struct field route_fields[] = {
      .offset = offsetof(struct config_route, path),
      .max = 255,
      .valid = path_is_valid,
-     .allowed = "a path that starts with /, without ? and #"},
+     .allowed = "a path that starts with /, without ? and #, // and segments . and .."},
 };
 const struct table route_table = TABLE("route", route_fields);
 

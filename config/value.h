@@ -31,7 +31,7 @@ bool number_parse(const char *text, uint64_t *ret_value);
 bool host_is_valid(const char *text);
 /* "host:port", port 1 to 65535. */
 bool endpoint_is_valid(const char *text);
-/* An HTTP path: "/...", visible ASCII without ? and #. */
+/* An HTTP path: "/...", visible ASCII without ?, # and backslash, // and dot segments. */
 bool path_is_valid(const char *text);
 /* The same with a query, for a check. */
 bool check_path_is_valid(const char *text);

@@ -30,12 +30,12 @@ static void put_field(struct writer *writer, struct slice name, struct slice val
     put(writer, SLICE("\r\n"));
 }
 
-static void put_length(struct writer *writer, uint64_t length)
+static void put_number(struct writer *writer, struct slice name, uint64_t number)
 {
     char text[24];
-    int digits = snprintf(text, sizeof(text), "%" PRIu64, length);
+    int digits = snprintf(text, sizeof(text), "%" PRIu64, number);
 
-    put_field(writer, SLICE("Content-Length"), (struct slice){text, (size_t)digits});
+    put_field(writer, name, (struct slice){text, (size_t)digits});
 }
 
 #define BIT(field) (1u << (field))
@@ -81,6 +81,8 @@ static void put_fields(struct writer *writer, const struct http1_request *reques
 
     if (looks_at_cookies)
         left_out |= BIT(FIELD_COOKIE);
+    if (request->max_forwards != HTTP1_FORWARDS_ANY)
+        left_out |= BIT(FIELD_MAX_FORWARDS);
     for (unsigned i = 0; i < request->field_count; i++) {
         const struct http_field *field = &request->fields[i];
         if (!field->hop && (left_out & BIT(field->known)) == 0)
@@ -165,9 +167,11 @@ static void put_origin(struct writer *writer, const struct http1_request *reques
 static void put_request_framing(struct writer *writer, const struct http1_request *request)
 {
     if (request->framing == HTTP_BODY_LENGTH)
-        put_length(writer, request->content_length);
+        put_number(writer, SLICE("Content-Length"), request->content_length);
     else if (request->framing == HTTP_BODY_CHUNKED)
         put(writer, SLICE("Transfer-Encoding: chunked\r\n"));
+    if (request->max_forwards != HTTP1_FORWARDS_ANY && request->max_forwards > 0)
+        put_number(writer, SLICE("Max-Forwards"), request->max_forwards - 1);
     if (request->expect_continue)
         put(writer, SLICE("Expect: 100-continue\r\n"));
     if (request->upgrade && request->framing == HTTP_BODY_NONE) {
@@ -234,7 +238,7 @@ size_t forward_response(char *buffer, size_t size, const struct http1_response *
     if (options->set_cookie.length > 0)
         put_field(&writer, SLICE("Set-Cookie"), options->set_cookie);
     if (options->framing == HTTP_BODY_LENGTH || options->announce_length)
-        put_length(&writer, response->content_length);
+        put_number(&writer, SLICE("Content-Length"), response->content_length);
     else if (options->framing == HTTP_BODY_CHUNKED)
         put(&writer, SLICE("Transfer-Encoding: chunked\r\n"));
     if (options->upgrade)

@@ -329,23 +329,29 @@ static const struct exchange_protocol protocol = {
     .request_id = request_id,
 };
 
-static void refuse(struct client *client, const struct http1_request *request,
-                   const struct address *asker, unsigned status, enum refusal refusal,
-                   enum exchange_why why)
+/* Answers instead of a backend. */
+static void answer(struct client *client, const struct http1_request *request, unsigned status)
 {
-    struct worker *worker = client->worker;
     bool whole = request->framing == HTTP_BODY_NONE ||
                  (request->framing == HTTP_BODY_LENGTH && request->content_length == 0);
-    bool close = !whole || !request->keep_alive || request->minor_version == 0 || worker->stopping;
+    bool close =
+        !whole || !request->keep_alive || request->minor_version == 0 || client->worker->stopping;
     bool head_only = request->method == HTTP_HEAD;
 
-    score_add(&worker->row->refusals[refusal], 1);
-    access_log_refused(worker, asker, status, exchange_why_name(why));
     client_answer(client, status, close, head_only);
     if (close)
         client_finish(client, whole);
     else
         client_next(client);
+}
+
+static void refuse(struct client *client, const struct http1_request *request,
+                   const struct address *asker, unsigned status, enum refusal refusal,
+                   enum exchange_why why)
+{
+    score_add(&client->worker->row->refusals[refusal], 1);
+    access_log_refused(client->worker, asker, status, exchange_why_name(why));
+    answer(client, request, status);
 }
 
 /* The name of the cookie that the proxy sets for this service; empty: none. */
@@ -409,6 +415,11 @@ static bool is_too_large(const struct http1_request *request,
 void relay_start(struct client *client, const struct http1_request *request, size_t head_length)
 {
     struct worker *worker = client->worker;
+    if (request->max_forwards == 0) { /* asks the proxy itself */
+        stream_consume(client->stream, head_length);
+        answer(client, request, 200);
+        return;
+    }
     int service = route_find(&worker->routes, request->host, request->path);
     struct address asker = client_asker(client, request);
     const struct config_traffic_limits *limits =
@@ -423,6 +434,10 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         relay->new_user = user_identify(x, request);
     }
     stream_consume(client->stream, head_length);
+    if (service == ROUTE_AMBIGUOUS) {
+        refuse(client, request, &asker, 400, REFUSAL_BAD_REQUEST, WHY_BAD_REQUEST);
+        return;
+    }
     if (service < 0) {
         refuse(client, request, &asker, 404, REFUSAL_NO_ROUTE, WHY_NO_ROUTE);
         return;

@@ -80,7 +80,7 @@ struct upstream *upstream_take(struct worker *worker, uint32_t slot, bool look)
             return NULL;
         upstream = container_of(backend->idle.next, struct upstream, node);
         check(upstream->generation == backend->generation);
-        if (stream_is_quiet(upstream->stream, look))
+        if (stream_is_quiet(upstream->stream, look || upstream->kept_us == worker->now_us))
             break;
         upstream_close(upstream); /* it was closed, or speaks unasked: no request's answer */
     }
@@ -101,6 +101,7 @@ void upstream_keep(struct upstream *upstream)
         return;
     }
     upstream->exchange = NULL;
+    upstream->kept_us = worker->now_us;
     list_append(backend->idle.next, &upstream->node); /* before the first: at the front */
     stream_want_input(upstream->stream, true);
     backend->idle_count++;

@@ -133,6 +133,16 @@ static void ipv6_and_tls_are_told(void **state)
                        "X-Request-Id: id\r\nVia: 1.1 sluice\r\n\r\n");
 }
 
+static void options_are_told_how_far_they_may_go(void **state)
+{
+    (void)state;
+    check_request("OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 010\r\n\r\n",
+                  "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 9\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: h\r\nForwarded: for=192.0.2.1;host=\"h\";proto=http\r\n"
+                  "X-Request-Id: id\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
 static void expectation_is_sent_once(void **state)
 {
     (void)state;
@@ -259,7 +269,8 @@ static void length_is_announced_to_a_head_without_a_body(void **state)
 
 static void own_answers_carry_their_length_and_never_a_body_to_a_head(void **state)
 {
-    static const unsigned statuses[] = {400, 404, 405, 408, 414, 417, 431, 501, 502, 503, 504, 505};
+    static const unsigned statuses[] = {200, 400, 404, 405, 408, 414, 417,
+                                        431, 501, 502, 503, 504, 505};
     char text[ANSWER_BYTES_MAX];
 
     (void)state;
@@ -286,6 +297,7 @@ int main(void)
         cmocka_unit_test(what_the_client_claims_of_itself_is_replaced),
         cmocka_unit_test(what_a_trusted_proxy_says_is_extended),
         cmocka_unit_test(ipv6_and_tls_are_told),
+        cmocka_unit_test(options_are_told_how_far_they_may_go),
         cmocka_unit_test(expectation_is_sent_once),
         cmocka_unit_test(request_id_is_told_unless_the_backend_did),
         cmocka_unit_test(hop_by_hop_fields_of_a_request_stay_behind),
