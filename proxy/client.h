@@ -35,7 +35,8 @@ struct client {
     size_t pending_seen;    /* of the answer, at the last deadline */
     struct address address; /* who connected */
     char ip[ADDRESS_TEXT_BYTES];
-    bool trusted; /* a proxy whose word about its clients counts */
+    uint64_t ticket; /* admission_enter() */
+    bool trusted;    /* a proxy whose word about its clients counts */
 };
 
 /* Takes over an accepted socket. */

@@ -1,6 +1,7 @@
 #include "relay.h"
 
 #include "access_log.h"
+#include "admission.h"
 #include "base/check.h"
 #include "client.h"
 #include "forward.h"
@@ -75,6 +76,8 @@ static unsigned count_refusal(struct worker *worker, enum exchange_why why)
         [WHY_SLOW_BODY] = {REFUSAL_SLOW_BODY, 408},
         [WHY_SLOW_READ] = {REFUSAL_SLOW_READ, 408},
         [WHY_BODY_SIZE] = {REFUSAL_BODY_SIZE, 413},
+        [WHY_RATE] = {REFUSAL_RATE, 429},
+        [WHY_NO_ROUTE] = {REFUSAL_NO_ROUTE, 404},
         [WHY_NO_BACKEND] = {REFUSAL_NO_BACKEND, 503},
         [WHY_CONNECT_FAILED] = {REFUSAL_CONNECT, 502},
         [WHY_BAD_RESPONSE] = {REFUSAL_BAD_RESPONSE, 502},
@@ -346,10 +349,10 @@ static void answer(struct client *client, const struct http1_request *request, u
 }
 
 static void refuse(struct client *client, const struct http1_request *request,
-                   const struct address *asker, unsigned status, enum refusal refusal,
-                   enum exchange_why why)
+                   const struct address *asker, enum exchange_why why)
 {
-    score_add(&client->worker->row->refusals[refusal], 1);
+    unsigned status = count_refusal(client->worker, why);
+
     access_log_refused(client->worker, asker, status, exchange_why_name(why));
     answer(client, request, status);
 }
@@ -404,12 +407,21 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
     return relay;
 }
 
-/* A chunked one shows it only as it comes: see relay_send_request(). */
-static bool is_too_large(const struct http1_request *request,
-                         const struct config_traffic_limits *limits)
+/* Whether this request may have a backend at all: WHY_DONE, or why not. A chunked body shows only
+ * as it comes that it is too large: relay_send_request(). */
+static enum exchange_why judge(struct worker *worker, const struct http1_request *request,
+                               const struct address *asker, int service)
 {
-    return limits->body_bytes != 0 && request->framing == HTTP_BODY_LENGTH &&
-           request->content_length > limits->body_bytes;
+    if (!admission_ask(worker, asker, service))
+        return WHY_RATE;
+    if (service == ROUTE_AMBIGUOUS)
+        return WHY_BAD_REQUEST;
+    if (service < 0)
+        return WHY_NO_ROUTE;
+    uint64_t most = worker->config->services[service].limits.body_bytes;
+    if (most != 0 && request->framing == HTTP_BODY_LENGTH && request->content_length > most)
+        return WHY_BODY_SIZE;
+    return WHY_DONE;
 }
 
 void relay_start(struct client *client, const struct http1_request *request, size_t head_length)
@@ -422,10 +434,8 @@ void relay_start(struct client *client, const struct http1_request *request, siz
     }
     int service = route_find(&worker->routes, request->host, request->path);
     struct address asker = client_asker(client, request);
-    const struct config_traffic_limits *limits =
-        service >= 0 ? &worker->config->services[service].limits : &worker->config->limits.traffic;
-    bool too_large = is_too_large(request, limits);
-    struct relay *relay = service >= 0 && !too_large ? make_relay(client, request, service) : NULL;
+    enum exchange_why why = judge(worker, request, &asker, service);
+    struct relay *relay = why == WHY_DONE ? make_relay(client, request, service) : NULL;
 
     if (relay != NULL) {
         struct exchange *x = &relay->exchange;
@@ -434,20 +444,8 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         relay->new_user = user_identify(x, request);
     }
     stream_consume(client->stream, head_length);
-    if (service == ROUTE_AMBIGUOUS) {
-        refuse(client, request, &asker, 400, REFUSAL_BAD_REQUEST, WHY_BAD_REQUEST);
-        return;
-    }
-    if (service < 0) {
-        refuse(client, request, &asker, 404, REFUSAL_NO_ROUTE, WHY_NO_ROUTE);
-        return;
-    }
-    if (too_large) {
-        refuse(client, request, &asker, 413, REFUSAL_BODY_SIZE, WHY_BODY_SIZE);
-        return;
-    }
     if (relay == NULL) {
-        refuse(client, request, &asker, 503, REFUSAL_MEMORY, WHY_MEMORY);
+        refuse(client, request, &asker, why == WHY_DONE ? WHY_MEMORY : why);
         return;
     }
     relay_update(relay);

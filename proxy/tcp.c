@@ -1,5 +1,6 @@
 #include "tcp.h"
 
+#include "admission.h"
 #include "tunnel.h"
 #include "upstream.h"
 #include "user.h"
@@ -12,6 +13,7 @@ struct tcp {
     struct stream *stream; /* the client's */
     struct exchange exchange;
     struct tunnel tunnel;
+    uint64_t ticket; /* admission_enter() */
 };
 
 static void free_tcp(struct doomed *doomed)
@@ -32,6 +34,7 @@ static void end(struct tcp *tcp, enum exchange_why why)
         stream_reset(tcp->stream);
     tcp->stream = NULL;
     worker_doom(worker, &tcp->doomed);
+    admission_leave(worker, tcp->ticket);
     worker_count_connection(worker, -1);
 }
 
@@ -114,17 +117,24 @@ static const struct exchange_protocol protocol = {
 void tcp_accept(struct worker *worker, int fd, const struct address *client,
                 const struct config_listener *listener)
 {
-    struct tcp *tcp = calloc(1, sizeof(*tcp));
+    uint64_t ticket;
 
+    if (!admission_enter(worker, client, &ticket)) {
+        close(fd);
+        return;
+    }
+    struct tcp *tcp = calloc(1, sizeof(*tcp));
     if (tcp != NULL)
         tcp->stream = stream_new(worker->hub, fd, on_client, tcp);
     if (tcp == NULL || tcp->stream == NULL) {
+        admission_leave(worker, ticket);
         score_add(&worker->row->refusals[REFUSAL_MEMORY], 1);
         free(tcp);
         close(fd);
         return;
     }
     tcp->doomed.free = free_tcp;
+    tcp->ticket = ticket;
     stream_want_input(tcp->stream, false); /* until there is somebody to send it to */
     worker_count_connection(worker, 1);
     exchange_init(&tcp->exchange, worker);

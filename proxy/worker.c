@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include "admission.h"
 #include "adoption.h"
 #include "base/check.h"
 #include "base/descriptors.h"
@@ -304,7 +305,8 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     table_init(&worker->table, worker);
     on_turn(worker->loop, &worker->clock_watcher, 0);
     renew_date(worker);
-    return listeners_open(worker);
+    error = admission_open(worker);
+    return error == 0 ? listeners_open(worker) : error;
 }
 
 static void say_ready(struct worker *worker, const struct arguments *arguments)
@@ -331,6 +333,7 @@ static void worker_close(struct worker *worker)
     relay_free_kept(worker);
     stream_hub_free(worker->hub);
     listeners_free(worker);
+    admission_close(worker);
     route_table_done(&worker->routes);
     scoreboard_unmap(&worker->scores);
     verdicts_board_unmap(worker->verdicts);

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct client_table;
 struct listener;
 struct user_key;
 struct http1_request;
@@ -55,6 +56,9 @@ struct worker {
     struct list doomed;
     struct list free_relays;
     uint32_t free_relay_count;
+
+    struct client_table *client_connections; /* see admission.c; NULL: there is no such limit */
+    struct client_table *client_rates;
 
     struct listener *listeners;
     bool accept_waits; /* at limits.connections: the next end of one starts it again */
