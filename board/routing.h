@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROUTING_VERSION      2u
+#define ROUTING_VERSION      3u
 #define ROUTING_SERVICES_MAX CONFIG_SERVICES_MAX
 #define ROUTING_BACKENDS_MAX 4096u /* slots; the scoreboard has a cell for each, in every row */
 #define ROUTING_ENDS_MAX     256u  /* ends asked for at once; more wait for the next epoch */
@@ -52,6 +52,7 @@ struct routing_backend {
     uint16_t weight;   /* for weighted balancing; 1 by default */
     struct address address;
     uint64_t started_ms; /* clock_ms() from which start_period counts */
+    uint64_t ready_ms;   /* clock_ms() when it was made ready; 0: never */
     char name[64];       /* for people: container name or "host:port" */
 };
 

@@ -105,6 +105,16 @@ static const char *latency_of(const struct cJSON *backend, const char *path, cha
     return text_latency(none ? -1 : json_number_or(backend, path, -1), text);
 }
 
+const char *render_note(const struct cJSON *backend, bool healthy, char text[TEXT_BYTES])
+{
+    double workers = json_number(backend, "ejected_by");
+
+    if (!healthy || workers < 1)
+        return healthy ? "" : json_text(backend, "reason");
+    snprintf(text, TEXT_BYTES, "ejected by %.0f worker%s", workers, workers > 1 ? "s" : "");
+    return text;
+}
+
 static void health_cell(struct table *table, const struct cJSON *backend)
 {
     const char *health = json_text(backend, "health");
@@ -140,7 +150,7 @@ static void add_backend(const struct picture *picture, const struct cJSON *backe
     table_cell(table, "%s%.0f" PLAIN, errors_of(backend) > 0 ? BAD : "", errors_of(backend));
     table_cell(table, "%s", latency_of(backend, "latency_us.p50", text));
     table_cell(table, "%s", latency_of(backend, "latency_us.p99", text));
-    table_cell(table, "%s", unhealthy ? json_text(backend, "reason") : "");
+    table_cell(table, "%s", render_note(backend, !unhealthy, text));
 }
 
 static void add_backends(const struct picture *picture, struct lines *lines)

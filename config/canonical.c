@@ -315,6 +315,32 @@ static cJSON *preview_to_json(const struct config_preview *preview)
     return json;
 }
 
+static void put_number(cJSON *object, const char *key, uint32_t number)
+{
+    put(object, key, cJSON_CreateNumber(number));
+}
+
+/* What is off has no word in the file and none here. */
+static void put_ejection(cJSON *object, const struct config_ejection *ejection)
+{
+    if (ejection->failures == 0)
+        return;
+    cJSON *json = must(cJSON_CreateObject());
+    put_number(json, "failures", ejection->failures);
+    put_duration(json, "time", ejection->time_ms);
+    put_number(json, "max_ejection_percent", ejection->max_percent);
+    put(object, "ejection", json);
+}
+
+static cJSON *retries_to_json(const struct config_retries *retries)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put_number(json, "attempts", retries->attempts);
+    put_number(json, "budget", retries->budget_percent);
+    return json;
+}
+
 static cJSON *service_to_json(const struct config_service *service)
 {
     static const char *const balance[] = {"least_requests", "round_robin", "random"};
@@ -333,6 +359,9 @@ static cJSON *service_to_json(const struct config_service *service)
         put(json, "canary", texts_to_json(service->canary, service->canary_count));
     }
     put_text(json, "balance", balance[service->balance]);
+    put_duration(json, "slow_start", service->slow_start_ms);
+    put_ejection(json, &service->ejection);
+    put(json, "retries", retries_to_json(&service->retries));
     put(json, "healthcheck", check_to_json(&service->check));
     put(json, "timeouts", timeouts_to_json(&service->timeouts));
     put(json, "limits", service_limits_to_json(&service->limits));

@@ -20,6 +20,7 @@
 #define CONFIG_ROUTES_MAX     64   /* per service */
 #define CONFIG_STEPS_MAX      64   /* per rollout plan */
 #define CONFIG_BACKENDS_MAX   1024 /* static ones per service and group */
+#define CONFIG_RETRIES_MAX    10   /* of one exchange: each backend tried is remembered */
 #define CONFIG_TRUSTED_MAX    256 /* networks of proxies in front; each is compared per connection */
 #define CONFIG_FILE_BYTES_MAX (1u << 20)
 
@@ -178,6 +179,21 @@ struct config_preview { /* which requests ask for the canary group */
     char *never; /* asks for stable; NULL: none does */
 };
 
+struct config_queue {
+    uint16_t max; /* exchanges that wait at once, over all workers; default 1024, 0: none does */
+};
+
+struct config_ejection {  /* passive health */
+    uint16_t failures;    /* in a row that take a backend out; default 5, 0: no ejection */
+    uint32_t time_ms;     /* for so long, times how often in a row; default 30 s */
+    uint16_t max_percent; /* of a group's backends at once; default 50 */
+};
+
+struct config_retries {
+    uint16_t attempts;       /* beyond the first, per exchange; default 2, 0: none */
+    uint16_t budget_percent; /* of the recent exchanges, for all of them together; default 20 */
+};
+
 struct config_service {
     char *name;
     enum config_protocol protocol; /* derived: tcp where a tcp listener names it */
@@ -195,6 +211,11 @@ struct config_service {
     char *network;     /* NULL: the only one, or an error that lists them */
     bool published;    /* `published: true`: reach it by its published host port */
     enum config_balance balance;
+    uint32_t slow_start_ms;   /* a newly ready backend's share grows over so long; default 0 */
+    uint16_t max_connections; /* exchanges per backend, over all workers; default 0: no limit */
+    struct config_queue queue;
+    struct config_ejection ejection;
+    struct config_retries retries;
     struct config_check check;
     struct config_timeouts timeouts; /* the file's global ones with the service's own over them */
     struct config_traffic_limits limits;

@@ -253,6 +253,8 @@ const struct table *const config_tables[] = {
     &sticky_table,
     &preview_table,
     &preview_match_table,
+    &ejection_table,
+    &retries_table,
     NULL,
 };
 

@@ -175,6 +175,17 @@ static const struct field service_fields[] = {
      .offset = offsetof(struct config_service, balance),
      .words = balance_words,
      .fallback = BALANCE_LEAST_REQUESTS},
+    {.key = "slow_start",
+     .kind = FIELD_DURATION,
+     .offset = offsetof(struct config_service, slow_start_ms),
+     .min = 0,
+     .max = 3600 * 1000,
+     .fallback = 0},
+    {.key = "ejection", .kind = FIELD_OTHER, .read = ejection_read},
+    {.key = "retries",
+     .kind = FIELD_TABLE,
+     .offset = offsetof(struct config_service, retries),
+     .table = &retries_table},
     {.key = "healthcheck", .kind = FIELD_OTHER, .read = healthcheck_read},
     {.key = "timeouts",
      .kind = FIELD_TABLE,
@@ -195,7 +206,7 @@ void service_read(struct reader *reader, const struct node *node, struct config_
 {
     size_t before = reader->problems.count;
 
-    service->balance = BALANCE_LEAST_REQUESTS;
+    balance_defaults(service);
     table_defaults(&healthcheck_table, &service->check);
     table_defaults(&rollout_table, &service->rollout);
     table_read(reader, node, &service_table, service);

@@ -73,7 +73,8 @@ extern const struct table config_table, listener_table, service_table, route_tab
     healthcheck_table, http_check_table, tcp_check_table, container_check_table, rollout_table,
     step_table, pause_table, tls_table, certificate_table, client_certificates_table,
     backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
-    service_limits_table, rate_table, sticky_table, preview_table, preview_match_table;
+    service_limits_table, rate_table, sticky_table, preview_table, preview_match_table, queue_table,
+    ejection_table, retries_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -107,6 +108,8 @@ void config_backend_tls_done(struct config_backend_tls *tls);
 /* The global limits, without what belongs to one place only, are where a service starts from. */
 void service_limits_begin(const struct config *config, struct config_service *service);
 void limits_finish(struct config *config); /* once `workers` is known */
+void balance_defaults(struct config_service *service);
+void ejection_read(struct reader *reader, const struct node *node, void *target);
 void healthcheck_read(struct reader *reader, const struct node *node, void *target);
 void trusted_proxies_read(struct reader *reader, const struct node *node, void *target);
 /* A list of networks over what *list and *count hold; in read_trust.c. */

@@ -12,6 +12,7 @@
 #include "base/stream.h"
 #include "base/timer.h"
 #include "board/routing.h"
+#include "config/config.h"
 #include "limits.h"
 
 struct exchange;
@@ -42,6 +43,7 @@ enum exchange_why {
     WHY_NO_ROUTE,
     WHY_NO_BACKEND,
     WHY_CONNECT_FAILED,
+    WHY_RETRY_BUDGET, /* failed, and the service's retries were used up */
     WHY_BAD_RESPONSE,
     WHY_BACKEND_BROKE, /* broke off before or within its answer */
     WHY_RESPONSE_TIMEOUT,
@@ -85,8 +87,10 @@ struct exchange {
     enum group asked; /* the group that it asks for; GROUP_COUNT: none */
     bool has_user;    /* keeps to a group and a backend: */
     uint64_t user;
-    bool unrepeatable;  /* a pooled connection must be looked at before it is trusted */
-    bool fresh;         /* a pooled connection failed it: wants one of its own */
+    bool unrepeatable; /* a pooled connection must be looked at before it is trusted */
+    bool fresh;        /* a pooled connection failed it: wants one of its own */
+    bool owes_retry;   /* the next backend is another try, paid for when there is one */
+    uint8_t retry_count;
     uint8_t join_count; /* backends it was given to, one after the other */
     uint8_t try_count;  /* of them, those whose connect failed: */
     uint16_t tried[TRIES_MAX];
@@ -110,7 +114,8 @@ void exchange_enter(struct exchange *x, enum exchange_state next);
 /* Chooses a backend, counts the exchange on it and gets a connection; or queues it, or refuses it.
  * Ends in one of the protocol's functions, now or later. */
 void exchange_place(struct exchange *x);
-/* A pooled connection turned out dead before any byte of the answer: again, on a fresh one. */
+/* A pooled connection turned out dead before any byte of the answer: again, on a fresh one, or
+ * refused where it may not be. */
 void exchange_retry(struct exchange *x);
 
 /* From upstream.c: what became of a connect. */

@@ -55,8 +55,8 @@
 /* Exchanges that wait for a backend, per service and worker: at some KiB each a few MiB. */
 #define QUEUE_MAX 1024u
 
-/* Backends tried for one exchange: enough to step round one that just died. */
-#define TRIES_MAX 3u
+/* Backends tried for one exchange: the first, and each retry that a config may allow. */
+#define TRIES_MAX (1u + CONFIG_RETRIES_MAX)
 
 /* Idle connections kept per backend and worker: above any steady concurrency of one worker. */
 #define POOL_MAX 512u

@@ -14,6 +14,7 @@
 #include "listener.h"
 #include "queue.h"
 #include "relay.h"
+#include "rotation.h"
 #include "upstream.h"
 #include "user_key.h"
 
@@ -102,7 +103,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     score_set(&worker->row->heartbeat_ms, clock_ms());
     renew_date(worker);
     adoption_check(worker);
+    rotation_tick(worker);
     queue_wake(worker);
+    for (size_t i = 0; i < worker->config->service_count; i++)
+        retry_budget_forget(&worker->retry_budgets[i]);
     if (worker->table.draining_count > 0)
         worker->holds_changed = true;
     if (worker->stopping)
@@ -117,6 +121,8 @@ static void on_bell(struct ev_loop *loop, ev_io *watcher, int events)
     (void)events;
     bell_clear(watcher->fd);
     adoption_check(worker);
+    if (rotation_is_stale(worker))
+        rotation_renew_all(worker);
     queue_wake(worker);
 }
 

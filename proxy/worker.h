@@ -11,6 +11,7 @@
 #include "board/verdicts.h"
 #include "config/config.h"
 #include "exchange.h"
+#include "retry_budget.h"
 #include "route.h"
 #include "table.h"
 
@@ -40,6 +41,7 @@ struct worker {
 
     struct routing_board *routing;
     struct verdicts_board *verdicts;
+    uint64_t verdict_changes; /* as of the rotation */
     struct scoreboard scores;
     struct score_row *row;
     unsigned row_index, row_count, slot;
@@ -51,6 +53,7 @@ struct worker {
     struct list exchanges[EXCHANGE_STATE_COUNT]; /* the state is the list */
     struct list waiting[CONFIG_SERVICES_MAX];    /* queued ones, by the config's service */
     uint32_t waiting_count[CONFIG_SERVICES_MAX];
+    struct retry_budget retry_budgets[CONFIG_SERVICES_MAX];
     struct list clients;       /* HTTP connections */
     uint32_t connection_count; /* of every protocol */
     struct list doomed;

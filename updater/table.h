@@ -77,6 +77,8 @@ unsigned table_sweep(struct table *table, const struct scoreboard *scores,
                      void *context);
 
 void table_set_state(struct table *table, int slot, enum backend_state state, uint64_t wall_ms);
+/* Dates those that have become ready since it was called last; before publishing. */
+void table_date_ready(struct table *table, uint64_t now_ms);
 void table_set_group(struct table *table, int slot, enum group group);
 void table_set_name(struct table *table, int slot, const char *name);
 void table_set_container_health(struct table *table, int slot, enum container_health health);

@@ -105,7 +105,8 @@ static void add_backend(struct bench *bench, size_t service, enum group group, c
                                         .service = (uint16_t)service,
                                         .group = (uint8_t)group,
                                         .state = BACKEND_READY,
-                                        .weight = 1};
+                                        .weight = 1,
+                                        .ready_ms = 1 /* long ago */};
     if (address_parse(slice_from_string(name), &backend->address) < 0)
         die(name);
     snprintf(backend->name, sizeof(backend->name), "%s", name);
@@ -267,11 +268,12 @@ static void print_scores(const struct bench *bench)
                "\"exchanges\": %" PRIu64 ", \"status\": [%" PRIu64 ", %" PRIu64 ", %" PRIu64
                ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "], \"connect_failures\": %" PRIu64
                ", \"timeouts\": %" PRIu64 ", \"resets\": %" PRIu64 ", \"retries\": %" PRIu64
-               ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64 "}",
+               ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64
+               ", \"ejected\": %u, \"ejections\": %" PRIu64 "}",
                i > 0 ? ", " : "", sum.active[0], sum.active[1], sum.active[2], sum.connecting,
                sum.open, sum.idle, sum.exchanges, sum.status[0], sum.status[1], sum.status[2],
                sum.status[3], sum.status[4], sum.status[5], sum.connect_failures, sum.timeouts,
-               sum.resets, sum.retries, sum.bytes_in, sum.bytes_out);
+               sum.resets, sum.retries, sum.bytes_in, sum.bytes_out, sum.ejected, sum.ejections);
     }
     printf("], \"rows\": [");
     for (unsigned row = 0; row < bench->row_count; row++) {
@@ -333,15 +335,17 @@ static void await_workers(const struct bench *bench)
 static void set_state(struct bench *bench, uint32_t slot, enum backend_state state)
 {
     bench->draft.backends[slot].state = (uint8_t)state;
+    bench->draft.backends[slot].ready_ms = clock_ms();
     publish(bench, true);
 }
 
-static void judge(struct bench *bench, uint32_t slot, enum verdict_state state)
+/* `since_ms`: 0 is now. */
+static void judge(struct bench *bench, uint32_t slot, enum verdict_state state, uint64_t since_ms)
 {
     struct verdict verdict = {.state = state};
 
     if (verdict_write(bench->verdicts, slot, bench->draft.backends[slot].generation, &verdict,
-                      clock_ms()))
+                      since_ms > 0 ? since_ms : clock_ms()))
         ring(bench);
     printf("{}\n");
 }
@@ -380,9 +384,9 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
     } else if (strcmp(verb, "await-drained") == 0) {
         await_drained(bench, slot, second);
     } else if (strcmp(verb, "healthy") == 0) {
-        judge(bench, slot, VERDICT_HEALTHY);
+        judge(bench, slot, VERDICT_HEALTHY, second);
     } else if (strcmp(verb, "unhealthy") == 0) {
-        judge(bench, slot, VERDICT_UNHEALTHY);
+        judge(bench, slot, VERDICT_UNHEALTHY, second);
     } else if (strcmp(verb, "scores") == 0) {
         print_scores(bench);
     } else if (strcmp(verb, "holds") == 0) {

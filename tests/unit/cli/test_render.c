@@ -61,6 +61,21 @@ static void shows_rates_over_the_time_between_two_looks(void **state)
     assert_null(strstr(text, "/s"));
 }
 
+static void an_ejected_backend_is_told(void **state)
+{
+    char service[2048] = SERVICE("0", "0", "0"), *at = strstr(service, "\"exchanges\":0");
+    static const char ejected[] = "\"ejected_by\":2";
+    (void)state;
+    render(service, NULL, NULL, 120);
+    assert_null(strstr(text, "ejected"));
+    stop(NULL);
+    memmove(at + sizeof ejected, at, strlen(at) + 1);
+    memcpy(at, ejected, sizeof ejected - 1);
+    at[sizeof ejected - 1] = ',';
+    render(service, NULL, NULL, 120);
+    assert_non_null(strstr(text, "ejected by 2 workers"));
+}
+
 static void bars_show_the_weights_and_never_lie_at_the_ends(void **state)
 {
     (void)state;
@@ -123,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(shows_rates_over_the_time_between_two_looks, stop),
+        cmocka_unit_test_teardown(an_ejected_backend_is_told, stop),
         cmocka_unit_test_teardown(bars_show_the_weights_and_never_lie_at_the_ends, stop),
         cmocka_unit_test_teardown(steps_are_marked, stop),
         cmocka_unit_test(users_deviation_is_no_error),
