@@ -1,7 +1,6 @@
 #include "client.h"
 
 #include "access_log.h"
-#include "admission.h"
 #include "answer.h"
 #include "base/check.h"
 #include "forwarded.h"
@@ -28,7 +27,6 @@ static void leave(struct client *client)
     list_remove(&client->node);
     worker_doom(client->worker, &client->doomed);
     score_subtract(&client->worker->row->clients, 1);
-    admission_leave(client->worker, client->ticket);
     worker_count_connection(client->worker, -1);
 }
 
@@ -329,19 +327,14 @@ struct address client_asker(const struct client *client, const struct http1_requ
     return asker;
 }
 
-void client_accept(struct worker *worker, int fd, const struct address *address)
+void client_accept(struct worker *worker, int fd, const struct address *address,
+                   const struct address *local)
 {
-    uint64_t ticket;
-
-    if (!admission_enter(worker, address, &ticket)) {
-        close(fd);
-        return;
-    }
     struct client *client = calloc(1, sizeof(*client));
+
     if (client != NULL)
         client->stream = stream_new(worker->hub, fd, on_event, client);
     if (client == NULL || client->stream == NULL) {
-        admission_leave(worker, ticket);
         score_add(&worker->row->refusals[REFUSAL_MEMORY], 1);
         free(client);
         close(fd);
@@ -349,8 +342,8 @@ void client_accept(struct worker *worker, int fd, const struct address *address)
     }
     client->doomed.free = free_client;
     client->worker = worker;
-    client->ticket = ticket;
     client_set_address(client, address);
+    client->local = *local;
     stream_set_read_max(client->stream, PIPELINED_BYTES_MAX);
     list_append(&worker->clients, &client->node);
     score_add(&worker->row->clients, 1);
