@@ -49,16 +49,9 @@ struct stream *stream_new(struct stream_hub *hub, int fd, stream_handler *handle
 /* Starts to connect. Returns 0, or -errno where that failed at once. */
 int stream_connect(struct stream_hub *hub, const struct address *address, stream_handler *handler,
                    void *owner, struct stream **ret_stream) __attribute__((warn_unused_result));
-/* At once after stream_connect(): what goes out ahead of everything (of TLS too) when the connect
- * is done. Returns 0 or -ENOMEM. */
-int stream_set_preamble(struct stream *stream, struct slice bytes)
-    __attribute__((warn_unused_result));
 /* NULL is fine. Queued output is dropped. */
 void stream_close(struct stream *stream);
-/* When it is closed the other side is to see a reset: it must not take what it has for the whole.
- */
-void stream_set_reset(struct stream *stream);
-/* Closes it so. NULL is fine. */
+/* Closes so that the other side sees a reset: it must not take what it has for the whole. */
 void stream_reset(struct stream *stream);
 
 struct slice stream_input(const struct stream *stream);
@@ -78,8 +71,6 @@ bool stream_is_quiet(struct stream *stream, bool look);
 void stream_write(struct stream *stream, const struct slice *pieces, unsigned count);
 /* Bytes queued. */
 size_t stream_pending(const struct stream *stream);
-/* Bytes that have reached the other side's machine so far: a system call. */
-uint64_t stream_acknowledged(const struct stream *stream);
 /* Ends the sending side once everything queued is written. */
 void stream_shutdown(struct stream *stream);
 

@@ -40,6 +40,7 @@ static void add_cell(struct score_sum *sum, const struct score_cell *cell)
     sum->connecting += score_get(&cell->connecting);
     sum->open += score_get(&cell->open);
     sum->idle += score_get(&cell->idle);
+    sum->ejected += score_get(&cell->ejected);
     sum->exchanges += score_get(&cell->exchanges);
     for (unsigned i = 0; i < 6; i++)
         sum->status[i] += score_get(&cell->status[i]);
@@ -47,6 +48,7 @@ static void add_cell(struct score_sum *sum, const struct score_cell *cell)
     sum->timeouts += score_get(&cell->timeouts);
     sum->resets += score_get(&cell->resets);
     sum->retries += score_get(&cell->retries);
+    sum->ejections += score_get(&cell->ejections);
     sum->bytes_in += score_get(&cell->bytes_in);
     sum->bytes_out += score_get(&cell->bytes_out);
     uint64_t last_end_us = score_get(&cell->last_end_us);

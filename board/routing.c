@@ -66,6 +66,7 @@ static void copy_table(struct routing_table *to, const struct routing_table *fro
     to->service_count = service_count;
     to->backend_count = backend_count;
     to->end_count = from->end_count <= ROUTING_ENDS_MAX ? from->end_count : 0;
+    memcpy(to->secret, from->secret, sizeof(to->secret));
     memcpy(to->ends, from->ends, to->end_count * sizeof(from->ends[0]));
     memcpy(to->services, from->services, service_count * sizeof(from->services[0]));
     memcpy(to->backends, from->backends, backend_count * sizeof(from->backends[0]));

@@ -15,10 +15,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROUTING_VERSION      1u
+#define ROUTING_VERSION      3u
 #define ROUTING_SERVICES_MAX CONFIG_SERVICES_MAX
 #define ROUTING_BACKENDS_MAX 4096u /* slots; the scoreboard has a cell for each, in every row */
 #define ROUTING_ENDS_MAX     256u  /* ends asked for at once; more wait for the next epoch */
+
+#define ROUTING_SECRET_BYTES 32u
 
 enum group { GROUP_STABLE, GROUP_CANARY, GROUP_COUNT };
 
@@ -50,6 +52,7 @@ struct routing_backend {
     uint16_t weight;   /* for weighted balancing; 1 by default */
     struct address address;
     uint64_t started_ms; /* clock_ms() from which start_period counts */
+    uint64_t ready_ms;   /* clock_ms() when it was made ready; 0: never */
     char name[64];       /* for people: container name or "host:port" */
 };
 
@@ -69,6 +72,7 @@ struct routing_service {
     uint8_t protocol;               /* enum config_protocol */
     uint8_t balance;                /* enum config_balance */
     uint16_t weight;                /* the canary's share, of WEIGHT_MAX */
+    uint64_t salt;                  /* the same while the weight rises: which users come first */
     struct routing_check check;
 };
 
@@ -77,7 +81,8 @@ struct routing_table {
     uint32_t service_count; /* rows in use are below this */
     uint32_t backend_count; /* slots in use are below this */
     uint32_t end_count;
-    uint64_t ends[ROUTING_ENDS_MAX]; /* exchange ids that an operator wants ended */
+    uint8_t secret[ROUTING_SECRET_BYTES]; /* of this installation: signs users' cookies */
+    uint64_t ends[ROUTING_ENDS_MAX];      /* exchange ids that an operator wants ended */
     struct routing_service services[ROUTING_SERVICES_MAX];
     struct routing_backend backends[ROUTING_BACKENDS_MAX];
 };

@@ -159,6 +159,7 @@ void score_row_bury(struct score_row *row)
         score_set(&cell->connecting, 0);
         score_set(&cell->open, 0);
         score_set(&cell->idle, 0);
+        score_set(&cell->ejected, 0);
     }
     for (unsigned i = 0; i < ROUTING_SERVICES_MAX; i++)
         score_set(&row->queued[i], 0);
@@ -190,9 +191,7 @@ const char *refusal_name(enum refusal refusal)
         [REFUSAL_DESCRIPTORS] = "descriptors",
         [REFUSAL_PRESSURE] = "memory-pressure",
         [REFUSAL_SHED] = "shed",
-        [REFUSAL_UNTRUSTED_PROXY] = "untrusted-proxy",
-        [REFUSAL_PROXY_HEADER] = "proxy-header",
-        [REFUSAL_BAD_HELLO] = "bad-hello",
+        [REFUSAL_RETRY_BUDGET] = "retry-budget",
     };
 
     return (unsigned)refusal < REFUSAL_COUNT ? names[refusal] : "invalid";

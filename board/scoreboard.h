@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCORE_VERSION    2u
+#define SCORE_VERSION    3u
 #define SCORE_HOLDS_MAX  128u /* holding exchanges listed per row; `hold_total` has all */
 #define SCORE_TEXT_BYTES 97   /* a request line cut at 96 bytes */
 
@@ -46,14 +46,11 @@ enum refusal {
     REFUSAL_RATE,         /* 429: too many requests of one client */
     REFUSAL_CLIENT_CONNECTIONS, /* closed: too many connections of one client */
     /* These count times, not clients: accepting rested, and new ones waited in the kernel. */
-    REFUSAL_CONNECTIONS,     /* the worker had all that it may */
-    REFUSAL_DESCRIPTORS,     /* no descriptors; one client was turned away */
-    REFUSAL_PRESSURE,        /* no memory */
-    REFUSAL_SHED,            /* an idle connection was closed to make room: for each of the three */
-    REFUSAL_UNTRUSTED_PROXY, /* closed: a listener with proxy_protocol, a peer that is not trusted
-                              */
-    REFUSAL_PROXY_HEADER,    /* closed: its PROXY header was missing, broken or too long */
-    REFUSAL_BAD_HELLO,       /* closed: its TLS ClientHello was broken, cut or too long */
+    REFUSAL_CONNECTIONS,  /* the worker had all that it may */
+    REFUSAL_DESCRIPTORS,  /* no descriptors; one client was turned away */
+    REFUSAL_PRESSURE,     /* no memory */
+    REFUSAL_SHED,         /* an idle connection was closed to make room: for each of the three */
+    REFUSAL_RETRY_BUDGET, /* 502: failed, and the service's retries were used up */
     REFUSAL_COUNT,
 };
 
@@ -64,10 +61,11 @@ struct score_cell { /* what one worker has and had with one backend */
     _Atomic uint32_t connecting;         /* connects in flight */
     _Atomic uint32_t open;               /* established connections, idle ones included */
     _Atomic uint32_t idle;               /* pooled connections without an exchange */
+    _Atomic uint32_t ejected;            /* 1: this worker leaves it out for its failures */
     /* counters */
     _Atomic uint64_t exchanges; /* started */
     _Atomic uint64_t status[6]; /* answers by class: [1] 1xx (101) ... [5] 5xx; [0] none at all */
-    _Atomic uint64_t connect_failures, timeouts, resets, retries;
+    _Atomic uint64_t connect_failures, timeouts, resets, retries, ejections;
     _Atomic uint64_t bytes_in;    /* from the backend */
     _Atomic uint64_t bytes_out;   /* to the backend */
     _Atomic uint64_t last_end_us; /* clock_us() when the last exchange ended; 0: none yet */
@@ -174,7 +172,8 @@ static inline uint32_t score_split_canary(uint64_t word)
 
 struct score_sum { /* one backend over all rows */
     uint32_t active[KIND_COUNT], active_all, connecting, open, idle;
-    uint64_t exchanges, status[6], connect_failures, timeouts, resets, retries;
+    uint32_t ejected; /* workers that leave it out */
+    uint64_t exchanges, status[6], connect_failures, timeouts, resets, retries, ejections;
     uint64_t bytes_in, bytes_out, last_end_us;
     uint64_t latency[HISTOGRAM_BUCKETS];
 };

@@ -85,6 +85,8 @@ bool verdict_write(struct verdicts_board *board, uint32_t slot, uint32_t generat
     cell->verdict.since_ms = since_ms;
     atomic_store_explicit(&cell->word, new_word, memory_order_relaxed);
     atomic_store_explicit(&cell->sequence, sequence + 2, memory_order_release);
+    if (old_word != new_word)
+        atomic_store_explicit(&board->changes, verdicts_changes(board) + 1, memory_order_release);
     return old_word != new_word;
 }
 

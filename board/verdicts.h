@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define VERDICTS_VERSION 1u
+#define VERDICTS_VERSION 2u
 
 enum verdict_state {
     VERDICT_UNKNOWN,  /* not judged yet */
@@ -40,6 +40,7 @@ struct verdict_cell {      /* one per slot; a seqlock guards `verdict`, `word` s
 struct verdicts_board {
     uint32_t version;
     _Atomic uint64_t heartbeat_ms; /* of the health process */
+    _Atomic uint64_t changes;      /* of state, so far: whether one is to be looked for */
     struct verdict_cell cells[ROUTING_BACKENDS_MAX];
 };
 
@@ -47,6 +48,12 @@ int verdicts_board_create(void) __attribute__((warn_unused_result));
 int verdicts_board_map(int fd, bool writable, struct verdicts_board **ret_board)
     __attribute__((warn_unused_result));
 void verdicts_board_unmap(struct verdicts_board *board);
+
+/* How many changes of state there have been: what is read after it is as new or newer. */
+static inline uint64_t verdicts_changes(const struct verdicts_board *board)
+{
+    return atomic_load_explicit(&board->changes, memory_order_acquire);
+}
 
 /* The hot path's question. `slot` must be below ROUTING_BACKENDS_MAX. */
 static inline enum verdict_state verdict_state_of(const struct verdicts_board *board, uint32_t slot,

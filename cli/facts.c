@@ -121,7 +121,7 @@ static void tell_step(struct facts *facts, const struct cJSON *step, int count, 
     double exchanges = 0, canary = 0, error = 0;
     int index = (int)json_number(step, "index");
     const char *state = json_text(step, "state");
-    char words[TEXT_BYTES];
+    char words[TEXT_BYTES], off[TEXT_BYTES];
     record_step(step, words);
     bool pause = json_get(step, "set_weight") == NULL;
     if (pause && strcmp(state, "running") == 0 && first(facts, "step %d", index))
@@ -135,8 +135,9 @@ static void tell_step(struct facts *facts, const struct cJSON *step, int count, 
     if (measured != NULL && record_split(measured, &exchanges, &canary, &error) && exchanges > 0)
         lines_add(lines,
                   "step %d of %d done: %s; %.0f of %.0f requests went to the new version, "
-                  "off by %.2f per worker at most",
-                  index + 1, count, words, canary, exchanges, error);
+                  "%s%s",
+                  index + 1, count, words, canary, exchanges, record_deviation(error, off),
+                  error < 0 ? "" : " per worker at most");
     else if (!pause)
         lines_add(lines, "step %d of %d done: %s", index + 1, count, words);
 }

@@ -24,6 +24,7 @@ bool record_split(const struct cJSON *step, double *ret_exchanges, double *ret_c
 {
     double exchanges = 0, canary = 0, error = 0;
     const struct cJSON *row, *split = json_get(step, "split");
+    bool by_user = false;
     if (!cJSON_IsArray(split))
         return false;
     cJSON_ArrayForEach(row, split)
@@ -31,11 +32,20 @@ bool record_split(const struct cJSON *step, double *ret_exchanges, double *ret_c
         exchanges += json_number(row, "exchanges");
         canary += json_number(row, "canary");
         error = fmax(error, fabs(json_number(row, "error")));
+        by_user = by_user || strcmp(json_text(row, "by"), "user") == 0;
     }
     *ret_exchanges = exchanges;
     *ret_canary = canary;
-    *ret_error = error;
+    *ret_error = by_user ? -1 : error;
     return true;
+}
+
+const char *record_deviation(double error, char text[TEXT_BYTES])
+{
+    if (error < 0)
+        return "by user";
+    snprintf(text, TEXT_BYTES, "off by %.2f", error);
+    return text;
 }
 
 double record_step_ms(const struct cJSON *step)
@@ -73,7 +83,10 @@ static void add_steps(const struct cJSON *rollout, struct lines *lines)
                 table_cell(&table, "%.2f%%", 100 * canary / exchanges);
             else
                 table_cell(&table, "-");
-            table_cell(&table, "%.2f", error);
+            if (error < 0)
+                table_cell(&table, "by user");
+            else
+                table_cell(&table, "%.2f", error);
         } else {
             for (unsigned i = 0; i < 4; i++)
                 table_cell(&table, "%s", "");

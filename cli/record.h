@@ -9,9 +9,11 @@ struct cJSON;
 /* One step in words: "set weight 25%", "pause 30s", "pause until promoted". */
 const char *record_step(const struct cJSON *step, char text[TEXT_BYTES]);
 /* What a step's split came to over all workers. False: it has none. `ret_error` is the largest
- * |error| of one worker. */
+ * |error| of one worker; negative where users were split and not exchanges, which has none. */
 bool record_split(const struct cJSON *step, double *ret_exchanges, double *ret_canary,
                   double *ret_error);
+/* That in words: "off by 0.75", "by user". */
+const char *record_deviation(double error, char text[TEXT_BYTES]);
 /* How long the step took, or has been taking; -1: it has not begun. */
 double record_step_ms(const struct cJSON *step);
 /* Style for a rollout's state: good, bad, or none. */

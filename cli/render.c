@@ -105,6 +105,16 @@ static const char *latency_of(const struct cJSON *backend, const char *path, cha
     return text_latency(none ? -1 : json_number_or(backend, path, -1), text);
 }
 
+const char *render_note(const struct cJSON *backend, bool healthy, char text[TEXT_BYTES])
+{
+    double workers = json_number(backend, "ejected_by");
+
+    if (!healthy || workers < 1)
+        return healthy ? "" : json_text(backend, "reason");
+    snprintf(text, TEXT_BYTES, "ejected by %.0f worker%s", workers, workers > 1 ? "s" : "");
+    return text;
+}
+
 static void health_cell(struct table *table, const struct cJSON *backend)
 {
     const char *health = json_text(backend, "health");
@@ -140,7 +150,7 @@ static void add_backend(const struct picture *picture, const struct cJSON *backe
     table_cell(table, "%s%.0f" PLAIN, errors_of(backend) > 0 ? BAD : "", errors_of(backend));
     table_cell(table, "%s", latency_of(backend, "latency_us.p50", text));
     table_cell(table, "%s", latency_of(backend, "latency_us.p99", text));
-    table_cell(table, "%s", unhealthy ? json_text(backend, "reason") : "");
+    table_cell(table, "%s", render_note(backend, !unhealthy, text));
 }
 
 static void add_backends(const struct picture *picture, struct lines *lines)
@@ -230,13 +240,13 @@ static void add_step(const struct cJSON *rollout, const struct cJSON *step, bool
                      struct lines *lines)
 {
     double exchanges = 0, canary = 0, error = 0;
-    char words[TEXT_BYTES], time[TEXT_BYTES] = "", split[96] = "";
+    char words[TEXT_BYTES], time[TEXT_BYTES] = "", split[128] = "", off[TEXT_BYTES];
     double took = record_step_ms(step);
     if (took >= 0)
         text_duration(took, time);
     if (record_split(step, &exchanges, &canary, &error) && exchanges > 0)
-        snprintf(split, sizeof split, "%.0f of %.0f (%.2f%%, off by %.2f)", canary, exchanges,
-                 100 * canary / exchanges, error);
+        snprintf(split, sizeof split, "%.0f of %.0f (%.2f%%, %s)", canary, exchanges,
+                 100 * canary / exchanges, record_deviation(error, off));
     lines_add(lines, "    %s %s %-20s %8s  %s",
               last ? text_glyph("└─", "`-") : text_glyph("├─", "|-"), step_mark(rollout, step),
               record_step(step, words), time, split);

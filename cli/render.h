@@ -14,6 +14,10 @@ struct picture { /* all borrowed */
     const struct cJSON *rollout; /* in progress or just ended; NULL: none */
 };
 
+/* Why a backend gets no exchanges, for people; empty: it does, or nothing is said. `healthy` says
+ * whether its reason is left out. */
+const char *render_note(const struct cJSON *backend, bool healthy, char text[TEXT_BYTES]);
+
 void render_service(const struct picture *picture, size_t columns, struct lines *lines);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "command.h"
 #include "json.h"
+#include "render.h"
 #include "text.h"
 
 #include <stdlib.h>
@@ -70,7 +71,7 @@ static void add_backends(const struct cJSON *service, const char *group, struct 
         table_cell(table, "%s", latency_of(backend, "latency_us.p50", text));
         table_cell(table, "%s", latency_of(backend, "latency_us.p99", text));
         table_cell(table, "%s", json_text(backend, "address"));
-        table_cell(table, "%s", strcmp(health, "healthy") != 0 ? json_text(backend, "reason") : "");
+        table_cell(table, "%s", render_note(backend, strcmp(health, "healthy") == 0, text));
     }
 }
 

@@ -53,7 +53,6 @@ static cJSON *timeouts_to_json(const struct config_timeouts *timeouts)
     put_duration(json, "response", timeouts->response_ms);
     put_duration(json, "idle", timeouts->idle_ms);
     put_duration(json, "tunnel", timeouts->tunnel_ms);
-    put_duration(json, "tunnel_lifetime", timeouts->tunnel_lifetime_ms);
     put_duration(json, "queue", timeouts->queue_ms);
     return json;
 }
@@ -159,19 +158,6 @@ static cJSON *limits_to_json(const struct config_limits *limits)
     return json;
 }
 
-static cJSON *sni_to_json(const struct config *config, const struct config_listener *listener)
-{
-    cJSON *json = must(cJSON_CreateArray());
-
-    for (size_t i = 0; i < listener->sni_count; i++) {
-        cJSON *entry = must(cJSON_CreateObject());
-        put_text(entry, "host", listener->sni[i].host);
-        put_text(entry, "service", config->services[listener->sni[i].service].name);
-        append(json, entry);
-    }
-    return json;
-}
-
 static cJSON *listener_to_json(const struct config *config, const struct config_listener *listener)
 {
     char address[ADDRESS_TEXT_BYTES];
@@ -191,9 +177,6 @@ static cJSON *listener_to_json(const struct config *config, const struct config_
         snprintf(redirect, sizeof(redirect), "https:%u", listener->redirect_port);
         put_text(json, "redirect", redirect);
     }
-    put(json, "proxy_protocol", cJSON_CreateBool(listener->proxy_protocol));
-    if (listener->sni_count > 0)
-        put(json, "sni", sni_to_json(config, listener));
     return json;
 }
 
@@ -309,10 +292,58 @@ static cJSON *discover_to_json(const struct config_service *service)
     return json;
 }
 
+static cJSON *sticky_to_json(const struct config_sticky *sticky)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    if (sticky->kind == STICKY_CLIENT_ADDRESS)
+        put(json, "client_address", cJSON_CreateTrue());
+    else
+        put_text(json, sticky->kind == STICKY_COOKIE ? "cookie" : "header", sticky->name);
+    return json;
+}
+
+static cJSON *preview_to_json(const struct config_preview *preview)
+{
+    cJSON *json = must(cJSON_CreateObject());
+    cJSON *match = must(cJSON_CreateObject());
+
+    put_text(match, "name", preview->name);
+    put_text(match, "value", preview->value);
+    put_text(match, "never", preview->never);
+    put(json, preview->kind == PREVIEW_COOKIE ? "cookie" : "header", match);
+    return json;
+}
+
+static void put_number(cJSON *object, const char *key, uint32_t number)
+{
+    put(object, key, cJSON_CreateNumber(number));
+}
+
+/* What is off has no word in the file and none here. */
+static void put_ejection(cJSON *object, const struct config_ejection *ejection)
+{
+    if (ejection->failures == 0)
+        return;
+    cJSON *json = must(cJSON_CreateObject());
+    put_number(json, "failures", ejection->failures);
+    put_duration(json, "time", ejection->time_ms);
+    put_number(json, "max_ejection_percent", ejection->max_percent);
+    put(object, "ejection", json);
+}
+
+static cJSON *retries_to_json(const struct config_retries *retries)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put_number(json, "attempts", retries->attempts);
+    put_number(json, "budget", retries->budget_percent);
+    return json;
+}
+
 static cJSON *service_to_json(const struct config_service *service)
 {
     static const char *const balance[] = {"least_requests", "round_robin", "random"};
-    static const char *const proxy_protocol[] = {"none", "v1", "v2"};
     cJSON *json = must(cJSON_CreateObject());
 
     if (service->protocol == PROTOCOL_HTTP)
@@ -328,13 +359,19 @@ static cJSON *service_to_json(const struct config_service *service)
         put(json, "canary", texts_to_json(service->canary, service->canary_count));
     }
     put_text(json, "balance", balance[service->balance]);
-    put_text(json, "send_proxy_protocol", proxy_protocol[service->send_proxy_protocol]);
+    put_duration(json, "slow_start", service->slow_start_ms);
+    put_ejection(json, &service->ejection);
+    put(json, "retries", retries_to_json(&service->retries));
     put(json, "healthcheck", check_to_json(&service->check));
     put(json, "timeouts", timeouts_to_json(&service->timeouts));
     put(json, "limits", service_limits_to_json(&service->limits));
     put(json, "rollout", rollout_to_json(&service->rollout));
     if (service->tls.enabled)
         put(json, "tls", backend_tls_to_json(&service->tls));
+    if (service->sticky.kind != STICKY_NONE)
+        put(json, "sticky", sticky_to_json(&service->sticky));
+    if (service->preview.kind != PREVIEW_NONE)
+        put(json, "preview", preview_to_json(&service->preview));
     return json;
 }
 

@@ -168,14 +168,15 @@ static void service_done(struct config_service *service)
     free(service->check.script);
     free(service->rollout.steps);
     free(service->limits.trusted);
+    free(service->sticky.name);
+    free(service->preview.name);
+    free(service->preview.value);
+    free(service->preview.never);
     config_backend_tls_done(&service->tls);
 }
 
 static void listener_done(struct config_listener *listener)
 {
-    for (size_t i = 0; i < listener->sni_count; i++)
-        free(listener->sni[i].host);
-    free(listener->sni);
     free(listener->name);
     config_tls_done(&listener->tls);
 }

@@ -20,8 +20,8 @@
 #define CONFIG_ROUTES_MAX     64   /* per service */
 #define CONFIG_STEPS_MAX      64   /* per rollout plan */
 #define CONFIG_BACKENDS_MAX   1024 /* static ones per service and group */
+#define CONFIG_RETRIES_MAX    10   /* of one exchange: each backend tried is remembered */
 #define CONFIG_TRUSTED_MAX    256 /* networks of proxies in front; each is compared per connection */
-#define CONFIG_SNI_MAX        256 /* per listener: names that lead to a service */
 #define CONFIG_FILE_BYTES_MAX (1u << 20)
 
 #define WEIGHT_MAX 10000u /* a weight is in hundredths of a per cent */
@@ -35,25 +35,26 @@ enum config_check_kind {
     CHECK_SCRIPT,    /* exit status 0; the backend's address in the environment */
     CHECK_CONTAINER, /* the container's own HEALTHCHECK, as the engine reports it */
 };
+enum config_sticky_kind {
+    STICKY_NONE,
+    STICKY_COOKIE,         /* a signed cookie of the proxy's own */
+    STICKY_HEADER,         /* a field of the request */
+    STICKY_CLIENT_ADDRESS, /* without the port */
+};
+enum config_preview_kind { PREVIEW_NONE, PREVIEW_HEADER, PREVIEW_COOKIE };
 enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE };
 enum config_on_timeout { ON_TIMEOUT_CLOSE, ON_TIMEOUT_WAIT, ON_TIMEOUT_FAIL };
-enum config_proxy_protocol {
-    SEND_PROXY_PROTOCOL_NONE,
-    SEND_PROXY_PROTOCOL_V1,
-    SEND_PROXY_PROTOCOL_V2,
-};
 enum config_access_log { ACCESS_LOG_OFF, ACCESS_LOG_ON };
 
-struct config_timeouts {         /* milliseconds; DESIGN §8 says what each spans */
-    uint32_t header_ms;          /* default 10 s */
-    uint32_t body_ms;            /* default 30 s */
-    uint32_t connect_ms;         /* default 2 s */
-    uint32_t response_ms;        /* default 60 s */
-    uint32_t idle_ms;            /* default 75 s */
-    uint32_t tunnel_ms;          /* default 1 h */
-    uint32_t tunnel_lifetime_ms; /* default 0: none */
-    uint32_t queue_ms; /* `queue`: how long an exchange waits for a backend that can serve;
-                          default 5 s, 0: does not wait */
+struct config_timeouts {  /* milliseconds; DESIGN §8 says what each spans */
+    uint32_t header_ms;   /* default 10 s */
+    uint32_t body_ms;     /* default 30 s */
+    uint32_t connect_ms;  /* default 2 s */
+    uint32_t response_ms; /* default 60 s */
+    uint32_t idle_ms;     /* default 75 s */
+    uint32_t tunnel_ms;   /* default 1 h */
+    uint32_t queue_ms;    /* `queue`: how long an exchange waits for a backend that can serve;
+                             default 5 s, 0: does not wait */
 };
 
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
@@ -106,24 +107,15 @@ struct config_limits {
     uint64_t memory_bytes; /* what a worker's connections may hold; default derived */
 };
 
-struct config_sni {
-    char *host; /* lower case; "*.example.org": every name below it */
-    int service;
-};
-
 struct config_listener {
     char *name;
     struct address address;
     enum config_protocol protocol;
-    int service;   /* index into services for a tcp listener; -1: none; for http routes decide */
+    int service;   /* index into services for a tcp listener; -1 for http, where routes decide */
     uint16_t port; /* tcp: the port in the container, where it is another than the service's, so
                       that a container's second port runs, and drains, as the same service; 0: no */
     struct config_tls tls;
     uint16_t redirect_port; /* `redirect: https`: 308 to https at this port; 0: no */
-    bool proxy_protocol;    /* connections begin with a PROXY header; only trusted_proxies may */
-    struct config_sni *sni; /* tcp: the name in the TLS ClientHello decides; `service` for the
-                               others. The TLS itself is the backend's */
-    size_t sni_count;
 };
 
 struct config_route {
@@ -175,6 +167,33 @@ struct config_rollout {
     uint32_t stop_grace_period_ms; /* 0: what the container says, else 10 s */
 };
 
+struct config_sticky { /* what tells one user from another */
+    enum config_sticky_kind kind;
+    char *name; /* of cookie or header; NULL otherwise */
+};
+
+struct config_preview { /* which requests ask for the canary group */
+    enum config_preview_kind kind;
+    char *name;  /* of header or cookie */
+    char *value; /* asks for canary */
+    char *never; /* asks for stable; NULL: none does */
+};
+
+struct config_queue {
+    uint16_t max; /* exchanges that wait at once, over all workers; default 1024, 0: none does */
+};
+
+struct config_ejection {  /* passive health */
+    uint16_t failures;    /* in a row that take a backend out; default 5, 0: no ejection */
+    uint32_t time_ms;     /* for so long, times how often in a row; default 30 s */
+    uint16_t max_percent; /* of a group's backends at once; default 50 */
+};
+
+struct config_retries {
+    uint16_t attempts;       /* beyond the first, per exchange; default 2, 0: none */
+    uint16_t budget_percent; /* of the recent exchanges, for all of them together; default 20 */
+};
+
 struct config_service {
     char *name;
     enum config_protocol protocol; /* derived: tcp where a tcp listener names it */
@@ -192,12 +211,18 @@ struct config_service {
     char *network;     /* NULL: the only one, or an error that lists them */
     bool published;    /* `published: true`: reach it by its published host port */
     enum config_balance balance;
-    enum config_proxy_protocol send_proxy_protocol; /* to its backends; default none */
+    uint32_t slow_start_ms;   /* a newly ready backend's share grows over so long; default 0 */
+    uint16_t max_connections; /* exchanges per backend, over all workers; default 0: no limit */
+    struct config_queue queue;
+    struct config_ejection ejection;
+    struct config_retries retries;
     struct config_check check;
     struct config_timeouts timeouts; /* the file's global ones with the service's own over them */
     struct config_traffic_limits limits;
     struct config_rollout rollout;
     struct config_backend_tls tls;
+    struct config_sticky sticky;   /* tcp: client_address only */
+    struct config_preview preview; /* http */
 };
 
 struct config {

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void host_read(struct reader *reader, const struct node *node, char **ret_host)
+static void read_host(struct reader *reader, const struct node *node, void *target)
 {
+    struct config_route *route = target;
+
     if (!reader_wants_text(reader, node))
         return;
     const char *rest = strncmp(node->text, "*.", 2) == 0 ? node->text + 2 : node->text;
@@ -18,17 +20,10 @@ void host_read(struct reader *reader, const struct node *node, char **ret_host)
                       "*.shop.example (in ASCII, xn-- for other letters)");
         return;
     }
-    free(*ret_host);
-    *ret_host = memory_copy_string(node->text);
-    for (char *c = *ret_host; *c != '\0'; c++)
+    free(route->host);
+    route->host = memory_copy_string(node->text);
+    for (char *c = route->host; *c != '\0'; c++)
         *c = (char)tolower((unsigned char)*c);
-}
-
-static void read_host(struct reader *reader, const struct node *node, void *target)
-{
-    struct config_route *route = target;
-
-    host_read(reader, node, &route->host);
 }
 
 static const struct field route_fields[] = {
@@ -38,7 +33,7 @@ static const struct field route_fields[] = {
      .offset = offsetof(struct config_route, path),
      .max = 255,
      .valid = path_is_valid,
-     .allowed = "a path that starts with /, without ? and #"},
+     .allowed = "a path that starts with /, without ? and #, // and segments . and .."},
 };
 const struct table route_table = TABLE("route", route_fields);
 
@@ -155,9 +150,6 @@ static void read_discover(struct reader *reader, const struct node *node, void *
 
 static const char *const balance_words[] = {"least_requests", "round_robin", "random", NULL};
 
-/* As enum config_proxy_protocol has them. */
-static const char *const proxy_protocol_words[] = {"none", "v1", "v2", NULL};
-
 static const struct field service_fields[] = {
     {.key = "routes", .kind = FIELD_OTHER, .read = read_routes},
     {.key = "backends", .kind = FIELD_OTHER, .read = read_backends},
@@ -183,11 +175,17 @@ static const struct field service_fields[] = {
      .offset = offsetof(struct config_service, balance),
      .words = balance_words,
      .fallback = BALANCE_LEAST_REQUESTS},
-    {.key = "send_proxy_protocol",
-     .kind = FIELD_WORD,
-     .offset = offsetof(struct config_service, send_proxy_protocol),
-     .words = proxy_protocol_words,
-     .fallback = SEND_PROXY_PROTOCOL_NONE},
+    {.key = "slow_start",
+     .kind = FIELD_DURATION,
+     .offset = offsetof(struct config_service, slow_start_ms),
+     .min = 0,
+     .max = 3600 * 1000,
+     .fallback = 0},
+    {.key = "ejection", .kind = FIELD_OTHER, .read = ejection_read},
+    {.key = "retries",
+     .kind = FIELD_TABLE,
+     .offset = offsetof(struct config_service, retries),
+     .table = &retries_table},
     {.key = "healthcheck", .kind = FIELD_OTHER, .read = healthcheck_read},
     {.key = "timeouts",
      .kind = FIELD_TABLE,
@@ -199,6 +197,8 @@ static const struct field service_fields[] = {
      .table = &service_limits_table},
     {.key = "rollout", .kind = FIELD_OTHER, .read = rollout_read},
     {.key = "tls", .kind = FIELD_OTHER, .read = service_tls_read}, /* behind backends, discover */
+    {.key = "sticky", .kind = FIELD_OTHER, .read = sticky_read},
+    {.key = "preview", .kind = FIELD_OTHER, .read = preview_read},
 };
 const struct table service_table = TABLE("service", service_fields);
 
@@ -206,8 +206,7 @@ void service_read(struct reader *reader, const struct node *node, struct config_
 {
     size_t before = reader->problems.count;
 
-    service->balance = BALANCE_LEAST_REQUESTS;
-    service->send_proxy_protocol = SEND_PROXY_PROTOCOL_NONE;
+    balance_defaults(service);
     table_defaults(&healthcheck_table, &service->check);
     table_defaults(&rollout_table, &service->rollout);
     table_read(reader, node, &service_table, service);

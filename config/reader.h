@@ -69,11 +69,12 @@ void table_read(struct reader *reader, const struct node *node, const struct tab
 
 /* Every table there is, for tests and for the schema. NULL-terminated. */
 extern const struct table *const config_tables[];
-extern const struct table config_table, listener_table, sni_table, service_table, route_table,
-    discover_table, healthcheck_table, http_check_table, tcp_check_table, container_check_table,
-    rollout_table, step_table, pause_table, tls_table, certificate_table, client_certificates_table,
+extern const struct table config_table, listener_table, service_table, route_table, discover_table,
+    healthcheck_table, http_check_table, tcp_check_table, container_check_table, rollout_table,
+    step_table, pause_table, tls_table, certificate_table, client_certificates_table,
     backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
-    service_limits_table, rate_table;
+    service_limits_table, rate_table, sticky_table, preview_table, preview_match_table, queue_table,
+    ejection_table, retries_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -96,11 +97,6 @@ bool reader_wants_text(struct reader *reader, const struct node *node);
 /* Checks across fields, with the node for its lines. */
 void service_check(struct reader *reader, const struct node *node, struct config_service *service);
 void config_check(struct reader *reader, const struct node *root);
-/* What belongs to TCP of one listener; in check_tcp.c. */
-void listener_check_tcp(struct reader *reader, const struct node *node,
-                        struct config_listener *listener);
-/* Index of the service that `named` names, or -1 and told. */
-int service_resolve(struct reader *reader, const struct node *named);
 
 /* Reads an element of `services`; in read_service.c. */
 void service_read(struct reader *reader, const struct node *node, struct config_service *service);
@@ -112,15 +108,19 @@ void config_backend_tls_done(struct config_backend_tls *tls);
 /* The global limits, without what belongs to one place only, are where a service starts from. */
 void service_limits_begin(const struct config *config, struct config_service *service);
 void limits_finish(struct config *config); /* once `workers` is known */
+void balance_defaults(struct config_service *service);
+void ejection_read(struct reader *reader, const struct node *node, void *target);
 void healthcheck_read(struct reader *reader, const struct node *node, void *target);
-/* A host name or "*." and one, into *ret_host in lower case. */
-void host_read(struct reader *reader, const struct node *node, char **ret_host);
-void sni_read(struct reader *reader, const struct node *node, void *target);
 void trusted_proxies_read(struct reader *reader, const struct node *node, void *target);
 /* A list of networks over what *list and *count hold; in read_trust.c. */
 void networks_read(struct reader *reader, const struct node *node, struct network **list,
                    size_t *count);
 void rollout_read(struct reader *reader, const struct node *node, void *target);
+void sticky_read(struct reader *reader, const struct node *node, void *target);
+void preview_read(struct reader *reader, const struct node *node, void *target);
+/* What of these a service of this protocol cannot have. */
+void sticky_check(struct reader *reader, const struct node *node,
+                  const struct config_service *service);
 void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms);
 /* The whole document, defaults, environment and overrides; in read.c. */
 void config_read_tree(struct reader *reader, const struct node *root);

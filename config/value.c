@@ -200,9 +200,38 @@ bool check_path_is_valid(const char *text)
     return true;
 }
 
+/* A route's path is compared with normal paths only: a segment that none of them has would never
+ * match. */
 bool path_is_valid(const char *text)
 {
-    return check_path_is_valid(text) && strchr(text, '?') == NULL;
+    if (!check_path_is_valid(text) || strpbrk(text, "?\\") != NULL || strstr(text, "//") != NULL)
+        return false;
+    for (const char *segment = strchr(text, '/'); segment != NULL; segment = strchr(segment, '/')) {
+        size_t length = strcspn(++segment, "/");
+        if (length > 0 && length <= 2 && strspn(segment, ".") >= length)
+            return false;
+    }
+    return true;
+}
+
+bool token_is_valid(const char *text)
+{
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++)
+        if (!isalnum((unsigned char)*text) && strchr("!#$%&'*+-.^_`|~", *text) == NULL)
+            return false;
+    return true;
+}
+
+bool cookie_value_is_valid(const char *text)
+{
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++)
+        if (*text <= ' ' || *text >= 0x7f || strchr("\",;\\", *text) != NULL)
+            return false;
+    return true;
 }
 
 bool text_is_clean(const char *text)

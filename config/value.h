@@ -31,12 +31,16 @@ bool number_parse(const char *text, uint64_t *ret_value);
 bool host_is_valid(const char *text);
 /* "host:port", port 1 to 65535. */
 bool endpoint_is_valid(const char *text);
-/* An HTTP path: "/...", visible ASCII without ? and #. */
+/* An HTTP path: "/...", visible ASCII without ?, # and backslash, // and dot segments. */
 bool path_is_valid(const char *text);
 /* The same with a query, for a check. */
 bool check_path_is_valid(const char *text);
 /* Text without control bytes, not empty. */
 bool text_is_clean(const char *text);
+/* A token (RFC 9110 §5.6.2): the name of a field or cookie. */
+bool token_is_valid(const char *text);
+/* What a cookie's value may hold (RFC 6265 §4.1.1), not empty. */
+bool cookie_value_is_valid(const char *text);
 /* UTF-8 after RFC 3629, without controls but tab and line ends. Returns the line, from 1, of the
  * first byte that is not; 0: all is well. */
 unsigned text_find_bad_line(const char *bytes, size_t length);

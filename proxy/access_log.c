@@ -76,17 +76,3 @@ void access_log_refused(const struct worker *worker, const struct address *clien
     log_string(&line, "why", why);
     log_end(&line);
 }
-
-void access_log_refused_connection(const struct worker *worker, const struct address *client,
-                                   const char *listener, const char *why)
-{
-    struct log_line line;
-
-    if (worker->config->access_log == ACCESS_LOG_OFF)
-        return;
-    log_begin(&line, LOG_INFO, "connection-refused");
-    put_client(&line, client);
-    log_string(&line, "listener", listener);
-    log_string(&line, "why", why);
-    log_end(&line);
-}

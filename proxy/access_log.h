@@ -9,8 +9,4 @@ void access_log_exchange(const struct exchange *x, enum exchange_why why);
 void access_log_refused(const struct worker *worker, const struct address *client, unsigned status,
                         const char *why);
 
-/* A connection that was closed before it was a client's. */
-void access_log_refused_connection(const struct worker *worker, const struct address *client,
-                                   const char *listener, const char *why);
-
 #endif

@@ -4,6 +4,7 @@
 #include "holds.h"
 #include "queue.h"
 #include "upstream.h"
+#include "user_key.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -51,6 +52,8 @@ static void adopt(struct worker *worker)
         if (!table_keeps_pool(&worker->table, published, i))
             upstream_close_idle(worker, i);
     table_adopt(&worker->table, worker, published);
+    if (worker->user_key != NULL && user_key_set(worker->user_key, published->secret) < 0)
+        log_event(LOG_ERROR, "users-not-told-apart", "reason", "out of memory");
     queue_publish(worker);
     if (ends_anything(published))
         while ((x = find_ended(worker)) != NULL)

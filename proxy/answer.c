@@ -9,6 +9,7 @@ static const struct {
     const char *reason;
     const char *text; /* what is wrong and where to look */
 } answers[] = {
+    {200, "OK", "This proxy forwards what is allowed here."},
     {400, "Bad Request", "The request is not valid HTTP."},
     {404, "Not Found", "No service is routed to this host and path."},
     {405, "Method Not Allowed", "This method is not forwarded."},
@@ -33,15 +34,15 @@ size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, bool close, 
     while (i < sizeof(answers) / sizeof(answers[0]) - 1 && answers[i].status != status)
         i++;
     check(answers[i].status == status);
-    int length =
-        snprintf(buffer, ANSWER_BYTES_MAX,
-                 "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n"
-                 "Content-Length: %zu\r\n%s%s%s\r\n%s%s",
-                 status, answers[i].reason, date, strlen(answers[i].text) + 1,
-                 status == 503 || status == 429 ? "Retry-After: 1\r\n" : "",
-                 status == 405 ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
-                 close ? "Connection: close\r\n" : "", head_only ? "" : answers[i].text,
-                 head_only ? "" : "\n");
+    bool allow = status == 405 || status == 200;
+    int length = snprintf(buffer, ANSWER_BYTES_MAX,
+                          "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n"
+                          "Content-Length: %zu\r\n%s%s%s\r\n%s%s",
+                          status, answers[i].reason, date, strlen(answers[i].text) + 1,
+                          status == 503 || status == 429 ? "Retry-After: 1\r\n" : "",
+                          allow ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
+                          close ? "Connection: close\r\n" : "", head_only ? "" : answers[i].text,
+                          head_only ? "" : "\n");
     check(length > 0 && (size_t)length < ANSWER_BYTES_MAX);
     return (size_t)length;
 }

@@ -1,46 +1,113 @@
 #include "choose.h"
 
 #include "balance.h"
+#include "rotation.h"
 #include "split.h"
+#include "sticky.h"
 #include "worker.h"
 
 struct members {
     struct exchange *exchange;
-    const uint16_t *slots;
+    const uint16_t *slots; /* in rotation */
 };
+
+static bool was_tried(const struct exchange *x, uint32_t slot)
+{
+    for (unsigned i = 0; i < x->try_count; i++)
+        if (x->tried[i] == slot)
+            return true;
+    return false;
+}
+
+static uint32_t slot_of(void *context, uint32_t index)
+{
+    return ((const struct members *)context)->slots[index];
+}
+
+static struct worker *worker_of(void *context)
+{
+    return ((const struct members *)context)->exchange->worker;
+}
 
 static bool can_serve(void *context, uint32_t index)
 {
-    const struct members *members = context;
-    const struct exchange *x = members->exchange;
-
-    for (unsigned i = 0; i < x->try_count; i++)
-        if (x->tried[i] == members->slots[index])
-            return false;
-    return table_can_serve(x->worker, members->slots[index]);
+    return !was_tried(((const struct members *)context)->exchange, slot_of(context, index));
 }
 
-static struct balance_member member(void *context, uint32_t index)
+static uint32_t load(void *context, uint32_t index)
 {
-    const struct members *members = context;
-    struct worker *worker = members->exchange->worker;
-    uint32_t slot = members->slots[index];
-    struct backend *backend = &worker->table.backends[slot];
+    struct worker *worker = worker_of(context);
+    uint32_t slot = slot_of(context, index);
 
-    return (struct balance_member){
-        .load = scoreboard_active(&worker->scores, slot, backend->generation),
-        .weight = backend->weight,
-        .current = &backend->current,
+    return scoreboard_active(&worker->scores, slot, worker->table.backends[slot].generation);
+}
+
+static uint32_t weight(void *context, uint32_t index)
+{
+    uint16_t given = worker_of(context)->table.backends[slot_of(context, index)].weight;
+
+    return given > 0 ? given : 1;
+}
+
+static uint32_t share(void *context, uint32_t index)
+{
+    return rotation_share(worker_of(context), slot_of(context, index));
+}
+
+static uint64_t identity(void *context, uint32_t index)
+{
+    return worker_of(context)->table.backends[slot_of(context, index)].identity;
+}
+
+static int choose_member(struct exchange *x, struct service *service)
+{
+    struct worker *worker = x->worker;
+    enum group g = x->group;
+    struct members members = {x, &worker->table.rotation[service->first[g]]};
+    const struct balance_group group = {
+        .count = service->in_rotation[g],
+        .share_max = service->share_max[g],
+        .can_serve = can_serve,
+        .load = load,
+        .weight = weight,
+        .share = share,
+        .context = &members,
     };
+    const struct sticky_members of_user = {group.count, can_serve, identity, &members};
+    /* A retry takes nobody's turn: else one that is down would be the first of every pair. */
+    struct balance_turn extra = service->turn[g];
+    int32_t chosen = x->has_user ? sticky_choose(&of_user, x->user)
+                                 : balance_choose(&group, service->balance, worker_random(worker),
+                                                  x->try_count > 0 ? &extra : &service->turn[g]);
+
+    return chosen < 0 ? -1 : members.slots[chosen];
+}
+
+/* Whether the group has a member in rotation that the exchange has not tried. */
+static bool group_serves(const struct exchange *x, const struct service *service, enum group group)
+{
+    const uint16_t *slots = &x->worker->table.rotation[service->first[group]];
+    uint32_t count = service->in_rotation[group];
+
+    for (uint32_t i = 0; i < count && i <= x->try_count; i++)
+        if (!was_tried(x, slots[i]))
+            return true;
+    return false;
 }
 
 static void decide_group(struct exchange *x, uint32_t index, const bool serves[GROUP_COUNT])
 {
     struct worker *worker = x->worker;
     struct service *service = &worker->table.services[index];
-    bool counted;
+    bool counted = false;
 
-    x->group = split_decide(&service->phase, service->weight, serves, &counted);
+    if (x->asked != GROUP_COUNT && serves[x->asked])
+        x->group = x->asked; /* outside the split */
+    else if (x->has_user)
+        x->group = split_decide_for(sticky_group(x->user, service->salt, service->weight),
+                                    service->weight, serves, &counted);
+    else
+        x->group = split_decide(&service->phase, service->weight, serves, &counted);
     if (counted)
         score_set(&worker->row->split[index],
                   split_count(score_get(&worker->row->split[index]), service->weight, x->group));
@@ -50,25 +117,18 @@ int choose_backend(struct exchange *x)
 {
     struct worker *worker = x->worker;
     int index = worker->table.by_config[x->service];
-    uint64_t random = worker_random(worker);
-    struct members members[GROUP_COUNT];
-    struct balance_group groups[GROUP_COUNT];
     bool serves[GROUP_COUNT];
 
     if (index < 0)
         return -1;
-    const struct service *service = &worker->table.services[index];
-    for (unsigned g = 0; g < GROUP_COUNT; g++) {
-        members[g] = (struct members){x, &worker->table.members[service->first[g]]};
-        groups[g] = (struct balance_group){service->count[g], can_serve, member, &members[g]};
-        serves[g] = balance_any(&groups[g], random);
-    }
+    if (rotation_is_stale(worker))
+        rotation_renew_all(worker);
+    struct service *service = &worker->table.services[index];
+    for (unsigned g = 0; g < GROUP_COUNT; g++)
+        serves[g] = group_serves(x, service, g);
     if (x->group == GROUP_COUNT)
         decide_group(x, (uint32_t)index, serves);
     else if (!serves[x->group] && serves[GROUP_COUNT - 1 - x->group])
         x->group = GROUP_COUNT - 1 - x->group;
-    if (x->group == GROUP_COUNT || !serves[x->group])
-        return -1;
-    int32_t chosen = balance_choose(&groups[x->group], service->balance, random >> 16);
-    return chosen < 0 ? -1 : members[x->group].slots[chosen];
+    return x->group == GROUP_COUNT || !serves[x->group] ? -1 : choose_member(x, service);
 }

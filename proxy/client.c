@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include "access_log.h"
+#include "admission.h"
 #include "answer.h"
 #include "base/check.h"
 #include "forwarded.h"
@@ -27,6 +28,7 @@ static void leave(struct client *client)
     list_remove(&client->node);
     worker_doom(client->worker, &client->doomed);
     score_subtract(&client->worker->row->clients, 1);
+    admission_leave(client->worker, client->ticket);
     worker_count_connection(client->worker, -1);
 }
 
@@ -327,14 +329,19 @@ struct address client_asker(const struct client *client, const struct http1_requ
     return asker;
 }
 
-void client_accept(struct worker *worker, int fd, const struct address *address,
-                   const struct address *local)
+void client_accept(struct worker *worker, int fd, const struct address *address)
 {
-    struct client *client = calloc(1, sizeof(*client));
+    uint64_t ticket;
 
+    if (!admission_enter(worker, address, &ticket)) {
+        close(fd);
+        return;
+    }
+    struct client *client = calloc(1, sizeof(*client));
     if (client != NULL)
         client->stream = stream_new(worker->hub, fd, on_event, client);
     if (client == NULL || client->stream == NULL) {
+        admission_leave(worker, ticket);
         score_add(&worker->row->refusals[REFUSAL_MEMORY], 1);
         free(client);
         close(fd);
@@ -342,8 +349,8 @@ void client_accept(struct worker *worker, int fd, const struct address *address,
     }
     client->doomed.free = free_client;
     client->worker = worker;
+    client->ticket = ticket;
     client_set_address(client, address);
-    client->local = *local;
     stream_set_read_max(client->stream, PIPELINED_BYTES_MAX);
     list_append(&worker->clients, &client->node);
     score_add(&worker->row->clients, 1);

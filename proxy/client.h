@@ -34,14 +34,13 @@ struct client {
     size_t dropped;         /* while lingering */
     size_t pending_seen;    /* of the answer, at the last deadline */
     struct address address; /* who connected */
-    struct address local;   /* where to: see listener_serve() */
     char ip[ADDRESS_TEXT_BYTES];
-    bool trusted; /* a proxy whose word about its clients counts */
+    uint64_t ticket; /* admission_enter() */
+    bool trusted;    /* a proxy whose word about its clients counts */
 };
 
 /* Takes over an accepted socket. */
-void client_accept(struct worker *worker, int fd, const struct address *address,
-                   const struct address *local);
+void client_accept(struct worker *worker, int fd, const struct address *address);
 
 /* Who connected, where that is known only later. */
 void client_set_address(struct client *client, const struct address *address);

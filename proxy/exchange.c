@@ -5,6 +5,7 @@
 #include "choose.h"
 #include "holds.h"
 #include "queue.h"
+#include "rotation.h"
 #include "upstream.h"
 #include "worker.h"
 
@@ -41,11 +42,11 @@ static const char *const why_names[WHY_COUNT] = {
     [WHY_NO_ROUTE] = "no-route",
     [WHY_NO_BACKEND] = "no-backend",
     [WHY_CONNECT_FAILED] = "connect-failed",
+    [WHY_RETRY_BUDGET] = "retry-budget",
     [WHY_BAD_RESPONSE] = "bad-response",
     [WHY_BACKEND_BROKE] = "backend-broke-off",
     [WHY_RESPONSE_TIMEOUT] = "response-timeout",
     [WHY_TUNNEL_SILENT] = "tunnel-silent",
-    [WHY_TUNNEL_LIFETIME] = "tunnel-lifetime",
     [WHY_MEMORY] = "out-of-memory",
     [WHY_ENDED] = "ended",
     [WHY_STOPPED] = "worker-stopped",
@@ -148,13 +149,16 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->client = *client;
     x->upstream = NULL;
     x->placed = x->fresh = x->unrepeatable = x->from_backend = false;
-    x->group = GROUP_COUNT;
-    x->try_count = x->join_count = 0;
+    x->group = x->asked = GROUP_COUNT;
+    x->has_user = false;
+    x->owes_retry = false;
+    x->try_count = x->join_count = x->retry_count = 0;
     x->started_us = worker->now_us;
     x->placed_us = x->answered_us = 0;
     x->bytes_in = x->bytes_out = x->counted_in = x->counted_out = 0;
     x->status = 0;
     list_append(&worker->exchanges[EXCHANGE_PLACING], &x->node);
+    retry_budget_earn(&worker->retry_budgets[service]);
 }
 
 /* --- a backend ---------------------------------------------------------------------------- */
@@ -230,24 +234,45 @@ static void count_connect_failure(struct exchange *x)
     struct score_cell *cell = cell_of(x);
 
     score_add(&cell->connect_failures, 1);
+    rotation_judge(x, true);
     leave_backend(x);
     x->tried[x->try_count++] = x->slot;
+    x->owes_retry = true;
+}
+
+/* Another try, where the exchange and the service have one left: counted on the backend that failed
+ * it. Returns WHY_DONE, or why there is none. */
+static enum exchange_why take_retry(struct exchange *x, enum exchange_why failure)
+{
+    const struct config_retries *rules = &exchange_service(x)->retries;
+
+    if (x->retry_count >= rules->attempts)
+        return failure;
+    if (!retry_budget_take(&x->worker->retry_budgets[x->service], rules->budget_percent))
+        return WHY_RETRY_BUDGET;
+    x->retry_count++;
+    x->owes_retry = false;
+    score_add(&cell_of(x)->retries, 1);
+    return WHY_DONE;
 }
 
 void exchange_place(struct exchange *x)
 {
     struct worker *worker = x->worker;
 
-    while (x->try_count < TRIES_MAX) {
+    for (;;) {
         int slot = choose_backend(x);
         if (slot < 0) {
             refuse_or_queue(x);
             return;
         }
-        if (x->try_count > 0)
-            score_add(&cell_of(x)->retries, 1);
+        enum exchange_why why = x->owes_retry ? take_retry(x, WHY_CONNECT_FAILED) : WHY_DONE;
+        if (why != WHY_DONE) {
+            x->protocol->on_refused(x, why);
+            return;
+        }
         join_backend(x, (uint32_t)slot);
-        if (x->kind == KIND_REQUEST && !x->fresh && !exchange_announces(x))
+        if (x->kind == KIND_REQUEST && !x->fresh)
             x->upstream = upstream_take(worker, (uint32_t)slot, x->unrepeatable);
         if (x->upstream != NULL) {
             x->upstream->exchange = x;
@@ -268,7 +293,6 @@ void exchange_place(struct exchange *x)
         }
         count_connect_failure(x);
     }
-    x->protocol->on_refused(x, WHY_CONNECT_FAILED);
 }
 
 void exchange_connected(struct exchange *x)
@@ -289,9 +313,14 @@ void exchange_connect_failed(struct exchange *x)
 
 void exchange_retry(struct exchange *x)
 {
+    enum exchange_why why = take_retry(x, WHY_BACKEND_BROKE);
+
+    if (why != WHY_DONE) {
+        x->protocol->on_refused(x, why);
+        return;
+    }
     exchange_set_timeout(x, 0);
     exchange_close_upstream(x);
-    score_add(&cell_of(x)->retries, 1);
     leave_backend(x);
     x->fresh = true;
     exchange_enter(x, EXCHANGE_PLACING);
@@ -309,19 +338,24 @@ void exchange_close_upstream(struct exchange *x)
         upstream_close(upstream);
 }
 
-void exchange_end_upstream(struct exchange *x, enum exchange_why why)
+/* For or against the backend; what ends for the client's or an operator's reasons says nothing. */
+static void judge_backend(const struct exchange *x, enum exchange_why why)
 {
-    if (x->upstream != NULL && !exchange_why_is_orderly(why))
-        upstream_set_reset(x->upstream);
-    exchange_close_upstream(x);
+    if (why == WHY_BAD_RESPONSE || why == WHY_BACKEND_BROKE || why == WHY_RESPONSE_TIMEOUT)
+        rotation_judge(x, true);
+    else if (x->from_backend || x->answered_us != 0)
+        rotation_judge(x, x->from_backend && x->status >= 500);
 }
 
 void exchange_end(struct exchange *x, enum exchange_why why)
 {
     check(x->upstream == NULL);
     exchange_set_timeout(x, 0);
-    if (x->placed)
+    if (x->placed) {
+        if (exchange_service(x)->ejection.failures > 0)
+            judge_backend(x, why);
         leave_backend(x);
+    }
     access_log_exchange(x, why);
     exchange_enter(x, EXCHANGE_DONE);
 }

@@ -12,6 +12,7 @@
 #include "base/stream.h"
 #include "base/timer.h"
 #include "board/routing.h"
+#include "config/config.h"
 #include "limits.h"
 
 struct exchange;
@@ -42,11 +43,11 @@ enum exchange_why {
     WHY_NO_ROUTE,
     WHY_NO_BACKEND,
     WHY_CONNECT_FAILED,
+    WHY_RETRY_BUDGET, /* failed, and the service's retries were used up */
     WHY_BAD_RESPONSE,
     WHY_BACKEND_BROKE, /* broke off before or within its answer */
     WHY_RESPONSE_TIMEOUT,
     WHY_TUNNEL_SILENT,
-    WHY_TUNNEL_LIFETIME,
     WHY_MEMORY,
     WHY_ENDED,   /* by an operator, or at the end of its drain budget */
     WHY_STOPPED, /* the worker's own drain was over */
@@ -77,15 +78,19 @@ struct exchange {
     uint16_t service; /* in the config */
     uint16_t port;    /* of the backend, where it is another than the service's; 0: no */
     struct address client;
-    struct address local; /* where it connected to, for backends that are told; family 0: none */
 
     struct upstream *upstream; /* its connection, once it has one */
     bool placed;               /* counted as active on: */
     uint16_t slot;
     uint32_t generation;
-    enum group group;   /* GROUP_COUNT: not decided yet */
-    bool unrepeatable;  /* a pooled connection must be looked at before it is trusted */
-    bool fresh;         /* a pooled connection failed it: wants one of its own */
+    enum group group; /* GROUP_COUNT: not decided yet */
+    enum group asked; /* the group that it asks for; GROUP_COUNT: none */
+    bool has_user;    /* keeps to a group and a backend: */
+    uint64_t user;
+    bool unrepeatable; /* a pooled connection must be looked at before it is trusted */
+    bool fresh;        /* a pooled connection failed it: wants one of its own */
+    bool owes_retry;   /* the next backend is another try, paid for when there is one */
+    uint8_t retry_count;
     uint8_t join_count; /* backends it was given to, one after the other */
     uint8_t try_count;  /* of them, those whose connect failed: */
     uint16_t tried[TRIES_MAX];
@@ -109,7 +114,8 @@ void exchange_enter(struct exchange *x, enum exchange_state next);
 /* Chooses a backend, counts the exchange on it and gets a connection; or queues it, or refuses it.
  * Ends in one of the protocol's functions, now or later. */
 void exchange_place(struct exchange *x);
-/* A pooled connection turned out dead before any byte of the answer: again, on a fresh one. */
+/* A pooled connection turned out dead before any byte of the answer: again, on a fresh one, or
+ * refused where it may not be. */
 void exchange_retry(struct exchange *x);
 
 /* From upstream.c: what became of a connect. */
@@ -123,24 +129,16 @@ void exchange_set_timeout(struct exchange *x, uint64_t after_ms);
 
 /* Closes the connection to the backend, if it has one. */
 void exchange_close_upstream(struct exchange *x);
-/* The same after a tunnel, as `why` has it: what was broken off for one side is for the other. */
-void exchange_end_upstream(struct exchange *x, enum exchange_why why);
 /* Counts it off, logs it. The upstream connection must be closed or given back before. */
 void exchange_end(struct exchange *x, enum exchange_why why);
 /* Ends it from outside: the operator's ends, drain budgets, the worker's own end. */
 void exchange_abort(struct exchange *x, enum exchange_why why);
 
 const struct config_service *exchange_service(const struct exchange *exchange);
-/* Whether its backend is told of the client ahead of everything: then the connection is its own. */
-static inline bool exchange_announces(const struct exchange *exchange)
-{
-    return exchange_service(exchange)->send_proxy_protocol != SEND_PROXY_PROTOCOL_NONE;
-}
 /* Ended in order, though not by its own sides: the client gets an end and no reset. */
 static inline bool exchange_why_is_orderly(enum exchange_why why)
 {
-    return why == WHY_DONE || why == WHY_ENDED || why == WHY_STOPPED || why == WHY_TUNNEL_SILENT ||
-           why == WHY_TUNNEL_LIFETIME;
+    return why == WHY_DONE || why == WHY_ENDED || why == WHY_STOPPED || why == WHY_TUNNEL_SILENT;
 }
 const char *exchange_state_name(enum exchange_state state);
 const char *exchange_why_name(enum exchange_why why);

@@ -1,5 +1,7 @@
 #include "forward.h"
 
+#include "cookies.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -28,12 +30,12 @@ static void put_field(struct writer *writer, struct slice name, struct slice val
     put(writer, SLICE("\r\n"));
 }
 
-static void put_length(struct writer *writer, uint64_t length)
+static void put_number(struct writer *writer, struct slice name, uint64_t number)
 {
     char text[24];
-    int digits = snprintf(text, sizeof(text), "%" PRIu64, length);
+    int digits = snprintf(text, sizeof(text), "%" PRIu64, number);
 
-    put_field(writer, SLICE("Content-Length"), (struct slice){text, (size_t)digits});
+    put_field(writer, name, (struct slice){text, (size_t)digits});
 }
 
 #define BIT(field) (1u << (field))
@@ -46,15 +48,49 @@ static const uint32_t own_fields =
     BIT(FIELD_KEEP_ALIVE) | BIT(FIELD_PROXY_CONNECTION) | BIT(FIELD_TE) | BIT(FIELD_TRAILER) |
     BIT(FIELD_EXPECT);
 
-static void put_fields(struct writer *writer, const struct http1_request *request, bool trusted)
+/* The other cookies; no field where there are none. */
+static void put_other_cookies(struct writer *writer, const struct http_field *field,
+                              struct slice own_cookie)
 {
-    uint32_t left_out = trusted ? own_fields : own_fields | BIT(FIELD_CLAIM);
+    struct slice rest = field->value, pair, name;
+    bool begun = false;
 
+    if (!cookies_have(field->value, own_cookie)) {
+        put_field(writer, field->name, field->value);
+        return;
+    }
+    while (cookies_next(&rest, &pair, &name)) {
+        if (slice_equals(name, own_cookie))
+            continue;
+        put(writer, begun ? SLICE("; ") : field->name);
+        if (!begun)
+            put(writer, SLICE(": "));
+        put(writer, pair);
+        begun = true;
+    }
+    if (begun)
+        put(writer, SLICE("\r\n"));
+}
+
+static void put_fields(struct writer *writer, const struct http1_request *request,
+                       const struct forward_request_options *options)
+{
+    uint32_t left_out = options->trusted ? own_fields : own_fields | BIT(FIELD_CLAIM);
+    bool looks_at_cookies =
+        options->own_cookie.length > 0 && (request->seen & BIT(FIELD_COOKIE)) != 0;
+
+    if (looks_at_cookies)
+        left_out |= BIT(FIELD_COOKIE);
+    if (request->max_forwards != HTTP1_FORWARDS_ANY)
+        left_out |= BIT(FIELD_MAX_FORWARDS);
     for (unsigned i = 0; i < request->field_count; i++) {
         const struct http_field *field = &request->fields[i];
         if (!field->hop && (left_out & BIT(field->known)) == 0)
             put_field(writer, field->name, field->value);
     }
+    for (unsigned i = 0; looks_at_cookies && i < request->field_count; i++)
+        if (request->fields[i].known == FIELD_COOKIE && !request->fields[i].hop)
+            put_other_cookies(writer, &request->fields[i], options->own_cookie);
 }
 
 /* All values of a field, as one list that goes on. */
@@ -131,9 +167,11 @@ static void put_origin(struct writer *writer, const struct http1_request *reques
 static void put_request_framing(struct writer *writer, const struct http1_request *request)
 {
     if (request->framing == HTTP_BODY_LENGTH)
-        put_length(writer, request->content_length);
+        put_number(writer, SLICE("Content-Length"), request->content_length);
     else if (request->framing == HTTP_BODY_CHUNKED)
         put(writer, SLICE("Transfer-Encoding: chunked\r\n"));
+    if (request->max_forwards != HTTP1_FORWARDS_ANY && request->max_forwards > 0)
+        put_number(writer, SLICE("Max-Forwards"), request->max_forwards - 1);
     if (request->expect_continue)
         put(writer, SLICE("Expect: 100-continue\r\n"));
     if (request->upgrade && request->framing == HTTP_BODY_NONE) {
@@ -154,7 +192,7 @@ size_t forward_request(char *buffer, size_t size, const struct http1_request *re
     put(&writer, SLICE(" HTTP/1.1\r\nHost: "));
     put(&writer, request->host);
     put(&writer, SLICE("\r\n"));
-    put_fields(&writer, request, options->trusted);
+    put_fields(&writer, request, options);
     put_request_framing(&writer, request);
     put_origin(&writer, request, options);
     put(&writer, request->minor_version == 0 ? SLICE("\r\nVia: 1.0 sluice\r\n\r\n")
@@ -197,8 +235,10 @@ size_t forward_response(char *buffer, size_t size, const struct http1_response *
         put_field(&writer, SLICE("Date"), slice_from_string(options->date));
     if ((response->seen & BIT(FIELD_X_REQUEST_ID)) == 0 && options->request_id.length > 0)
         put_field(&writer, SLICE("X-Request-Id"), options->request_id);
+    if (options->set_cookie.length > 0)
+        put_field(&writer, SLICE("Set-Cookie"), options->set_cookie);
     if (options->framing == HTTP_BODY_LENGTH || options->announce_length)
-        put_length(&writer, response->content_length);
+        put_number(&writer, SLICE("Content-Length"), response->content_length);
     else if (options->framing == HTTP_BODY_CHUNKED)
         put(&writer, SLICE("Transfer-Encoding: chunked\r\n"));
     if (options->upgrade)

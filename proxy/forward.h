@@ -11,6 +11,7 @@ struct forward_request_options {
     bool trusted;         /* a proxy whose word counts: what it says is extended, not replaced */
     bool tls;             /* came by TLS */
     struct slice request_id;
+    struct slice own_cookie; /* the name of one that is the proxy's and not sent on; empty: none */
 };
 
 /* Writes the head of a request to a backend. Returns its length, 0 where it does not fit.
@@ -25,6 +26,7 @@ struct forward_response_options {
     bool close;                /* Connection: close */
     bool keep_alive_1_0;       /* an HTTP/1.0 client must be told that the connection stays */
     bool upgrade;              /* 101 */
+    struct slice set_cookie;   /* a cookie of the proxy's own; empty: none */
     const char *date;          /* for answers without a Date (RFC 9110 §6.6.1) */
     struct slice request_id;   /* for answers without an X-Request-Id; empty: none */
 };

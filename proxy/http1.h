@@ -16,6 +16,7 @@
 #define HTTP1_TARGET_BYTES_MAX  (16u << 10) /* past it 414 */
 #define HTTP1_FIELDS_MAX        128u        /* past it 431 (request) or 502 (response) */
 #define HTTP1_METHOD_BYTES_MAX  32u         /* past it 501 (RFC 9112 §3) */
+#define HTTP1_HOST_BYTES_MAX    261u        /* a DNS name with a port; it is sent on three times */
 #define HTTP1_NAME_BYTES_MAX    256u        /* name of a field */
 #define HTTP1_OPTIONS_MAX       64u         /* options that Connection names */
 #define HTTP1_CHUNK_LINE_MAX    256u        /* chunk size with its extensions */
@@ -77,6 +78,8 @@ enum http_known_field { /* those that the proxy looks at */
                         FIELD_CLAIM, /* X-Real-IP, every other X-Forwarded-* */
 };
 
+#define HTTP1_FORWARDS_ANY UINT64_MAX
+
 struct http1_request {
     enum http_method method;
     struct slice method_text;
@@ -86,9 +89,10 @@ struct http1_request {
     uint8_t minor_version; /* 0 or 1 */
     enum http_framing framing;
     uint64_t content_length;
-    bool keep_alive;      /* what the client wants of this connection */
-    bool expect_continue; /* Expect: 100-continue (never in HTTP/1.0) */
-    bool upgrade;         /* Connection: upgrade with Upgrade, HTTP/1.1; "h2c" does not count */
+    uint64_t max_forwards; /* of OPTIONS; HTTP1_FORWARDS_ANY: not limited */
+    bool keep_alive;       /* what the client wants of this connection */
+    bool expect_continue;  /* Expect: 100-continue (never in HTTP/1.0) */
+    bool upgrade;          /* Connection: upgrade with Upgrade, HTTP/1.1; "h2c" does not count */
     struct slice upgrade_protocol;
     uint32_t seen; /* a bit for each enum http_known_field */
     unsigned field_count;

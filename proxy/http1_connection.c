@@ -72,6 +72,20 @@ static bool is_protocol(struct slice text)
            http1_is_token((struct slice){slash + 1, text.length - length - 1});
 }
 
+/* HTTP/2 and TLS within a tunnel would be requests that nobody here sees. With or without a
+ * version. */
+static bool is_never_granted(struct slice protocol)
+{
+    const char *slash = memchr(protocol.data, '/', protocol.length);
+
+    if (slash != NULL)
+        protocol.length = (size_t)(slash - protocol.data);
+    return slice_equals_ignoring_case(protocol, SLICE("h2c")) ||
+           slice_equals_ignoring_case(protocol, SLICE("h2")) ||
+           slice_equals_ignoring_case(protocol, SLICE("http")) ||
+           slice_equals_ignoring_case(protocol, SLICE("tls"));
+}
+
 static enum http1_result read_upgrade(struct slice list, struct http1_connection *connection)
 {
     struct slice protocol;
@@ -79,9 +93,7 @@ static enum http1_result read_upgrade(struct slice list, struct http1_connection
     while (http1_list_next(&list, &protocol)) {
         if (!is_protocol(protocol))
             return HTTP1_BAD_FIELD;
-        if (connection->upgrade_protocol.length == 0 &&
-            !slice_equals_ignoring_case(protocol, SLICE("h2c")) &&
-            !slice_equals_ignoring_case(protocol, SLICE("h2")))
+        if (connection->upgrade_protocol.length == 0 && !is_never_granted(protocol))
             connection->upgrade_protocol = protocol;
     }
     return HTTP1_DONE;

@@ -135,6 +135,24 @@ static enum http1_result read_expect(struct http1_request *request,
     return HTTP1_DONE;
 }
 
+/* Counts for OPTIONS and TRACE, of which the latter does not come here (RFC 9110 §7.6.2). */
+static enum http1_result read_max_forwards(struct http1_request *request,
+                                           const struct http1_fields *fields)
+{
+    request->max_forwards = HTTP1_FORWARDS_ANY;
+    if (request->method != HTTP_OPTIONS || !http1_has(fields, FIELD_MAX_FORWARDS))
+        return HTTP1_DONE;
+    for (unsigned i = 0; i < fields->count; i++) {
+        if (request->fields[i].known != FIELD_MAX_FORWARDS)
+            continue;
+        if (request->max_forwards != HTTP1_FORWARDS_ANY ||
+            slice_to_u64(request->fields[i].value, &request->max_forwards) < 0 ||
+            request->max_forwards == HTTP1_FORWARDS_ANY)
+            return HTTP1_BAD_FIELD;
+    }
+    return HTTP1_DONE;
+}
+
 static enum http1_result read_meaning(struct http1_request *request, struct http1_fields fields,
                                       unsigned default_port)
 {
@@ -147,6 +165,8 @@ static enum http1_result read_meaning(struct http1_request *request, struct http
         result = http1_read_connection(&fields, &connection);
     if (result == HTTP1_DONE)
         result = read_expect(request, &fields);
+    if (result == HTTP1_DONE)
+        result = read_max_forwards(request, &fields);
     if (result != HTTP1_DONE)
         return result;
 

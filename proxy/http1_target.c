@@ -35,11 +35,24 @@ static const char *skip_bytes(const char *at, const char *end, uint8_t class)
     }
 }
 
+/* Many a backend takes a path to end at NUL: "/public%00.png". */
+static bool has_nul(const char *at, const char *end)
+{
+    while ((at = memchr(at, '%', (size_t)(end - at))) != NULL) {
+        if (at[1] == '0' && at[2] == '0')
+            return true;
+        at += 3;
+    }
+    return false;
+}
+
 static bool is_path_and_query(struct slice text)
 {
     const char *end = text.data + text.length;
     const char *at = skip_bytes(text.data, end, BYTE_PATH);
 
+    if (has_nul(text.data, at))
+        return false;
     if (at < end && *at == '?')
         at = skip_bytes(at + 1, end, BYTE_QUERY);
     return at == end;
@@ -82,6 +95,8 @@ bool http1_is_host(struct slice host)
     const char *end = host.data + host.length;
     const char *at;
 
+    if (host.length > HTTP1_HOST_BYTES_MAX)
+        return false;
     if (host.length > 0 && host.data[0] == '[') {
         at = memchr(host.data, ']', host.length);
         if (at == NULL || !is_ipv6((struct slice){host.data + 1, (size_t)(at - host.data - 1)}))

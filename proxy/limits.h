@@ -46,11 +46,17 @@
 /* "No descriptors" and the like are logged once in so long; the counters have them all. */
 #define SHORTAGE_LOG_MS 1000u
 
+/* Clients that figures are kept of: 64 Ki of them in 1 MiB, for connections and rates each, and
+ * only where such a limit is given. More than a worker has connections, so all of those fit; eight
+ * to a set are two lines of the cache, and few enough sets overflow before the table is full. */
+#define CLIENT_TABLE_SETS 8192u
+#define CLIENT_TABLE_WAYS 8u
+
 /* Exchanges that wait for a backend, per service and worker: at some KiB each a few MiB. */
 #define QUEUE_MAX 1024u
 
-/* Backends tried for one exchange: enough to step round one that just died. */
-#define TRIES_MAX 3u
+/* Backends tried for one exchange: the first, and each retry that a config may allow. */
+#define TRIES_MAX (1u + CONFIG_RETRIES_MAX)
 
 /* Idle connections kept per backend and worker: above any steady concurrency of one worker. */
 #define POOL_MAX 512u

@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "base/timer.h"
 #include "client.h"
-#include "preface.h"
 #include "tcp.h"
 #include "worker.h"
 
@@ -14,6 +13,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+struct listener {
+    ev_io watcher;
+    struct worker *worker;
+    const struct config_listener *config;
+    struct timer pause;
+    int reserve; /* given up to turn a connection away when there are no descriptors */
+};
 
 static int reserve_descriptor(void)
 {
@@ -100,45 +107,17 @@ static bool is_past_share(struct listener *listener, int fd)
     return true;
 }
 
-static struct address own_address(int fd)
-{
-    struct sockaddr_storage storage;
-    socklen_t length = sizeof(storage);
-    struct address address;
-
-    if (getsockname(fd, (struct sockaddr *)&storage, &length) < 0 ||
-        address_from_sockaddr(&storage, &address) < 0)
-        address = (struct address){0};
-    return address;
-}
-
-void listener_serve(struct listener *listener, int fd, const struct address *client,
-                    const struct address *local, int service)
-{
-    struct address own;
-
-    if (local->family == 0 && listener->tells_local) {
-        own = own_address(fd);
-        local = &own;
-    }
-    if (listener->config->protocol == PROTOCOL_TCP)
-        tcp_accept(listener, fd, client, local, (uint16_t)service);
-    else
-        client_accept(listener->worker, fd, client, local);
-}
-
 static void take(struct listener *listener, int fd, const struct sockaddr_storage *storage)
 {
-    static const struct address not_told;
     struct address address;
 
     if (address_from_sockaddr(storage, &address) < 0)
         address = (struct address){0};
     score_add(&listener->worker->row->accepted, 1);
-    if (preface_is_wanted(listener->config))
-        preface_accept(listener, fd, &address);
+    if (listener->config->protocol == PROTOCOL_TCP)
+        tcp_accept(listener->worker, fd, &address, listener->config);
     else
-        listener_serve(listener, fd, &address, &not_told, listener->config->service);
+        client_accept(listener->worker, fd, &address);
 }
 
 static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -167,16 +146,6 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
     }
 }
 
-/* A system call per connection, spared where nobody asks. */
-static bool tells_local(const struct config *config, const struct config_listener *listener)
-{
-    for (size_t i = 0; i < config->service_count; i++)
-        if (config->services[i].send_proxy_protocol != SEND_PROXY_PROTOCOL_NONE &&
-            config->services[i].protocol == listener->protocol)
-            return true;
-    return false;
-}
-
 int listeners_open(struct worker *worker)
 {
     size_t count = worker->config->listener_count;
@@ -194,8 +163,6 @@ int listeners_open(struct worker *worker)
         listener->worker = worker;
         listener->config = &worker->config->listeners[i];
         listener->reserve = reserve_descriptor();
-        listener->tells_local = tells_local(worker->config, listener->config);
-        route_table_init_names(&listener->names, listener->config);
         timer_init(&listener->pause, on_pause_over);
         ev_io_init(&listener->watcher, on_acceptable, fd, EV_READ);
     }
@@ -229,8 +196,6 @@ void listeners_stop(struct worker *worker)
 
 void listeners_free(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->config->listener_count; i++)
-        route_table_done(&worker->listeners[i].names);
     free(worker->listeners);
     worker->listeners = NULL;
 }

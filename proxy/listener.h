@@ -2,28 +2,7 @@
 #ifndef PROXY_LISTENER_H
 #define PROXY_LISTENER_H
 
-#include "base/address.h"
-#include "base/timer.h"
-#include "route.h"
-
-#include <ev.h>
-
 struct worker;
-
-struct listener {
-    ev_io watcher;
-    struct worker *worker;
-    const struct config_listener *config;
-    struct route_table names; /* of its `sni` */
-    bool tells_local;         /* some backend is told where the client connected to */
-    struct timer pause;
-    int reserve; /* given up to turn a connection away when there are no descriptors */
-};
-
-/* Takes over a client's socket for its protocol, once everything about it is known. `local`: where
- * the client connected to; of family 0: the socket's own. `service`: of a tcp listener. */
-void listener_serve(struct listener *listener, int fd, const struct address *client,
-                    const struct address *local, int service);
 
 /* Takes up the sockets that were handed down. Returns 0 or -errno. */
 int listeners_open(struct worker *worker) __attribute__((warn_unused_result));

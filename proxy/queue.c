@@ -1,6 +1,5 @@
 #include "queue.h"
 
-#include "balance.h"
 #include "worker.h"
 
 bool queue_has_room(const struct worker *worker, uint16_t service)
@@ -40,13 +39,8 @@ static bool any_can_serve(const struct worker *worker, uint16_t service)
 
     if (row < 0)
         return false;
-    for (unsigned g = 0; g < GROUP_COUNT; g++) {
-        const struct service *found = &worker->table.services[row];
-        for (uint32_t i = 0; i < found->count[g]; i++)
-            if (table_can_serve(worker, worker->table.members[found->first[g] + i]))
-                return true;
-    }
-    return false;
+    const struct service *found = &worker->table.services[row];
+    return found->in_rotation[GROUP_STABLE] + found->in_rotation[GROUP_CANARY] > 0;
 }
 
 void queue_wake(struct worker *worker)

@@ -1,10 +1,12 @@
 #include "relay.h"
 
 #include "access_log.h"
+#include "admission.h"
 #include "base/check.h"
 #include "client.h"
 #include "forward.h"
 #include "upstream.h"
+#include "user.h"
 
 #include <stdlib.h>
 
@@ -74,8 +76,11 @@ static unsigned count_refusal(struct worker *worker, enum exchange_why why)
         [WHY_SLOW_BODY] = {REFUSAL_SLOW_BODY, 408},
         [WHY_SLOW_READ] = {REFUSAL_SLOW_READ, 408},
         [WHY_BODY_SIZE] = {REFUSAL_BODY_SIZE, 413},
+        [WHY_RATE] = {REFUSAL_RATE, 429},
+        [WHY_NO_ROUTE] = {REFUSAL_NO_ROUTE, 404},
         [WHY_NO_BACKEND] = {REFUSAL_NO_BACKEND, 503},
         [WHY_CONNECT_FAILED] = {REFUSAL_CONNECT, 502},
+        [WHY_RETRY_BUDGET] = {REFUSAL_RETRY_BUDGET, 502},
         [WHY_BAD_RESPONSE] = {REFUSAL_BAD_RESPONSE, 502},
         [WHY_BACKEND_BROKE] = {REFUSAL_BAD_RESPONSE, 502},
         [WHY_RESPONSE_TIMEOUT] = {REFUSAL_TIMEOUT, 504},
@@ -155,8 +160,8 @@ void relay_finish(struct relay *relay)
     bool close = relay->close || !whole;
 
     /* Bytes behind the answer would be taken for the next one's. */
-    if (relay->upstream_keep_alive && whole && !exchange_announces(x) &&
-        stream_input(upstream->stream).length == 0 && stream_pending(upstream->stream) == 0) {
+    if (relay->upstream_keep_alive && whole && stream_input(upstream->stream).length == 0 &&
+        stream_pending(upstream->stream) == 0) {
         x->upstream = NULL;
         upstream_keep(upstream);
     }
@@ -169,10 +174,8 @@ void relay_finish(struct relay *relay)
 
 static void on_tunnel_end(struct tunnel *tunnel, enum exchange_why why)
 {
-    struct relay *relay = container_of(tunnel, struct relay, tunnel);
+    struct client *client = end(container_of(tunnel, struct relay, tunnel), why);
 
-    exchange_end_upstream(&relay->exchange, why);
-    struct client *client = end(relay, why);
     if (exchange_why_is_orderly(why))
         client_close(client);
     else
@@ -272,7 +275,7 @@ static void on_timeout(struct exchange *x)
     size_t pending = stream_pending(relay->client->stream);
 
     if (x->state == EXCHANGE_TUNNELLING) {
-        tunnel_on_timeout(&relay->tunnel);
+        on_tunnel_end(&relay->tunnel, WHY_TUNNEL_SILENT);
     } else if (pending > 0 && pending != relay->pending_seen) {
         relay->pending_seen = pending;
         relay_update(relay);
@@ -330,18 +333,15 @@ static const struct exchange_protocol protocol = {
     .request_id = request_id,
 };
 
-static void refuse(struct client *client, const struct http1_request *request,
-                   const struct address *asker, unsigned status, enum refusal refusal,
-                   enum exchange_why why)
+/* Answers instead of a backend. */
+static void answer(struct client *client, const struct http1_request *request, unsigned status)
 {
-    struct worker *worker = client->worker;
     bool whole = request->framing == HTTP_BODY_NONE ||
                  (request->framing == HTTP_BODY_LENGTH && request->content_length == 0);
-    bool close = !whole || !request->keep_alive || request->minor_version == 0 || worker->stopping;
+    bool close =
+        !whole || !request->keep_alive || request->minor_version == 0 || client->worker->stopping;
     bool head_only = request->method == HTTP_HEAD;
 
-    score_add(&worker->row->refusals[refusal], 1);
-    access_log_refused(worker, asker, status, exchange_why_name(why));
     client_answer(client, status, close, head_only);
     if (close)
         client_finish(client, whole);
@@ -349,7 +349,24 @@ static void refuse(struct client *client, const struct http1_request *request,
         client_next(client);
 }
 
-static struct relay *make_relay(struct client *client, const struct http1_request *request)
+static void refuse(struct client *client, const struct http1_request *request,
+                   const struct address *asker, enum exchange_why why)
+{
+    unsigned status = count_refusal(client->worker, why);
+
+    access_log_refused(client->worker, asker, status, exchange_why_name(why));
+    answer(client, request, status);
+}
+
+/* The name of the cookie that the proxy sets for this service; empty: none. */
+static struct slice own_cookie(const struct config_service *service)
+{
+    return service->sticky.kind == STICKY_COOKIE ? slice_from_string(service->sticky.name)
+                                                 : (struct slice){"", 0};
+}
+
+static struct relay *make_relay(struct client *client, const struct http1_request *request,
+                                int service)
 {
     struct worker *worker = client->worker;
     struct relay *relay = take_relay(worker);
@@ -363,6 +380,7 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
         .peer_ip = slice_from_string(client->ip),
         .trusted = client->trusted,
         .request_id = {relay->request_id, relay->request_id_length},
+        .own_cookie = own_cookie(&worker->config->services[service]),
     };
     size_t length = forward_request(worker->head, HEAD_OUT_BYTES_MAX, request, &options);
     client->relay = relay;
@@ -390,40 +408,47 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
     return relay;
 }
 
-/* A chunked one shows it only as it comes: see relay_send_request(). */
-static bool is_too_large(const struct http1_request *request,
-                         const struct config_traffic_limits *limits)
+/* Whether this request may have a backend at all: WHY_DONE, or why not. A chunked body shows only
+ * as it comes that it is too large: relay_send_request(). */
+static enum exchange_why judge(struct worker *worker, const struct http1_request *request,
+                               const struct address *asker, int service)
 {
-    return limits->body_bytes != 0 && request->framing == HTTP_BODY_LENGTH &&
-           request->content_length > limits->body_bytes;
+    if (!admission_ask(worker, asker, service))
+        return WHY_RATE;
+    if (service == ROUTE_AMBIGUOUS)
+        return WHY_BAD_REQUEST;
+    if (service < 0)
+        return WHY_NO_ROUTE;
+    uint64_t most = worker->config->services[service].limits.body_bytes;
+    if (most != 0 && request->framing == HTTP_BODY_LENGTH && request->content_length > most)
+        return WHY_BODY_SIZE;
+    return WHY_DONE;
 }
 
 void relay_start(struct client *client, const struct http1_request *request, size_t head_length)
 {
     struct worker *worker = client->worker;
+    if (request->max_forwards == 0) { /* asks the proxy itself */
+        stream_consume(client->stream, head_length);
+        answer(client, request, 200);
+        return;
+    }
     int service = route_find(&worker->routes, request->host, request->path);
     struct address asker = client_asker(client, request);
-    const struct config_traffic_limits *limits =
-        service >= 0 ? &worker->config->services[service].limits : &worker->config->limits.traffic;
-    bool too_large = is_too_large(request, limits);
-    struct relay *relay = service >= 0 && !too_large ? make_relay(client, request) : NULL;
+    enum exchange_why why = judge(worker, request, &asker, service);
+    struct relay *relay = why == WHY_DONE ? make_relay(client, request, service) : NULL;
 
+    if (relay != NULL) {
+        struct exchange *x = &relay->exchange;
+        exchange_start(x, KIND_REQUEST, (uint16_t)service, &asker, &protocol);
+        x->unrepeatable = !relay->replayable;
+        relay->new_user = user_identify(x, request);
+    }
     stream_consume(client->stream, head_length);
-    if (service < 0) {
-        refuse(client, request, &asker, 404, REFUSAL_NO_ROUTE, WHY_NO_ROUTE);
-        return;
-    }
-    if (too_large) {
-        refuse(client, request, &asker, 413, REFUSAL_BODY_SIZE, WHY_BODY_SIZE);
-        return;
-    }
     if (relay == NULL) {
-        refuse(client, request, &asker, 503, REFUSAL_MEMORY, WHY_MEMORY);
+        refuse(client, request, &asker, why == WHY_DONE ? WHY_MEMORY : why);
         return;
     }
     relay_update(relay);
-    exchange_start(&relay->exchange, KIND_REQUEST, (uint16_t)service, &asker, &protocol);
-    relay->exchange.local = client->local;
-    relay->exchange.unrepeatable = !relay->replayable;
     exchange_place(&relay->exchange);
 }

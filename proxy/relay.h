@@ -27,6 +27,7 @@ struct relay {
     bool keep_alive; /* what the client wants */
     bool upgrade_asked;
     char upgrade[UPGRADE_BYTES_MAX]; /* the protocol */
+    bool new_user;                   /* is told by a cookie, with the answer */
     bool expects_100;                /* and has not sent any of its body */
     bool head_sent;
     bool replayable;      /* all that was sent can be sent again: */

@@ -4,11 +4,32 @@
 #include "forward.h"
 #include "relay.h"
 #include "upstream.h"
+#include "user.h"
+
+/* A new user's, unless the backend has set one of this name itself. */
+static struct slice cookie_to_set(struct relay *relay, const struct http1_response *response,
+                                  char buffer[USER_SET_COOKIE_BYTES])
+{
+    const struct slice none = {"", 0};
+
+    if (!relay->new_user)
+        return none;
+    struct slice name = slice_from_string(exchange_service(&relay->exchange)->sticky.name);
+    for (unsigned i = 0; i < response->field_count; i++) {
+        const struct http_field *field = &response->fields[i];
+        if (slice_equals_ignoring_case(field->name, SLICE("set-cookie")) &&
+            slice_starts_with(field->value, name) && field->value.length > name.length &&
+            field->value.data[name.length] == '=')
+            return none;
+    }
+    return user_set_cookie(&relay->exchange, buffer);
+}
 
 /* Interim answers are for clients that know them (RFC 9110 §15.2). */
 static bool send_interim(struct relay *relay, const struct http1_response *response)
 {
     struct worker *worker = relay->exchange.worker;
+    char cookie[USER_SET_COOKIE_BYTES];
     struct forward_response_options options = {.upgrade = response->status == 101,
                                                .date = worker->date};
 
@@ -16,6 +37,8 @@ static bool send_interim(struct relay *relay, const struct http1_response *respo
         return false;
     if (relay->client_minor == 0)
         return true;
+    if (options.upgrade)
+        options.set_cookie = cookie_to_set(relay, response, cookie);
     struct slice head = {worker->head, 0};
     head.length = forward_response(worker->head, HEAD_OUT_BYTES_MAX, response, &options);
     if (head.length == 0)
@@ -53,6 +76,7 @@ static size_t begin_answer(struct relay *relay, const struct http1_response *res
 {
     struct exchange *x = &relay->exchange;
     struct worker *worker = x->worker;
+    char cookie[USER_SET_COOKIE_BYTES];
 
     relay->framing = client_framing(relay, response);
     relay->close = !relay->keep_alive || worker->stopping || relay->framing == HTTP_BODY_CLOSE ||
@@ -66,6 +90,7 @@ static size_t begin_answer(struct relay *relay, const struct http1_response *res
                            (relay->method == HTTP_HEAD || response->status == 304),
         .close = relay->close,
         .keep_alive_1_0 = relay->client_minor == 0,
+        .set_cookie = cookie_to_set(relay, response, cookie),
         .date = worker->date,
         .request_id = {relay->request_id, relay->request_id_length},
     };

@@ -1,6 +1,8 @@
 #include "route.h"
 
 #include "base/memory.h"
+#include "http1.h"
+#include "path.h"
 
 #include <stdlib.h>
 
@@ -8,7 +10,15 @@ static void add(struct route_table *table, const char *host, const char *path, s
 {
     struct route *route = &table->routes[table->count++];
 
-    *route = (struct route){.path = slice_from_string(path), .service = (uint16_t)service};
+    struct slice given = slice_from_string(path);
+    char *normal = memory_new(given.length + 1);
+
+    *route = (struct route){.service = (uint16_t)service};
+    if (!path_normalise(given, normal, &route->path)) { /* config refuses those */
+        memcpy(normal, given.data, given.length);
+        route->path = (struct slice){normal, given.length};
+    }
+    table->by_path = table->by_path || route->path.length > 1;
     if (host == NULL)
         return;
     route->host = slice_from_string(host);
@@ -56,6 +66,7 @@ void route_table_init(struct route_table *table, const struct config *config)
         count += config->services[i].route_count > 0 ? config->services[i].route_count : 1;
     table->routes = memory_new_array(count > 0 ? count : 1, sizeof(*table->routes));
     table->count = 0;
+    table->by_path = false;
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_service *service = &config->services[i];
         if (service->protocol != PROTOCOL_HTTP)
@@ -68,19 +79,11 @@ void route_table_init(struct route_table *table, const struct config *config)
     sort(table);
 }
 
-void route_table_init_names(struct route_table *table, const struct config_listener *listener)
-{
-    *table = (struct route_table){0};
-    if (listener->sni_count == 0)
-        return;
-    table->routes = memory_new_array(listener->sni_count, sizeof(*table->routes));
-    for (size_t i = 0; i < listener->sni_count; i++)
-        add(table, listener->sni[i].host, "/", (size_t)listener->sni[i].service);
-    sort(table);
-}
-
 void route_table_done(struct route_table *table)
 {
+    for (size_t i = 0; i < table->count; i++)
+        /* NOLINTNEXTLINE(performance-no-int-to-ptr): the slice is const, its memory the table's */
+        free((void *)(uintptr_t)table->routes[i].path.data);
     free(table->routes);
     *table = (struct route_table){0};
 }
@@ -125,12 +128,30 @@ static bool path_matches(struct slice prefix, struct slice path)
            path.data[prefix.length] == '/' || path.data[prefix.length] == '?';
 }
 
+static int find(const struct route_table *table, struct slice name, struct slice path)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (host_matches(&table->routes[i], name) && path_matches(table->routes[i].path, path))
+            return table->routes[i].service;
+    return ROUTE_NONE;
+}
+
+static __attribute__((noinline)) int find_normal(const struct route_table *table, struct slice name,
+                                                 struct slice path)
+{
+    char buffer[HTTP1_TARGET_BYTES_MAX];
+    struct slice normal;
+
+    if (path.length > sizeof(buffer) || !path_normalise(path, buffer, &normal))
+        return ROUTE_AMBIGUOUS;
+    return find(table, name, normal);
+}
+
 int route_find(const struct route_table *table, struct slice host, struct slice path)
 {
     struct slice name = host.length > 0 ? host_name(host) : host;
 
-    for (size_t i = 0; i < table->count; i++)
-        if (host_matches(&table->routes[i], name) && path_matches(table->routes[i].path, path))
-            return table->routes[i].service;
-    return -1;
+    if (table->by_path && !path_is_normal(path))
+        return find_normal(table, name, path);
+    return find(table, name, path);
 }

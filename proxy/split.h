@@ -22,5 +22,8 @@ uint64_t split_count(uint64_t word, uint32_t weight, enum group group);
  * can serve. */
 enum group split_decide(uint32_t *phase, uint32_t weight, const bool can_serve[GROUP_COUNT],
                         bool *ret_counted);
+/* The same where the exchange's user says which group it is (sticky.h). */
+enum group split_decide_for(enum group users, uint32_t weight, const bool can_serve[GROUP_COUNT],
+                            bool *ret_counted);
 
 #endif

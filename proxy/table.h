@@ -3,8 +3,10 @@
 #ifndef PROXY_TABLE_H
 #define PROXY_TABLE_H
 
+#include "balance.h"
 #include "base/list.h"
 #include "board/routing.h"
+#include "ejection.h"
 
 struct worker;
 
@@ -14,28 +16,37 @@ struct backend { /* one slot */
     enum group group;
     uint16_t service; /* in this table */
     uint16_t weight;
-    int32_t current; /* smooth round robin */
+    uint64_t ready_ms;        /* clock_ms() when it was made ready */
+    uint64_t serves_since_ms; /* the same, its health and ejections taken into account */
+    struct ejection ejection;
     uint32_t idle_count;
     struct list idle; /* upstreams without an exchange, the last used first */
     struct address address;
+    uint64_t identity; /* follows from the address: the same on every worker, and after a restart */
     char name[64];
 };
 
 struct service {
     char name[CONFIG_NAME_MAX + 1];
     enum config_balance balance;
-    bool unchecked; /* has no health check: its backends count as healthy */
+    const struct config_service *config; /* NULL: not of this worker's config */
+    bool unchecked;                      /* has no health check: its backends count as healthy */
     uint32_t weight;
     uint32_t phase;                                  /* the split's */
+    uint64_t salt;                                   /* for users */
     uint32_t first[GROUP_COUNT], count[GROUP_COUNT]; /* its stretch of `members` per group */
+    /* rotation.h: of that stretch of `rotation` so many are in use */
+    uint32_t in_rotation[GROUP_COUNT], ejected[GROUP_COUNT], share_max[GROUP_COUNT];
+    struct balance_turn turn[GROUP_COUNT];
 };
 
 struct table {
     uint64_t epoch;
     uint32_t service_count, backend_count;
     uint32_t draining_count;
-    int by_config[CONFIG_SERVICES_MAX];     /* the config's index to this table's, or -1 */
-    uint16_t members[ROUTING_BACKENDS_MAX]; /* READY slots, by service and group */
+    int by_config[CONFIG_SERVICES_MAX];      /* the config's index to this table's, or -1 */
+    uint16_t members[ROUTING_BACKENDS_MAX];  /* READY slots, by service and group */
+    uint16_t rotation[ROUTING_BACKENDS_MAX]; /* of them, those that get exchanges */
     struct service services[ROUTING_SERVICES_MAX];
     struct backend backends[ROUTING_BACKENDS_MAX];
 };

@@ -1,8 +1,9 @@
 #include "tcp.h"
 
-#include "listener.h"
+#include "admission.h"
 #include "tunnel.h"
 #include "upstream.h"
+#include "user.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@ struct tcp {
     struct stream *stream; /* the client's */
     struct exchange exchange;
     struct tunnel tunnel;
+    uint64_t ticket; /* admission_enter() */
 };
 
 static void free_tcp(struct doomed *doomed)
@@ -23,7 +25,7 @@ static void end(struct tcp *tcp, enum exchange_why why)
 {
     struct worker *worker = tcp->exchange.worker;
 
-    exchange_end_upstream(&tcp->exchange, why);
+    exchange_close_upstream(&tcp->exchange);
     exchange_end(&tcp->exchange, why);
     exchange_done(&tcp->exchange);
     if (exchange_why_is_orderly(why))
@@ -32,6 +34,7 @@ static void end(struct tcp *tcp, enum exchange_why why)
         stream_reset(tcp->stream);
     tcp->stream = NULL;
     worker_doom(worker, &tcp->doomed);
+    admission_leave(worker, tcp->ticket);
     worker_count_connection(worker, -1);
 }
 
@@ -73,6 +76,7 @@ static void on_refused(struct exchange *x, enum exchange_why why)
     static const enum refusal refusals[WHY_COUNT] = {
         [WHY_NO_BACKEND] = REFUSAL_NO_BACKEND,
         [WHY_CONNECT_FAILED] = REFUSAL_CONNECT,
+        [WHY_RETRY_BUDGET] = REFUSAL_RETRY_BUDGET,
         [WHY_MEMORY] = REFUSAL_MEMORY,
     };
 
@@ -89,7 +93,7 @@ static void on_upstream(struct exchange *x, enum stream_event event)
 
 static void on_timeout(struct exchange *x)
 {
-    tunnel_on_timeout(&tcp_of(x)->tunnel);
+    end(tcp_of(x), WHY_TUNNEL_SILENT);
 }
 
 static void on_abort(struct exchange *x, enum exchange_why why)
@@ -111,26 +115,32 @@ static const struct exchange_protocol protocol = {
     .request_line = request_line,
 };
 
-void tcp_accept(struct listener *listener, int fd, const struct address *client,
-                const struct address *local, uint16_t service)
+void tcp_accept(struct worker *worker, int fd, const struct address *client,
+                const struct config_listener *listener)
 {
-    struct worker *worker = listener->worker;
-    struct tcp *tcp = calloc(1, sizeof(*tcp));
+    uint64_t ticket;
 
+    if (!admission_enter(worker, client, &ticket)) {
+        close(fd);
+        return;
+    }
+    struct tcp *tcp = calloc(1, sizeof(*tcp));
     if (tcp != NULL)
         tcp->stream = stream_new(worker->hub, fd, on_client, tcp);
     if (tcp == NULL || tcp->stream == NULL) {
+        admission_leave(worker, ticket);
         score_add(&worker->row->refusals[REFUSAL_MEMORY], 1);
         free(tcp);
         close(fd);
         return;
     }
     tcp->doomed.free = free_tcp;
+    tcp->ticket = ticket;
     stream_want_input(tcp->stream, false); /* until there is somebody to send it to */
     worker_count_connection(worker, 1);
     exchange_init(&tcp->exchange, worker);
-    exchange_start(&tcp->exchange, KIND_TCP, service, client, &protocol);
-    tcp->exchange.port = listener->config->port;
-    tcp->exchange.local = *local;
+    exchange_start(&tcp->exchange, KIND_TCP, (uint16_t)listener->service, client, &protocol);
+    tcp->exchange.port = listener->port;
+    user_identify_connection(&tcp->exchange);
     exchange_place(&tcp->exchange);
 }

@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "holds.h"
-#include "proxy_protocol.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,19 +37,6 @@ static void free_upstream(struct doomed *doomed)
     free(container_of(doomed, struct upstream, doomed));
 }
 
-/* Says who the client is, ahead of everything. */
-static int announce(const struct exchange *x, struct stream *stream)
-{
-    char bytes[PROXY_PROTOCOL_OUT_BYTES_MAX];
-    struct slice header = {bytes, 0};
-
-    if (!exchange_announces(x))
-        return 0;
-    header.length = proxy_protocol_write(bytes, exchange_service(x)->send_proxy_protocol,
-                                         &x->client, &x->local);
-    return stream_set_preamble(stream, header);
-}
-
 int upstream_open(struct exchange *x, struct upstream **ret_upstream)
 {
     struct worker *worker = x->worker;
@@ -62,10 +48,7 @@ int upstream_open(struct exchange *x, struct upstream **ret_upstream)
     if (x->port != 0)
         address.port = x->port;
     int error = stream_connect(worker->hub, &address, on_event, upstream, &upstream->stream);
-    if (error == 0)
-        error = announce(x, upstream->stream);
     if (error < 0) {
-        stream_close(upstream->stream);
         free(upstream);
         return error;
     }
@@ -97,7 +80,7 @@ struct upstream *upstream_take(struct worker *worker, uint32_t slot, bool look)
             return NULL;
         upstream = container_of(backend->idle.next, struct upstream, node);
         check(upstream->generation == backend->generation);
-        if (stream_is_quiet(upstream->stream, look))
+        if (stream_is_quiet(upstream->stream, look || upstream->kept_us == worker->now_us))
             break;
         upstream_close(upstream); /* it was closed, or speaks unasked: no request's answer */
     }
@@ -118,16 +101,12 @@ void upstream_keep(struct upstream *upstream)
         return;
     }
     upstream->exchange = NULL;
+    upstream->kept_us = worker->now_us;
     list_append(backend->idle.next, &upstream->node); /* before the first: at the front */
     stream_want_input(upstream->stream, true);
     backend->idle_count++;
     score_add(&cell_of(upstream)->idle, 1);
     stream_set_deadline(upstream->stream, worker->now_ms + POOL_IDLE_MS, worker->now_ms);
-}
-
-void upstream_set_reset(struct upstream *upstream)
-{
-    stream_set_reset(upstream->stream);
 }
 
 void upstream_close(struct upstream *upstream)

@@ -15,19 +15,19 @@ struct upstream {
     struct list node;          /* backend->idle */
     uint32_t slot, generation;
     bool connected;
-    bool reused; /* has served an exchange before */
+    bool reused;      /* has served an exchange before */
+    uint64_t kept_us; /* the turn in which it went to the pool */
 };
 
 /* Starts to connect to the exchange's backend. Returns 0 or -errno. */
 int upstream_open(struct exchange *x, struct upstream **ret_upstream)
     __attribute__((warn_unused_result));
-/* The pool's most recent idle connection that nothing has come in on, or NULL. `look`: asks the
- * kernel too, for a request that could not be sent a second time. */
+/* The pool's most recent idle connection that nothing has come in on, or NULL. The loop has asked
+ * the kernel since it went to the pool; where that was in this very turn, or with `look` (for a
+ * request that could not be sent a second time), the kernel is asked here. */
 struct upstream *upstream_take(struct worker *worker, uint32_t slot, bool look);
 /* Back to the pool where its backend is still in rotation; closed otherwise. */
 void upstream_keep(struct upstream *upstream);
-/* Its close will be a reset. */
-void upstream_set_reset(struct upstream *upstream);
 void upstream_close(struct upstream *upstream);
 /* Closes the idle connections of a slot. */
 void upstream_close_idle(struct worker *worker, uint32_t slot);

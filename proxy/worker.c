@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include "admission.h"
 #include "adoption.h"
 #include "base/check.h"
 #include "base/descriptors.h"
@@ -13,7 +14,9 @@
 #include "listener.h"
 #include "queue.h"
 #include "relay.h"
+#include "rotation.h"
 #include "upstream.h"
+#include "user_key.h"
 
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -100,7 +103,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     score_set(&worker->row->heartbeat_ms, clock_ms());
     renew_date(worker);
     adoption_check(worker);
+    rotation_tick(worker);
     queue_wake(worker);
+    for (size_t i = 0; i < worker->config->service_count; i++)
+        retry_budget_forget(&worker->retry_budgets[i]);
     if (worker->table.draining_count > 0)
         worker->holds_changed = true;
     if (worker->stopping)
@@ -115,6 +121,8 @@ static void on_bell(struct ev_loop *loop, ev_io *watcher, int events)
     (void)events;
     bell_clear(watcher->fd);
     adoption_check(worker);
+    if (rotation_is_stale(worker))
+        rotation_renew_all(worker);
     queue_wake(worker);
 }
 
@@ -263,6 +271,14 @@ static void start_watchers(struct worker *worker)
     ev_signal_start(worker->loop, &worker->hangup);
 }
 
+static bool is_sticky(const struct config *config)
+{
+    for (size_t i = 0; i < config->service_count; i++)
+        if (config->services[i].sticky.kind != STICKY_NONE)
+            return true;
+    return false;
+}
+
 static int worker_open(struct worker *worker, const struct arguments *arguments)
 {
     worker->row_index = arguments->row;
@@ -285,6 +301,8 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     worker->hub = stream_hub_new(worker->loop, READ_BYTES_MAX);
     if (worker->hub == NULL)
         return -ENOMEM;
+    if (is_sticky(worker->config) && (worker->user_key = user_key_new()) == NULL)
+        return -ENOMEM;
     worker->published = memory_new(sizeof(*worker->published));
     worker->request = memory_new(sizeof(*worker->request));
     worker->response = memory_new(sizeof(*worker->response));
@@ -293,7 +311,8 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     table_init(&worker->table, worker);
     on_turn(worker->loop, &worker->clock_watcher, 0);
     renew_date(worker);
-    return listeners_open(worker);
+    error = admission_open(worker);
+    return error == 0 ? listeners_open(worker) : error;
 }
 
 static void say_ready(struct worker *worker, const struct arguments *arguments)
@@ -320,11 +339,13 @@ static void worker_close(struct worker *worker)
     relay_free_kept(worker);
     stream_hub_free(worker->hub);
     listeners_free(worker);
+    admission_close(worker);
     route_table_done(&worker->routes);
     scoreboard_unmap(&worker->scores);
     verdicts_board_unmap(worker->verdicts);
     routing_board_unmap(worker->routing);
     config_free(worker->config);
+    user_key_free(worker->user_key);
     free(worker->published);
     free(worker->request);
     free(worker->response);

@@ -11,6 +11,7 @@
 #include "board/verdicts.h"
 #include "config/config.h"
 #include "exchange.h"
+#include "retry_budget.h"
 #include "route.h"
 #include "table.h"
 
@@ -18,7 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct client_table;
 struct listener;
+struct user_key;
 struct http1_request;
 struct http1_response;
 
@@ -34,9 +37,11 @@ struct worker {
     struct config *config;
     struct route_table routes;
     struct table table;
+    struct user_key *user_key; /* NULL: no service is sticky */
 
     struct routing_board *routing;
     struct verdicts_board *verdicts;
+    uint64_t verdict_changes; /* as of the rotation */
     struct scoreboard scores;
     struct score_row *row;
     unsigned row_index, row_count, slot;
@@ -48,11 +53,15 @@ struct worker {
     struct list exchanges[EXCHANGE_STATE_COUNT]; /* the state is the list */
     struct list waiting[CONFIG_SERVICES_MAX];    /* queued ones, by the config's service */
     uint32_t waiting_count[CONFIG_SERVICES_MAX];
+    struct retry_budget retry_budgets[CONFIG_SERVICES_MAX];
     struct list clients;       /* HTTP connections */
     uint32_t connection_count; /* of every protocol */
     struct list doomed;
     struct list free_relays;
     uint32_t free_relay_count;
+
+    struct client_table *client_connections; /* see admission.c; NULL: there is no such limit */
+    struct client_table *client_rates;
 
     struct listener *listeners;
     bool accept_waits; /* at limits.connections: the next end of one starts it again */

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "events.h"
 #include "preflight.h"
+#include "salt.h"
 #include "turn.h"
 #include "view_rollout.h"
 
@@ -56,13 +57,20 @@ static int weight_keep(struct service *service, uint32_t weight)
     struct journal *journal = service->updater->journal;
     struct journal_service saved = {0};
     int error = journal_service_load(journal, service_name(service), &saved);
+    char *renewed = NULL;
 
     if (error && error != -ENOENT)
         return error;
+    if (saved.weight == 0 && weight > 0) /* another set of users comes first each time */
+        saved.options = renewed = salt_renew(saved.options);
     saved.name = service_name(service);
     saved.weight = weight;
     error = journal_service_save(journal, &saved);
+    if (!error)
+        table_set_salt(service->updater->table, service->row,
+                       salt_of_options(service, saved.options));
     journal_service_done(&saved);
+    free(renewed);
     return error;
 }
 

@@ -38,6 +38,8 @@ void view_add_string(cJSON *object, const char *key, const char *value)
 
 cJSON *view_split(const struct updater *updater, int row, uint32_t weight)
 {
+    const struct service *service = updater_service_of_row(updater, row);
+    bool by_user = service && service->config->sticky.kind != STICKY_NONE;
     cJSON *array = cJSON_CreateArray();
 
     for (unsigned i = 0; i < updater->scores.row_count; i++) {
@@ -54,8 +56,13 @@ cJSON *view_split(const struct updater *updater, int row, uint32_t weight)
         cJSON_AddNumberToObject(entry, "weight", view_percent(its));
         cJSON_AddNumberToObject(entry, "exchanges", exchanges);
         cJSON_AddNumberToObject(entry, "canary", canary);
-        cJSON_AddNumberToObject(
-            entry, "error", ((double)canary * WEIGHT_MAX - (double)exchanges * its) / WEIGHT_MAX);
+        cJSON_AddStringToObject(entry, "by", by_user ? "user" : "exchange");
+        if (by_user) /* users do not ask equally often: how far it is off says nothing */
+            cJSON_AddNullToObject(entry, "error");
+        else
+            cJSON_AddNumberToObject(entry, "error",
+                                    ((double)canary * WEIGHT_MAX - (double)exchanges * its) /
+                                        WEIGHT_MAX);
         cJSON_AddItemToArray(array, entry);
     }
     return array;
@@ -169,6 +176,8 @@ static void add_counters(cJSON *object, const struct score_sum *sum)
     cJSON_AddNumberToObject(object, "timeouts", (double)sum->timeouts);
     cJSON_AddNumberToObject(object, "resets", (double)sum->resets);
     cJSON_AddNumberToObject(object, "retries", (double)sum->retries);
+    cJSON_AddNumberToObject(object, "ejected_by", sum->ejected);
+    cJSON_AddNumberToObject(object, "ejections", (double)sum->ejections);
     cJSON_AddNumberToObject(object, "bytes_in", (double)sum->bytes_in);
     cJSON_AddNumberToObject(object, "bytes_out", (double)sum->bytes_out);
     cJSON *latency = cJSON_AddObjectToObject(object, "latency_us");

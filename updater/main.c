@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "journal.h"
 #include "rollout.h"
+#include "secret.h"
 #include "static.h"
 #include "steady.h"
 #include "turn.h"
@@ -132,6 +133,15 @@ static int table_start(struct updater *updater)
     return error;
 }
 
+static void secret_give(struct updater *updater)
+{
+    uint8_t secret[ROUTING_SECRET_BYTES];
+
+    memcpy(secret, updater->table->draft.secret, sizeof(secret));
+    secret_open(updater->config->state, secret);
+    table_set_secret(updater->table, secret);
+}
+
 static int services_start(struct updater *updater)
 {
     const struct config *config = updater->config;
@@ -225,6 +235,7 @@ static int updater_start(struct updater *updater)
     crash_open(updater->config->state);
     if (table_start(updater))
         return refuse("updater-refused", "the routing board's content makes no sense");
+    secret_give(updater);
     if (services_start(updater))
         return refuse("updater-refused", "no row left in the routing table");
     code = admin_start(updater);

@@ -60,6 +60,16 @@ static uint64_t value_retries(const struct score_sum *sum)
     return sum->retries;
 }
 
+static uint64_t value_ejected(const struct score_sum *sum)
+{
+    return sum->ejected;
+}
+
+static uint64_t value_ejections(const struct score_sum *sum)
+{
+    return sum->ejections;
+}
+
 static uint64_t value_bytes_in(const struct score_sum *sum)
 {
     return sum->bytes_in;
@@ -78,6 +88,9 @@ static const struct metric metrics[] = {
     {"sluice_backend_timeouts_total", "counter", "Exchanges that timed out.", value_timeouts},
     {"sluice_backend_resets_total", "counter", "Exchanges that broke off.", value_resets},
     {"sluice_backend_retries_total", "counter", "Exchanges taken elsewhere.", value_retries},
+    {"sluice_backend_ejected", "gauge", "Workers that leave it out for its failures.",
+     value_ejected},
+    {"sluice_backend_ejections_total", "counter", "Ejections by a worker.", value_ejections},
     {"sluice_backend_bytes_in_total", "counter", "Bytes from the backend.", value_bytes_in},
     {"sluice_backend_bytes_out_total", "counter", "Bytes to the backend.", value_bytes_out},
 };

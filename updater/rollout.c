@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "crash.h"
 #include "events.h"
+#include "salt.h"
 #include "steady.h"
 #include "updater.h"
 
@@ -166,6 +167,8 @@ static int rollout_take(struct service *service)
     rollout->wish_promote = rollout->record.wish_promote;
     rollout->wish_abort = rollout->record.wish_abort;
     service->rollout = rollout;
+    table_set_salt(service->updater->table, service->row,
+                   salt_of_rollout(service->updater, rollout_id(rollout)));
     return 0;
 }
 

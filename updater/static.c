@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "journal.h"
+#include "salt.h"
 #include "steady.h"
 #include "updater.h"
 
@@ -88,6 +89,7 @@ static void weight_restore(struct service *service)
 {
     struct journal_service saved;
     int error = journal_service_load(service->updater->journal, service_name(service), &saved);
+    uint64_t salt = salt_of_options(service, error == 0 ? saved.options : NULL);
     uint32_t weight = 0;
 
     if (error == 0) {
@@ -96,6 +98,7 @@ static void weight_restore(struct service *service)
     } else if (error != -ENOENT) {
         trouble_add(service, "its weight", journal_error(service->updater->journal));
     }
+    table_set_salt(service->updater->table, service->row, salt);
     table_set_weight(service->updater->table, service->row, weight);
 }
 

@@ -279,6 +279,7 @@ void table_set_state(struct table *table, int slot, enum backend_state state, ui
     if (backend->state == state)
         return;
     backend->state = (uint8_t)state;
+    backend->ready_ms = 0;
     entry->drained = false;
     entry->drain_epoch = 0;
     entry->drain_wall_ms = 0;
@@ -289,6 +290,16 @@ void table_set_state(struct table *table, int slot, enum backend_state state, ui
         backend->end_kinds = 0;
     }
     table->dirty = true;
+}
+
+void table_date_ready(struct table *table, uint64_t now_ms)
+{
+    for (uint32_t slot = 0; slot < table->draft.backend_count; slot++) {
+        struct routing_backend *backend = &table->draft.backends[slot];
+
+        if (backend->state == BACKEND_READY && backend->ready_ms == 0)
+            backend->ready_ms = now_ms;
+    }
 }
 
 void table_set_group(struct table *table, int slot, enum group group)
@@ -340,5 +351,21 @@ void table_set_weight(struct table *table, int row, uint32_t weight)
         return;
     table->draft.services[row].weight = (uint16_t)weight;
     table->weight_epochs[row] = table_next_epoch(table);
+    table->dirty = true;
+}
+
+void table_set_salt(struct table *table, int row, uint64_t salt)
+{
+    if (table->draft.services[row].salt == salt)
+        return;
+    table->draft.services[row].salt = salt;
+    table->dirty = true;
+}
+
+void table_set_secret(struct table *table, const uint8_t secret[ROUTING_SECRET_BYTES])
+{
+    if (memcmp(table->draft.secret, secret, sizeof(table->draft.secret)) == 0)
+        return;
+    memcpy(table->draft.secret, secret, sizeof(table->draft.secret));
     table->dirty = true;
 }

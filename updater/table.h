@@ -77,11 +77,15 @@ unsigned table_sweep(struct table *table, const struct scoreboard *scores,
                      void *context);
 
 void table_set_state(struct table *table, int slot, enum backend_state state, uint64_t wall_ms);
+/* Dates those that have become ready since it was called last; before publishing. */
+void table_date_ready(struct table *table, uint64_t now_ms);
 void table_set_group(struct table *table, int slot, enum group group);
 void table_set_name(struct table *table, int slot, const char *name);
 void table_set_container_health(struct table *table, int slot, enum container_health health);
 void table_add_end_kinds(struct table *table, int slot, uint8_t kinds);
 void table_set_weight(struct table *table, int row, uint32_t weight);
+void table_set_salt(struct table *table, int row, uint64_t salt);
+void table_set_secret(struct table *table, const uint8_t secret[ROUTING_SECRET_BYTES]);
 
 /* The epoch that the draft will have when it is published. */
 uint64_t table_next_epoch(const struct table *table);

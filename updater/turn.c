@@ -2,6 +2,7 @@
 #include "turn.h"
 
 #include "act.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "drain.h"
 #include "events.h"
@@ -28,6 +29,7 @@ void turn_publish(struct updater *updater)
     if (!updater->table->dirty)
         return;
     updater->table->dirty = false;
+    table_date_ready(updater->table, clock_ms());
     uint64_t epoch = routing_board_publish(updater->board, &updater->table->draft);
     struct log_line line;
 

@@ -113,6 +113,7 @@ static uint64_t queued_count(const struct service *service)
 cJSON *view_service(const struct service *service)
 {
     const struct routing_service *row = &service->updater->table->draft.services[service->row];
+    static const char *const sticky[] = {NULL, "cookie", "header", "client_address"};
     struct tally tally = tally_take(service);
     char message[SERVICE_MESSAGE_BYTES + PLAN_WHY_BYTES];
     cJSON *object = cJSON_CreateObject();
@@ -134,6 +135,7 @@ cJSON *view_service(const struct service *service)
     groups = cJSON_AddObjectToObject(object, "groups");
     cJSON_AddItemToObject(groups, "stable", view_group(service, GROUP_STABLE));
     cJSON_AddItemToObject(groups, "canary", view_group(service, GROUP_CANARY));
+    view_add_string(object, "sticky", sticky[service->config->sticky.kind]);
     cJSON_AddItemToObject(object, "split", view_split(service->updater, service->row, UINT32_MAX));
     return object;
 }

@@ -113,6 +113,109 @@ def test_service_may_take_larger_bodies_than_the_others(world):
         assert client.answer().status == status, path
 
 
+# --- clients ------------------------------------------------------------------------------------
+
+# every request says whose it is, as from a proxy in front
+def asks_as(client, address, path="/"):
+    client.request(path, fields=[("X-Forwarded-For", address)])
+    return client.answer()
+
+
+def test_burst_of_one_client_passes_and_one_more_is_429_and_the_next_second_it_is_served(world):
+    bench = world.bench(web(world.backend(), limits={"requests_per_client": {"rate": 5, "burst": 10}}))
+    client = world.client(bench)
+    assert [client.get("/").status for _ in range(10)] == [200] * 10
+    answer = client.get("/")
+    assert (answer.status, answer.field("retry-after"), answer.field("connection")) == (429, "1", None)
+    count = refused(bench, "rate")
+    assert count == 1 and "status=429 why=rate" in bench.log()
+    threading.Event().wait(1.05)  # what Retry-After said
+    assert client.get("/").status == 200
+    statuses = []
+    while 429 not in statuses and len(statuses) < 20:
+        client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello")
+        statuses.append(client.answer().status)
+    assert statuses[-1] == 429 and client.is_closed()  # its body was not read
+
+
+def test_clients_behind_a_trusted_proxy_are_told_apart_and_a_v6_client_is_its_64(world):
+    config = web(world.backend(), limits={"requests_per_client": {"rate": 1, "burst": 2}})
+    bench = world.bench(config | {"trusted_proxies": ["127.0.0.1"]})
+    client = world.client(bench)
+    for address in ("192.0.2.1", "192.0.2.2", "::ffff:192.0.2.3", "::ffff:192.0.2.4"):
+        assert [asks_as(client, address).status for _ in range(3)] == [200, 200, 429], address
+    assert asks_as(client, "192.0.2.3").status == 429  # written in IPv6 it was the same
+    assert [asks_as(client, f"2001:db8::{i}").status for i in range(3)] == [200, 200, 429]
+    assert asks_as(client, "2001:db8:0:1::1").status == 200
+
+
+def test_stranger_does_not_choose_his_address(world):
+    bench = world.bench(web(world.backend(), limits={"requests_per_client": {"rate": 1, "burst": 2}}))
+    client = world.client(bench)
+    assert [asks_as(client, f"192.0.2.{i}").status for i in range(3)] == [200, 200, 429]
+
+
+def test_trusted_clients_are_not_limited(world):
+    limits = {"requests_per_client": {"rate": 1, "burst": 1}, "connections_per_client": 1,
+              "trusted": ["127.0.0.0/8"]}
+    bench = world.bench(web(world.backend(), limits=limits))
+    for client in [world.client(bench) for _ in range(3)]:
+        assert [client.get("/").status for _ in range(5)] == [200] * 5
+
+
+def test_service_has_a_rate_of_its_own_or_none(world):
+    a = world.backend()
+    service = {"backends": [a.address]}
+    config = web(a, limits={"requests_per_client": {"rate": 1, "burst": 1}}) | {"services": {
+        "web": service | {"routes": [{"path": "/"}]},
+        "also": service | {"routes": [{"path": "/also"}]},
+        "own": service | {"routes": [{"path": "/own"}],
+                          "limits": {"requests_per_client": {"rate": 1, "burst": 3}}},
+        "free": service | {"routes": [{"path": "/free"}], "limits": {"requests_per_client": "none"}},
+        "friend": service | {"routes": [{"path": "/friend"}], "limits": {"trusted": ["127.0.0.1"]}}}}
+    client = world.client(world.bench(config))
+    assert [client.get("/").status for _ in range(2)] == [200, 429]
+    assert client.get("/also").status == 429  # counted together
+    assert [client.get("/own").status for _ in range(4)] == [200] * 3 + [429]
+    assert [client.get("/free").status for _ in range(5)] == [200] * 5
+    assert [client.get("/friend").status for _ in range(5)] == [200] * 5
+
+
+def test_what_has_no_route_counts_too(world):
+    bench = world.bench(web(world.backend(), routes=[{"host": "shop"}],
+                            limits={"requests_per_client": {"rate": 1, "burst": 2}}))
+    client = world.client(bench)
+    assert [client.get("/").status for _ in range(3)] == [404, 404, 429]
+
+
+def test_connections_of_one_client_are_limited_and_the_end_of_one_lets_another_in(world):
+    bench = world.bench(web(world.backend(), limits={"connections_per_client": 3}))
+    clients = [world.client(bench) for _ in range(3)]
+    bench.until(lambda s: s["rows"][0]["clients"] == 3)
+    assert world.client(bench).is_closed()
+    assert refused(bench, "client-connections") == 1 and "why=client-connections" in bench.log()
+    assert [client.get("/").status for client in clients] == [200] * 3
+    for _ in range(20):  # as often as it likes: none is forgotten
+        clients.pop().close()
+        bench.until(lambda s: s["rows"][0]["clients"] == 2)
+        clients.append(world.client(bench))
+        assert clients[-1].get("/").status == 200
+    assert world.client(bench).is_closed()
+
+
+def test_tcp_connections_of_one_client_are_limited_too(world):
+    a = world.backend()
+    bench = world.bench(web(a, limits={"connections_per_client": 2}, listeners={
+        "db": {"address": "127.0.0.1:0", "protocol": "tcp", "service": "web"}}))
+    clients = [world.client(bench) for _ in range(2)]
+    assert [client.get("/").body for client in clients] == [b"a"] * 2
+    assert world.client(bench).is_closed()
+    assert refused(bench, "client-connections") == 1
+    clients.pop().close()
+    bench.until(lambda s: s["backends"][0]["active"][2] == 1)
+    assert world.client(bench).get("/").body == b"a"
+
+
 # --- connections --------------------------------------------------------------------------------
 
 def test_idle_connection_makes_room_at_the_limit_and_the_longest_idle_first(world):

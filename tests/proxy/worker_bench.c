@@ -105,7 +105,8 @@ static void add_backend(struct bench *bench, size_t service, enum group group, c
                                         .service = (uint16_t)service,
                                         .group = (uint8_t)group,
                                         .state = BACKEND_READY,
-                                        .weight = 1};
+                                        .weight = 1,
+                                        .ready_ms = 1 /* long ago */};
     if (address_parse(slice_from_string(name), &backend->address) < 0)
         die(name);
     snprintf(backend->name, sizeof(backend->name), "%s", name);
@@ -113,6 +114,7 @@ static void add_backend(struct bench *bench, size_t service, enum group group, c
 
 static void fill_table(struct bench *bench)
 {
+    memset(bench->draft.secret, 's', sizeof(bench->draft.secret));
     for (size_t i = 0; i < bench->config->service_count; i++) {
         const struct config_service *from = &bench->config->services[i];
         struct routing_service *service = &bench->draft.services[i];
@@ -266,11 +268,12 @@ static void print_scores(const struct bench *bench)
                "\"exchanges\": %" PRIu64 ", \"status\": [%" PRIu64 ", %" PRIu64 ", %" PRIu64
                ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "], \"connect_failures\": %" PRIu64
                ", \"timeouts\": %" PRIu64 ", \"resets\": %" PRIu64 ", \"retries\": %" PRIu64
-               ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64 "}",
+               ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64
+               ", \"ejected\": %u, \"ejections\": %" PRIu64 "}",
                i > 0 ? ", " : "", sum.active[0], sum.active[1], sum.active[2], sum.connecting,
                sum.open, sum.idle, sum.exchanges, sum.status[0], sum.status[1], sum.status[2],
                sum.status[3], sum.status[4], sum.status[5], sum.connect_failures, sum.timeouts,
-               sum.resets, sum.retries, sum.bytes_in, sum.bytes_out);
+               sum.resets, sum.retries, sum.bytes_in, sum.bytes_out, sum.ejected, sum.ejections);
     }
     printf("], \"rows\": [");
     for (unsigned row = 0; row < bench->row_count; row++) {
@@ -332,15 +335,17 @@ static void await_workers(const struct bench *bench)
 static void set_state(struct bench *bench, uint32_t slot, enum backend_state state)
 {
     bench->draft.backends[slot].state = (uint8_t)state;
+    bench->draft.backends[slot].ready_ms = clock_ms();
     publish(bench, true);
 }
 
-static void judge(struct bench *bench, uint32_t slot, enum verdict_state state)
+/* `since_ms`: 0 is now. */
+static void judge(struct bench *bench, uint32_t slot, enum verdict_state state, uint64_t since_ms)
 {
     struct verdict verdict = {.state = state};
 
     if (verdict_write(bench->verdicts, slot, bench->draft.backends[slot].generation, &verdict,
-                      clock_ms()))
+                      since_ms > 0 ? since_ms : clock_ms()))
         ring(bench);
     printf("{}\n");
 }
@@ -361,6 +366,9 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
     if (strcmp(verb, "weight") == 0) {
         bench->draft.services[slot].weight = (uint16_t)second;
         publish(bench, true);
+    } else if (strcmp(verb, "salt") == 0) {
+        bench->draft.services[slot].salt = second;
+        publish(bench, true);
     } else if (strcmp(verb, "drain") == 0) {
         set_state(bench, slot, BACKEND_DRAINING);
     } else if (strcmp(verb, "ready") == 0) {
@@ -376,15 +384,17 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
     } else if (strcmp(verb, "await-drained") == 0) {
         await_drained(bench, slot, second);
     } else if (strcmp(verb, "healthy") == 0) {
-        judge(bench, slot, VERDICT_HEALTHY);
+        judge(bench, slot, VERDICT_HEALTHY, second);
     } else if (strcmp(verb, "unhealthy") == 0) {
-        judge(bench, slot, VERDICT_UNHEALTHY);
+        judge(bench, slot, VERDICT_UNHEALTHY, second);
     } else if (strcmp(verb, "scores") == 0) {
         print_scores(bench);
     } else if (strcmp(verb, "holds") == 0) {
         print_holds(bench);
     } else if (strcmp(verb, "pids") == 0) {
-        printf("[%d]\n", bench->pids[0]);
+        for (unsigned row = 0; row < bench->row_count; row++)
+            printf("%s%d%s", row > 0 ? ", " : "[", bench->pids[row],
+                   row + 1 < bench->row_count ? "" : "]\n");
     } else if (strcmp(verb, "terminate") == 0) {
         signal_workers(bench, SIGTERM);
         printf("{}\n");

@@ -229,6 +229,9 @@ CASES = [
     ("connection_of_many_options", "RFC 9110 7.6.1", get(b"Connection: " + b"a," * 100 + b"a\r\n"), 400),
     ("expect_of_something_else", "RFC 9110 10.1.1", get(b"Expect: coffee\r\n"), 417),
     ("unasked_upgrade_field_stays_behind", "RFC 9110 7.8", get(b"Upgrade: websocket\r\n"), OK),
+    ("upgrade_to_h2c_with_a_version_stays_behind", "RFC 9113 3.1", get(b"Connection: Upgrade\r\nUpgrade: h2c/1, HTTP/2.0\r\n"), OK),
+    ("upgrade_to_tls_stays_behind", "RFC 2817 3.1", get(b"Connection: Upgrade\r\nUpgrade: TLS/1.0, HTTP/1.1\r\n"), OK),
+    ("options_with_max_forwards", "RFC 9110 7.6.2", b"OPTIONS /a HTTP/1.1\r\nHost: h\r\nMax-Forwards: 1\r\n\r\n", [("OPTIONS", "/a", b"")]),
     ("upgrade_to_h2c_stays_behind", "RFC 9113 3.1", get(b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"), OK),
     ("upgrade_in_http_1_0_stays_behind", "RFC 9110 7.8", get(b"Connection: Upgrade\r\nUpgrade: websocket\r\n", version=b"1.0"), OK),
     ("upgrade_with_body_stays_behind", "RFC 9110 7.8", post(b"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n", b"hello"), HELLO),
@@ -261,6 +264,8 @@ HEADS = [
     ("traceparent_is_kept", "W3C Trace Context 3.2", b"traceparent: 00-a-b-01\r\nConnection: traceparent\r\n", {b"traceparent": [b"00-a-b-01"]}, []),
     ("white_space_around_values_is_dropped", "RFC 9112 5.1", b"X: \t a b \t\r\n", {b"x": [b"a b"]}, []),
     ("equal_fields_stay_in_order", "RFC 9110 5.3", b"X: 2\r\nY: 0\r\nX: 1\r\n", {b"x": [b"2", b"1"]}, []),
+    ("max_forwards_of_get_is_left_alone", "RFC 9110 7.6.2", b"Max-Forwards: 0\r\n", {b"max-forwards": [b"0"]}, []),
+    ("upgrade_behind_h2c_is_passed_on", "RFC 9110 7.8", b"Connection: Upgrade\r\nUpgrade: h2c, WebSocket\r\n", {b"upgrade": [b"WebSocket"]}, []),
     ("upgrade_is_passed_on", "RFC 9110 7.8", b"Connection: Upgrade\r\nUpgrade: websocket\r\n", {b"upgrade": [b"websocket"], b"connection": [b"upgrade"]}, []),
 ]
 

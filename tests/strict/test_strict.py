@@ -1,6 +1,7 @@
 """HTTP/1.1 with no room for two readings: raw bytes through the real worker, judged by what a
 recording backend received and by what the client got."""
 
+import contextlib
 import re
 import sys
 from pathlib import Path
@@ -104,6 +105,30 @@ def test_head_of_request(world, rule, fields, present, absent):
 @pytest.mark.parametrize("rule,fields,present,absent", named(request_cases.TRUSTED_HEADS))
 def test_head_from_a_trusted_proxy(behind_a_proxy, rule, fields, present, absent):
     judge_head(behind_a_proxy, rule, fields, present, absent)
+
+
+def test_options_without_forwards_left_are_answered_here(world):
+    """RFC 9110 7.6.2"""
+    port, recorder = world
+    recorder.clear()
+    options = b"OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: %d\r\n\r\n"
+    first, second = split_answers(converse(port, options % 0 + options % 7), ["OPTIONS"] * 2)
+    assert [first.status, second.status] == [200, 200] and b"OPTIONS" in first.values(b"allow")[0]
+    assert [r.values(b"max-forwards") for r in recorder.requests] == [[b"6"]]
+
+
+@pytest.mark.parametrize("target", [b"/a/../b", b"/a/%2e%2E/b", b"/a/..%2fb", b"/a/..;x/b", b"/./b"])
+def test_dot_segments_are_refused_where_paths_decide(target):
+    """RFC 3986 6.2.2.3: only one reading of where it leads"""
+    recorder = Recorder()
+    web = {"backends": [recorder.address]}
+    with contextlib.closing(recorder), contextlib.closing(Bench({
+            "listeners": {"web": {"address": "127.0.0.1:0"}},
+            "services": {"web": {**web, "routes": [{"path": "/a"}]}}})) as bench:
+        text = b"GET %s HTTP/1.1\r\nHost: h\r\n\r\nGET /%%61/x HTTP/1.1\r\nHost: h\r\n\r\n" % target
+        answers = split_answers(converse(bench.port, text), ["GET"] * 2)
+        assert [a.status for a in answers] == [400, 200]
+        assert [r.target for r in recorder.requests] == [b"/%61/x"]
 
 
 def judge_answer(got, method, expected):

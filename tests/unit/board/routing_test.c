@@ -44,10 +44,12 @@ static int tear_down(void **state)
 /* A table whose every field tells `number`, so that a mixture of two shows. */
 static void fill(struct routing_table *table, uint16_t number)
 {
+    memset(table->secret, number, sizeof(table->secret));
     table->service_count = 2;
     table->backend_count = 1000;
     for (unsigned i = 0; i < table->service_count; i++) {
         snprintf(table->services[i].name, sizeof(table->services[i].name), "service-%u", i);
+        table->services[i].salt = number;
         table->services[i].weight = (uint16_t)(number % (WEIGHT_MAX + 1));
     }
     for (unsigned i = 0; i < table->backend_count; i++)
@@ -79,6 +81,8 @@ static void shows_what_was_published_last(void **state)
         assert_int_equal(routing_board_read(fixture->reader, &fixture->copy), 0);
         assert_int_equal(fixture->copy.epoch, number);
         assert_int_equal(fixture->copy.backends[999].weight, number);
+        assert_int_equal(fixture->copy.services[1].salt, number);
+        assert_int_equal(fixture->copy.secret[ROUTING_SECRET_BYTES - 1], number);
     }
 }
 

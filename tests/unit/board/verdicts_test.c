@@ -46,7 +46,9 @@ static void since_moves_with_the_state_only(void **state)
     (void)state;
     assert_true(verdict_write(board, 0, 1, &verdict, 100));
     verdict.latency_us = 20;
+    assert_int_equal(verdicts_changes(board), 1);
     assert_false(verdict_write(board, 0, 1, &verdict, 200));
+    assert_int_equal(verdicts_changes(board), 1);
     verdict_read(board, 0, 1, &read);
     assert_int_equal(read.since_ms, 100);
     assert_int_equal(read.latency_us, 20);

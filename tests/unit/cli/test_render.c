@@ -61,6 +61,21 @@ static void shows_rates_over_the_time_between_two_looks(void **state)
     assert_null(strstr(text, "/s"));
 }
 
+static void an_ejected_backend_is_told(void **state)
+{
+    char service[2048] = SERVICE("0", "0", "0"), *at = strstr(service, "\"exchanges\":0");
+    static const char ejected[] = "\"ejected_by\":2";
+    (void)state;
+    render(service, NULL, NULL, 120);
+    assert_null(strstr(text, "ejected"));
+    stop(NULL);
+    memmove(at + sizeof ejected, at, strlen(at) + 1);
+    memcpy(at, ejected, sizeof ejected - 1);
+    at[sizeof ejected - 1] = ',';
+    render(service, NULL, NULL, 120);
+    assert_non_null(strstr(text, "ejected by 2 workers"));
+}
+
 static void bars_show_the_weights_and_never_lie_at_the_ends(void **state)
 {
     (void)state;
@@ -95,6 +110,17 @@ static void steps_are_marked(void **state)
     assert_non_null(strstr(text, "it broke"));
 }
 
+static void users_deviation_is_no_error(void **state)
+{
+    const char *rollout =
+        "{\"state\":\"running\",\"steps\":[{\"set_weight\":5,\"state\":\"done\","
+        "\"split\":[{\"exchanges\":100,\"canary\":30,\"by\":\"user\",\"error\":null}]}]}";
+    (void)state;
+    render(SERVICE("0", "0", "5"), NULL, rollout, 100);
+    assert_non_null(strstr(text, "30 of 100 (30.00%, by user)"));
+    stop(NULL);
+}
+
 static void nothing_that_is_missing_breaks_it(void **state)
 {
     struct lines lines = {0};
@@ -112,8 +138,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(shows_rates_over_the_time_between_two_looks, stop),
+        cmocka_unit_test_teardown(an_ejected_backend_is_told, stop),
         cmocka_unit_test_teardown(bars_show_the_weights_and_never_lie_at_the_ends, stop),
         cmocka_unit_test_teardown(steps_are_marked, stop),
+        cmocka_unit_test(users_deviation_is_no_error),
         cmocka_unit_test_teardown(nothing_that_is_missing_breaks_it, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,7 +223,7 @@ static void tells_all_errors_at_once_in_the_order_of_the_file(void **state)
                                "services:\n"
                                "  web:\n"
                                "    backends: [ nope ]\n"
-                               "    balanse: random\n"
+                               "    routes: [ { hots: a } ]\n"
                                "listeners:\n"
                                "  web: { address: 80 }\n";
     struct config_errors errors = read_bad(text, strlen(text));
@@ -235,9 +235,8 @@ static void tells_all_errors_at_once_in_the_order_of_the_file(void **state)
         "test:1: workers: found 0, allowed auto or a whole number from 1 to 32\n"
         "test:4: services.web.backends[0]: found nope, allowed HOST:PORT, such as "
         "127.0.0.1:9000, [::1]:9000 or app.internal:9000\n"
-        "test:5: services.web.balanse: found an unknown key, allowed are routes, backends, canary, "
-        "discover, port, network, published, balance, send_proxy_protocol, healthcheck, timeouts, "
-        "limits, rollout or tls; did you mean balance?\n"
+        "test:5: services.web.routes[0].hots: found an unknown key, allowed are host or path; did "
+        "you mean host?\n"
         "test:7: listeners.web.address: found 80, allowed IP:PORT, such as 0.0.0.0:80, :80, "
         "[::1]:8080, localhost:8080\n");
     config_errors_done(&errors);

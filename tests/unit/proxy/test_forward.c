@@ -28,6 +28,14 @@ static void check_request(const char *in, const char *expected)
     check_request_from(&stranger, in, expected);
 }
 
+static void check_request_with(const char *in, const char *own_cookie, const char *expected)
+{
+    struct forward_request_options options = stranger;
+
+    options.own_cookie = slice_from_string(own_cookie);
+    check_request_from(&options, in, expected);
+}
+
 static void check_response(const char *in, enum http_method method,
                            const struct forward_response_options *options, const char *expected)
 {
@@ -50,6 +58,26 @@ static void plain_request_gets_what_this_proxy_saw(void **state)
                   "X-Forwarded-Host: h.example:8080\r\n"
                   "Forwarded: for=192.0.2.1;host=\"h.example:8080\";proto=http\r\n"
                   "X-Request-Id: id\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+#define COOKIE_HEAD "GET / HTTP/1.1\r\nHost: h\r\n"
+#define COOKIE_END                                                                                 \
+    "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"                                    \
+    "X-Forwarded-Host: h\r\nForwarded: for=192.0.2.1;host=\"h\";proto=http\r\n"                    \
+    "X-Request-Id: id\r\nVia: 1.1 sluice\r\n\r\n"
+
+static void own_cookie_stays_with_the_proxy(void **state)
+{
+    (void)state;
+    check_request_with(COOKIE_HEAD "Cookie: a=1; own=x; b=2\r\ncookie: own=y\r\n\r\n", "own",
+                       COOKIE_HEAD "Cookie: a=1; b=2\r\n" COOKIE_END);
+    check_request_with(COOKIE_HEAD "Cookie: own=x;own=;; c\r\n\r\n", "own",
+                       COOKIE_HEAD "Cookie: c\r\n" COOKIE_END);
+    /* what has none of ours is left as it is */
+    check_request_with(COOKIE_HEAD "Cookie: a=1;;  own2=x;Own=y; own\r\n\r\n", "own",
+                       COOKIE_HEAD "Cookie: a=1;;  own2=x;Own=y; own\r\n" COOKIE_END);
+    check_request_with(COOKIE_HEAD "Cookie: own=x\r\n\r\n", "",
+                       COOKIE_HEAD "Cookie: own=x\r\n" COOKIE_END);
 }
 
 static void what_the_client_claims_of_itself_is_replaced(void **state)
@@ -103,6 +131,16 @@ static void ipv6_and_tls_are_told(void **state)
                        "X-Forwarded-Proto: https\r\nX-Forwarded-Host: [::1]:8443\r\n"
                        "Forwarded: for=\"[2001:db8::1]\";host=\"[::1]:8443\";proto=https\r\n"
                        "X-Request-Id: id\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+static void options_are_told_how_far_they_may_go(void **state)
+{
+    (void)state;
+    check_request("OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 010\r\n\r\n",
+                  "OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 9\r\n"
+                  "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: http\r\n"
+                  "X-Forwarded-Host: h\r\nForwarded: for=192.0.2.1;host=\"h\";proto=http\r\n"
+                  "X-Request-Id: id\r\nVia: 1.1 sluice\r\n\r\n");
 }
 
 static void expectation_is_sent_once(void **state)
@@ -231,7 +269,8 @@ static void length_is_announced_to_a_head_without_a_body(void **state)
 
 static void own_answers_carry_their_length_and_never_a_body_to_a_head(void **state)
 {
-    static const unsigned statuses[] = {400, 404, 405, 408, 414, 417, 431, 501, 502, 503, 504, 505};
+    static const unsigned statuses[] = {200, 400, 404, 405, 408, 414, 417,
+                                        431, 501, 502, 503, 504, 505};
     char text[ANSWER_BYTES_MAX];
 
     (void)state;
@@ -254,9 +293,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_request_gets_what_this_proxy_saw),
+        cmocka_unit_test(own_cookie_stays_with_the_proxy),
         cmocka_unit_test(what_the_client_claims_of_itself_is_replaced),
         cmocka_unit_test(what_a_trusted_proxy_says_is_extended),
         cmocka_unit_test(ipv6_and_tls_are_told),
+        cmocka_unit_test(options_are_told_how_far_they_may_go),
         cmocka_unit_test(expectation_is_sent_once),
         cmocka_unit_test(request_id_is_told_unless_the_backend_did),
         cmocka_unit_test(hop_by_hop_fields_of_a_request_stay_behind),

@@ -73,6 +73,67 @@ static void host_is_compared_without_case_port_and_root_dot(void **state)
     route_table_done(&table);
 }
 
+static void paths_are_compared_by_what_they_mean(void **state)
+{
+    const struct config config = {.services = services, .service_count = SERVICES};
+    struct route_table table;
+
+    (void)state;
+    route_table_init(&table, &config);
+    check_route(&table, "h", "/%61pi/x", API);
+    check_route(&table, "h", "/ap%69?x", API);
+    check_route(&table, "h", "//api", API);
+    check_route(&table, "h", "///api//x", API);
+    check_route(&table, "h", "/api%2fx", API);
+    check_route(&table, "h", "/%2fapi", API);
+    check_route(&table, "h", "/x//api", EVERYTHING);
+    check_route(&table, "h", "/%2561pi", EVERYTHING);
+    check_route(&table, "h", "/api/.hidden/...", API);
+    check_route(&table, "h", "/.well-known/x", EVERYTHING);
+    check_route(&table, "h", "/x?y=//../%2e%2e", EVERYTHING);
+    check_route(&table, "h", "/%", EVERYTHING);
+    check_route(&table, "h", "/%3f/api", EVERYTHING);
+    route_table_done(&table);
+}
+
+static void dot_segments_are_ambiguous_where_paths_decide(void **state)
+{
+    static const char *const dotted[] = {
+        "/api/../x",     "/api/..",           "/./api",      "/api/%2e%2E/x", "/api/.%2e/x",
+        "/api/..%2fx",   "/api/..%5cx",       "/api%2f../x", "/api%5C..%5Cx", "/api/..;/x",
+        "/api/..;a=b/x", "/api/%2e%2e%3bx/y", "/api/%2e",    "/..?x",         "//..//api",
+    };
+    const struct config config = {.services = services, .service_count = SERVICES};
+    const struct config one = {.services = &services[EVERYTHING], .service_count = 1};
+    struct route_table table;
+
+    (void)state;
+    route_table_init(&table, &config);
+    for (size_t i = 0; i < sizeof(dotted) / sizeof(dotted[0]); i++)
+        check_route(&table, "h", dotted[i], ROUTE_AMBIGUOUS);
+    route_table_done(&table);
+    route_table_init(&table, &one);
+    for (size_t i = 0; i < sizeof(dotted) / sizeof(dotted[0]); i++)
+        check_route(&table, "h", dotted[i], EVERYTHING);
+    route_table_done(&table);
+}
+
+static void routes_are_compared_decoded_too(void **state)
+{
+    static char encoded[] = "/a%20b";
+    struct config_route routes[] = {{NULL, encoded}};
+    struct config_service service = {.routes = routes, .route_count = 1};
+    const struct config config = {.services = &service, .service_count = 1};
+    struct route_table table;
+
+    (void)state;
+    route_table_init(&table, &config);
+    check_route(&table, "h", "/a%20b/c", 0);
+    check_route(&table, "h", "/%61%20b", 0);
+    check_route(&table, "h", "/a+b", ROUTE_NONE);
+    route_table_done(&table);
+}
+
 static void options_of_the_whole_server_goes_to_the_host(void **state)
 {
     const struct config config = {.services = services, .service_count = SERVICES};
@@ -113,6 +174,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_most_particular_route_wins),
         cmocka_unit_test(host_is_compared_without_case_port_and_root_dot),
+        cmocka_unit_test(paths_are_compared_by_what_they_mean),
+        cmocka_unit_test(dot_segments_are_ambiguous_where_paths_decide),
+        cmocka_unit_test(routes_are_compared_decoded_too),
         cmocka_unit_test(options_of_the_whole_server_goes_to_the_host),
         cmocka_unit_test(service_without_routes_takes_everything),
         cmocka_unit_test(nothing_is_found_where_nothing_is_routed),

@@ -1,0 +1,24 @@
+/* Who asks, and for which group: said of an exchange before it is placed. */
+#ifndef PROXY_USER_H
+#define PROXY_USER_H
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+
+struct exchange;
+struct http1_request;
+
+/* "NAME=VALUE; Path=/; HttpOnly; SameSite=Lax; Secure" with a name of 64 bytes. */
+#define USER_SET_COOKIE_BYTES 160u
+
+/* Sets the exchange's user and the group that it asks for, as its service wants. Returns whether
+ * it is a new user, to be told by a cookie. */
+bool user_identify(struct exchange *x, const struct http1_request *request);
+/* The same for what has no request: by its address. */
+void user_identify_connection(struct exchange *x);
+
+/* The value of the Set-Cookie field that tells a new user; empty where there is no memory. */
+struct slice user_set_cookie(struct exchange *x, char buffer[USER_SET_COOKIE_BYTES]);
+
+#endif
