@@ -17,6 +17,7 @@ enum descriptor {
     DESCRIPTOR_BELL_UPDATER = 6, /* eventfd: read by the updater, rung by workers and health */
     DESCRIPTOR_BELL_HEALTH = 7,  /* eventfd: read by health, rung by the updater */
     DESCRIPTOR_READY = 8,      /* pipe to the supervisor: a child writes one byte when it serves */
+    DESCRIPTOR_TICKETS = 9,    /* read-only: workers; keys of TLS tickets */
     DESCRIPTOR_ROW_FIRST = 16, /* + row: scoreboard rows; read-write: the worker's own */
     DESCRIPTOR_BELL_ROW_FIRST = DESCRIPTOR_ROW_FIRST + ROWS_MAX, /* + row: eventfds: a worker has
                                   its own; updater and health have all, to ring */

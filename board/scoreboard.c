@@ -192,6 +192,8 @@ const char *refusal_name(enum refusal refusal)
         [REFUSAL_PRESSURE] = "memory-pressure",
         [REFUSAL_SHED] = "shed",
         [REFUSAL_RETRY_BUDGET] = "retry-budget",
+        [REFUSAL_TLS] = "tls",
+        [REFUSAL_MISDIRECTED] = "misdirected",
     };
 
     return (unsigned)refusal < REFUSAL_COUNT ? names[refusal] : "invalid";

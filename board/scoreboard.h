@@ -51,6 +51,9 @@ enum refusal {
     REFUSAL_PRESSURE,     /* no memory */
     REFUSAL_SHED,         /* an idle connection was closed to make room: for each of the three */
     REFUSAL_RETRY_BUDGET, /* 502: failed, and the service's retries were used up */
+    REFUSAL_TLS,          /* closed: no handshake of TLS came about, or not in time */
+    REFUSAL_MISDIRECTED, /* 421: the host belongs to another certificate than that of the connection
+                          */
     REFUSAL_COUNT,
 };
 

@@ -17,6 +17,7 @@ static const struct {
     {413, "Content Too Large", "The request's body is larger than this service takes."},
     {414, "URI Too Long", "The request target is too long."},
     {417, "Expectation Failed", "This expectation cannot be met."},
+    {421, "Misdirected Request", "This host belongs to another certificate: connect anew for it."},
     {429, "Too Many Requests", "This client has sent too many requests: try again later."},
     {431, "Request Header Fields Too Large", "The request's head is too large."},
     {501, "Not Implemented", "This method is not supported."},

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "forwarded.h"
 #include "http1.h"
+#include "listener.h"
 #include "relay.h"
 
 #include <stdlib.h>
@@ -107,13 +108,28 @@ static void linger(struct client *client, enum stream_event event)
 
 /* --- requests ----------------------------------------------------------------------------- */
 
+/* With what the listener adds to every answer, behind the status line. */
+void client_write_answer(struct client *client, struct slice answer)
+{
+    struct slice hsts = slice_from_string(client->listener->hsts);
+    const char *end = memchr(answer.data, '\n', answer.length);
+    size_t line = end != NULL ? (size_t)(end - answer.data) + 1 : 0;
+    const struct slice pieces[] = {
+        {answer.data, line}, hsts, {answer.data + line, answer.length - line}};
+
+    if (hsts.length > 0 && stream_tls(client->stream) != NULL)
+        stream_write(client->stream, pieces, 3);
+    else
+        stream_write(client->stream, &answer, 1);
+}
+
 void client_answer(struct client *client, unsigned status, bool close, bool head_only)
 {
     char buffer[ANSWER_BYTES_MAX];
     struct slice answer = {buffer, 0};
 
     answer.length = answer_write(buffer, status, close, head_only, client->worker->date);
-    stream_write(client->stream, &answer, 1);
+    client_write_answer(client, answer);
 }
 
 static void refuse(struct client *client, unsigned status, enum refusal refusal, const char *why)
@@ -284,6 +300,9 @@ static void on_event(void *owner, enum stream_event event)
     struct client *client = owner;
 
     switch (client->state) {
+    case CLIENT_GREETING:
+        client_on_handshake(client, event);
+        break;
     case CLIENT_READING:
         read_event(client, event);
         break;
@@ -305,7 +324,10 @@ static void on_event(void *owner, enum stream_event event)
 
 static void free_client(struct doomed *doomed)
 {
-    free(container_of(doomed, struct client, doomed));
+    struct client *client = container_of(doomed, struct client, doomed);
+
+    free(client->certificate);
+    free(client);
 }
 
 void client_set_address(struct client *client, const struct address *address)
@@ -329,8 +351,16 @@ struct address client_asker(const struct client *client, const struct http1_requ
     return asker;
 }
 
-void client_accept(struct worker *worker, int fd, const struct address *address)
+/* Of a connection that serves nobody: there is no certificate, or no memory. */
+static void turn_away(struct client *client)
 {
+    score_add(&client->worker->row->refusals[REFUSAL_TLS], 1);
+    client_close(client);
+}
+
+void client_accept(struct listener *listener, int fd, const struct address *address)
+{
+    struct worker *worker = listener->worker;
     uint64_t ticket;
 
     if (!admission_enter(worker, address, &ticket)) {
@@ -350,19 +380,26 @@ void client_accept(struct worker *worker, int fd, const struct address *address)
     client->doomed.free = free_client;
     client->worker = worker;
     client->ticket = ticket;
+    client->listener = listener;
+    client->state = CLIENT_READING;
     client_set_address(client, address);
     stream_set_read_max(client->stream, PIPELINED_BYTES_MAX);
     list_append(&worker->clients, &client->node);
     score_add(&worker->row->clients, 1);
     worker_count_connection(worker, 1);
-    set_deadline(client, worker->config->timeouts.idle_ms);
+    if (listener->tls == NULL)
+        set_deadline(client, worker->config->timeouts.idle_ms);
+    else if (client_start_tls(client))
+        set_deadline(client, worker->config->timeouts.header_ms);
+    else
+        turn_away(client);
 }
 
 static bool is_idle(const struct client *client)
 {
-    return client->state == CLIENT_READING && !client->head_begun && !client->yielded &&
-           !client->processing && stream_pending(client->stream) == 0 &&
-           stream_input(client->stream).length == 0;
+    return (client->state == CLIENT_READING || client->state == CLIENT_GREETING) &&
+           !client->head_begun && !client->yielded && !client->processing &&
+           stream_pending(client->stream) == 0 && stream_input(client->stream).length == 0;
 }
 
 /* Second chance, as a pager's clock does it: the list is in the order of arrival, and who has asked

@@ -7,9 +7,11 @@
 #include "worker.h"
 
 struct http1_request;
+struct listener;
 struct relay;
 
 enum client_state {
+    CLIENT_GREETING,  /* the handshake of TLS is in progress */
     CLIENT_READING,   /* between requests, or within a head */
     CLIENT_BUSY,      /* a request is in progress: relay */
     CLIENT_TUNNEL,    /* upgraded: relay's tunnel */
@@ -21,6 +23,7 @@ struct client {
     struct doomed doomed;
     struct list node; /* worker->clients */
     struct worker *worker;
+    struct listener *listener; /* that it came by */
     struct stream *stream;
     struct relay *relay;
     enum client_state state;
@@ -35,12 +38,13 @@ struct client {
     size_t pending_seen;    /* of the answer, at the last deadline */
     struct address address; /* who connected */
     char ip[ADDRESS_TEXT_BYTES];
-    uint64_t ticket; /* admission_enter() */
-    bool trusted;    /* a proxy whose word about its clients counts */
+    uint64_t ticket;   /* admission_enter() */
+    bool trusted;      /* a proxy whose word about its clients counts */
+    char *certificate; /* its own, as a Client-Cert field has it; NULL: none */
 };
 
 /* Takes over an accepted socket. */
-void client_accept(struct worker *worker, int fd, const struct address *address);
+void client_accept(struct listener *listener, int fd, const struct address *address);
 
 /* Who connected, where that is known only later. */
 void client_set_address(struct client *client, const struct address *address);
@@ -54,7 +58,13 @@ void client_next(struct client *client);
 void client_finish(struct client *client, bool whole);
 /* Sends an answer of the proxy's own. Followed by client_next() or client_finish(). */
 void client_answer(struct client *client, unsigned status, bool close, bool head_only);
+/* The same for an answer that is written already. */
+void client_write_answer(struct client *client, struct slice answer);
 void client_close(struct client *client);
+/* Within client*.c: begins the handshake; false where there is nothing to serve with, or no memory.
+ */
+bool client_start_tls(struct client *client) __attribute__((warn_unused_result));
+void client_on_handshake(struct client *client, enum stream_event event);
 /* Closes so that the client cannot take a cut answer for a whole one. */
 void client_reset(struct client *client);
 

@@ -41,6 +41,7 @@ static const char *const why_names[WHY_COUNT] = {
     [WHY_RATE] = "rate",
     [WHY_NO_ROUTE] = "no-route",
     [WHY_NO_BACKEND] = "no-backend",
+    [WHY_MISDIRECTED] = "misdirected",
     [WHY_CONNECT_FAILED] = "connect-failed",
     [WHY_RETRY_BUDGET] = "retry-budget",
     [WHY_BAD_RESPONSE] = "bad-response",

@@ -42,6 +42,7 @@ enum exchange_why {
     WHY_RATE,
     WHY_NO_ROUTE,
     WHY_NO_BACKEND,
+    WHY_MISDIRECTED, /* a Host of another certificate */
     WHY_CONNECT_FAILED,
     WHY_RETRY_BUDGET, /* failed, and the service's retries were used up */
     WHY_BAD_RESPONSE,

@@ -75,10 +75,14 @@ static void put_other_cookies(struct writer *writer, const struct http_field *fi
 static void put_fields(struct writer *writer, const struct http1_request *request,
                        const struct forward_request_options *options)
 {
-    uint32_t left_out = options->trusted ? own_fields : own_fields | BIT(FIELD_CLAIM);
+    uint32_t left_out = own_fields;
     bool looks_at_cookies =
         options->own_cookie.length > 0 && (request->seen & BIT(FIELD_COOKIE)) != 0;
 
+    if (!options->trusted)
+        left_out |= BIT(FIELD_CLAIM) | BIT(FIELD_CLIENT_CERT);
+    if (options->client_certificate != NULL)
+        left_out |= BIT(FIELD_CLIENT_CERT);
     if (looks_at_cookies)
         left_out |= BIT(FIELD_COOKIE);
     if (request->max_forwards != HTTP1_FORWARDS_ANY)
@@ -193,6 +197,8 @@ size_t forward_request(char *buffer, size_t size, const struct http1_request *re
     put(&writer, request->host);
     put(&writer, SLICE("\r\n"));
     put_fields(&writer, request, options);
+    if (options->client_certificate != NULL)
+        put_field(&writer, SLICE("Client-Cert"), slice_from_string(options->client_certificate));
     put_request_framing(&writer, request);
     put_origin(&writer, request, options);
     put(&writer, request->minor_version == 0 ? SLICE("\r\nVia: 1.0 sluice\r\n\r\n")
@@ -218,6 +224,8 @@ size_t forward_response(char *buffer, size_t size, const struct http1_response *
                         const struct forward_response_options *options)
 {
     struct writer writer = {.data = buffer, .size = size};
+    bool hsts = options->hsts != NULL && options->hsts[0] != '\0';
+    uint32_t left_out = own_answer_fields | (hsts ? BIT(FIELD_HSTS) : 0);
     char status[4] = {(char)('0' + response->status / 100 % 10),
                       (char)('0' + response->status / 10 % 10), (char)('0' + response->status % 10),
                       ' '};
@@ -228,9 +236,11 @@ size_t forward_response(char *buffer, size_t size, const struct http1_response *
     put(&writer, SLICE("\r\n"));
     for (unsigned i = 0; i < response->field_count; i++) {
         const struct http_field *field = &response->fields[i];
-        if (!field->hop && (own_answer_fields & BIT(field->known)) == 0)
+        if (!field->hop && (left_out & BIT(field->known)) == 0)
             put_field(&writer, field->name, field->value);
     }
+    if (hsts)
+        put(&writer, slice_from_string(options->hsts));
     if ((response->seen & BIT(FIELD_DATE)) == 0 && response->status >= 200)
         put_field(&writer, SLICE("Date"), slice_from_string(options->date));
     if ((response->seen & BIT(FIELD_X_REQUEST_ID)) == 0 && options->request_id.length > 0)

@@ -10,6 +10,7 @@ struct forward_request_options {
     struct slice peer_ip; /* who sent it */
     bool trusted;         /* a proxy whose word counts: what it says is extended, not replaced */
     bool tls;             /* came by TLS */
+    const char *client_certificate; /* a Client-Cert field's value (RFC 9440); NULL: none */
     struct slice request_id;
     struct slice own_cookie; /* the name of one that is the proxy's and not sent on; empty: none */
 };
@@ -28,6 +29,7 @@ struct forward_response_options {
     bool upgrade;              /* 101 */
     struct slice set_cookie;   /* a cookie of the proxy's own; empty: none */
     const char *date;          /* for answers without a Date (RFC 9110 §6.6.1) */
+    const char *hsts;          /* a line in place of the backend's; NULL or empty: none */
     struct slice request_id;   /* for answers without an X-Request-Id; empty: none */
 };
 

@@ -75,7 +75,9 @@ enum http_known_field { /* those that the proxy looks at */
                         FIELD_COOKIE,
                         FIELD_X_REQUEST_ID,
                         FIELD_MAX_FORWARDS,
-                        FIELD_CLAIM, /* X-Real-IP, every other X-Forwarded-* */
+                        FIELD_CLIENT_CERT, /* RFC 9440 */
+                        FIELD_HSTS,        /* Strict-Transport-Security */
+                        FIELD_CLAIM,       /* X-Real-IP, every other X-Forwarded-* */
 };
 
 #define HTTP1_FORWARDS_ANY UINT64_MAX

@@ -37,6 +37,7 @@ static const struct known known_fields[] = {
     KNOWN("set-cookie", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("tracestate", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("traceparent", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("client-cert", FIELD_CLIENT_CERT, KNOWN_PROTECTED),
     KNOWN("content-type", FIELD_CONTENT_TYPE, KNOWN_PROTECTED),
     KNOWN("x-request-id", FIELD_X_REQUEST_ID, KNOWN_PROTECTED),
     KNOWN("max-forwards", FIELD_MAX_FORWARDS, KNOWN_PROTECTED),
@@ -52,19 +53,22 @@ static const struct known known_fields[] = {
     KNOWN("content-encoding", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("x-forwarded-proto", FIELD_X_FORWARDED_PROTO, KNOWN_PROTECTED),
     KNOWN("transfer-encoding", FIELD_TRANSFER_ENCODING, KNOWN_HOP),
+    KNOWN("client-cert-chain", FIELD_CLAIM, KNOWN_PROTECTED),
     KNOWN("proxy-authenticate", FIELD_PROXY_AUTHENTICATE, KNOWN_HOP),
     KNOWN("x-forwarded-prefix", FIELD_CLAIM, KNOWN_PROTECTED),
     KNOWN("x-forwarded-server", FIELD_CLAIM, KNOWN_PROTECTED),
     KNOWN("proxy-authorization", FIELD_PROXY_AUTHORIZATION, KNOWN_HOP),
+    KNOWN("strict-transport-security", FIELD_HSTS, KNOWN_PROTECTED),
 };
 
 #define KNOWN_COUNT      (sizeof(known_fields) / sizeof(known_fields[0]))
-#define KNOWN_LENGTH_MAX 19
+#define KNOWN_LENGTH_MAX 25
 
 /* Index of the first of each length, and of the end: known_fields is sorted by length. The test
  * finds_every_known_field holds the two together. */
 static const uint8_t first_of_length[KNOWN_LENGTH_MAX + 2] = {
-    0, 0, 0, 1, 3, 6, 7, 11, 13, 14, 16, 20, 21, 24, 27, 29, 30, 34, 36, 39, KNOWN_COUNT,
+    0,  0,  0,  1,  3,  6,  7,  11, 13, 14, 16, 20, 22,          25,
+    28, 30, 31, 35, 38, 41, 42, 42, 42, 42, 42, 42, KNOWN_COUNT,
 };
 
 /* Whether `name` is `known`, in any case; *twin: with an underscore for a hyphen. */

@@ -23,8 +23,13 @@
 /* The longest protocol that an upgrade may ask for and be granted ("websocket" has 9 bytes). */
 #define UPGRADE_BYTES_MAX 32u
 
+/* What a client may send of certificates, chain included: far above any that is in use. In a head
+ * it is written in base64. */
+#define CLIENT_CERTIFICATES_BYTES_MAX (16u << 10)
+
 /* A head as it is sent on: what was parsed, and the fields that the proxy adds. */
-#define HEAD_OUT_BYTES_MAX (HTTP1_HEAD_BYTES_MAX + HTTP1_TARGET_BYTES_MAX + 4096u)
+#define HEAD_OUT_BYTES_MAX                                                                         \
+    (HTTP1_HEAD_BYTES_MAX + HTTP1_TARGET_BYTES_MAX + 4096u + CLIENT_CERTIFICATES_BYTES_MAX * 3 / 2)
 
 /* Proxies before this one that are asked who their client was: no real chain is as long, and a
  * list that somebody made up costs no more. */

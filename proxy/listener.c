@@ -2,25 +2,18 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/timer.h"
 #include "client.h"
 #include "tcp.h"
+#include "tls.h"
 #include "worker.h"
 
 #include <netinet/tcp.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-struct listener {
-    ev_io watcher;
-    struct worker *worker;
-    const struct config_listener *config;
-    struct timer pause;
-    int reserve; /* given up to turn a connection away when there are no descriptors */
-};
 
 static int reserve_descriptor(void)
 {
@@ -117,7 +110,7 @@ static void take(struct listener *listener, int fd, const struct sockaddr_storag
     if (listener->config->protocol == PROTOCOL_TCP)
         tcp_accept(listener->worker, fd, &address, listener->config);
     else
-        client_accept(listener->worker, fd, &address);
+        client_accept(listener, fd, &address);
 }
 
 static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -146,6 +139,19 @@ static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
     }
 }
 
+static int start_tls(struct listener *listener)
+{
+    const struct config_tls *config = &listener->config->tls;
+
+    if (config->certificate_count == 0)
+        return 0;
+    if (config->hsts_s > 0)
+        snprintf(listener->hsts, sizeof(listener->hsts),
+                 "Strict-Transport-Security: max-age=%u%s\r\n", config->hsts_s,
+                 config->hsts_subdomains ? "; includeSubDomains" : "");
+    return tls_listener_open(listener->config, listener->worker->tickets, &listener->tls);
+}
+
 int listeners_open(struct worker *worker)
 {
     size_t count = worker->config->listener_count;
@@ -162,6 +168,9 @@ int listeners_open(struct worker *worker)
             return -errno;
         listener->worker = worker;
         listener->config = &worker->config->listeners[i];
+        int error = start_tls(listener);
+        if (error < 0)
+            return error;
         listener->reserve = reserve_descriptor();
         timer_init(&listener->pause, on_pause_over);
         ev_io_init(&listener->watcher, on_acceptable, fd, EV_READ);
@@ -196,6 +205,8 @@ void listeners_stop(struct worker *worker)
 
 void listeners_free(struct worker *worker)
 {
+    for (size_t i = 0; i < worker->config->listener_count; i++)
+        tls_listener_close(worker->listeners[i].tls);
     free(worker->listeners);
     worker->listeners = NULL;
 }

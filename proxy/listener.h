@@ -2,7 +2,26 @@
 #ifndef PROXY_LISTENER_H
 #define PROXY_LISTENER_H
 
+#include "base/timer.h"
+
+#include <ev.h>
+#include <stdint.h>
+
+struct config_listener;
+struct tls_listener;
 struct worker;
+
+struct listener {
+    ev_io watcher;
+    struct worker *worker;
+    const struct config_listener *config;
+    struct tls_listener *tls; /* NULL: plain */
+    char hsts[80];            /* a whole Strict-Transport-Security line; empty: none */
+    uint64_t failure_logged_ms;
+    uint64_t failures_untold; /* since then */
+    struct timer pause;
+    int reserve; /* given up to turn a connection away when there are no descriptors */
+};
 
 /* Takes up the sockets that were handed down. Returns 0 or -errno. */
 int listeners_open(struct worker *worker) __attribute__((warn_unused_result));

@@ -5,6 +5,9 @@
 #include "base/check.h"
 #include "client.h"
 #include "forward.h"
+#include "listener.h"
+#include "redirect.h"
+#include "tls.h"
 #include "upstream.h"
 #include "user.h"
 
@@ -77,6 +80,7 @@ static unsigned count_refusal(struct worker *worker, enum exchange_why why)
         [WHY_SLOW_READ] = {REFUSAL_SLOW_READ, 408},
         [WHY_BODY_SIZE] = {REFUSAL_BODY_SIZE, 413},
         [WHY_RATE] = {REFUSAL_RATE, 429},
+        [WHY_MISDIRECTED] = {REFUSAL_MISDIRECTED, 421},
         [WHY_NO_ROUTE] = {REFUSAL_NO_ROUTE, 404},
         [WHY_NO_BACKEND] = {REFUSAL_NO_BACKEND, 503},
         [WHY_CONNECT_FAILED] = {REFUSAL_CONNECT, 502},
@@ -333,20 +337,33 @@ static const struct exchange_protocol protocol = {
     .request_id = request_id,
 };
 
-/* Answers instead of a backend. */
-static void answer(struct client *client, const struct http1_request *request, unsigned status)
+static bool is_whole(const struct http1_request *request)
 {
-    bool whole = request->framing == HTTP_BODY_NONE ||
-                 (request->framing == HTTP_BODY_LENGTH && request->content_length == 0);
-    bool close =
-        !whole || !request->keep_alive || request->minor_version == 0 || client->worker->stopping;
-    bool head_only = request->method == HTTP_HEAD;
+    return request->framing == HTTP_BODY_NONE ||
+           (request->framing == HTTP_BODY_LENGTH && request->content_length == 0);
+}
 
-    client_answer(client, status, close, head_only);
+static bool must_close(const struct client *client, const struct http1_request *request)
+{
+    return !is_whole(request) || !request->keep_alive || request->minor_version == 0 ||
+           client->worker->stopping;
+}
+
+static void go_on(struct client *client, bool whole, bool close)
+{
     if (close)
         client_finish(client, whole);
     else
         client_next(client);
+}
+
+/* Answers instead of a backend. */
+static void answer(struct client *client, const struct http1_request *request, unsigned status)
+{
+    bool whole = is_whole(request), close = must_close(client, request);
+
+    client_answer(client, status, close, request->method == HTTP_HEAD);
+    go_on(client, whole, close);
 }
 
 static void refuse(struct client *client, const struct http1_request *request,
@@ -356,6 +373,33 @@ static void refuse(struct client *client, const struct http1_request *request,
 
     access_log_refused(client->worker, asker, status, exchange_why_name(why));
     answer(client, request, status);
+}
+
+/* `request` lies in the client's input: the answer is written before that is consumed. */
+static void redirect(struct client *client, const struct http1_request *request,
+                     const struct address *asker, size_t head_length)
+{
+    struct worker *worker = client->worker;
+    bool whole = is_whole(request), close = must_close(client, request);
+    struct redirect_options options = {
+        .port = client->listener->config->redirect_port,
+        .close = close,
+        .head_only = request->method == HTTP_HEAD,
+        .date = worker->date,
+    };
+    struct slice location = {worker->head, 0};
+    enum exchange_why why = admission_ask(worker, asker, -1) ? WHY_DONE : WHY_RATE;
+
+    if (why == WHY_DONE)
+        location.length = redirect_write(worker->head, HEAD_OUT_BYTES_MAX, request, &options);
+    stream_consume(client->stream, head_length);
+    if (location.length == 0) {
+        refuse(client, request, asker, why == WHY_DONE ? WHY_BAD_REQUEST : why);
+        return;
+    }
+    access_log_refused(worker, asker, 308, "redirected");
+    client_write_answer(client, location);
+    go_on(client, whole, close);
 }
 
 /* The name of the cookie that the proxy sets for this service; empty: none. */
@@ -377,6 +421,8 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
     relay->request_id_length =
         (uint8_t)forwarded_request_id(request, client->trusted, random, relay->request_id);
     struct forward_request_options options = {
+        .tls = stream_tls(client->stream) != NULL,
+        .client_certificate = client->certificate,
         .peer_ip = slice_from_string(client->ip),
         .trusted = client->trusted,
         .request_id = {relay->request_id, relay->request_id_length},
@@ -410,11 +456,16 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
 
 /* Whether this request may have a backend at all: WHY_DONE, or why not. A chunked body shows only
  * as it comes that it is too large: relay_send_request(). */
-static enum exchange_why judge(struct worker *worker, const struct http1_request *request,
+static enum exchange_why judge(struct client *client, const struct http1_request *request,
                                const struct address *asker, int service)
 {
+    struct worker *worker = client->worker;
+
     if (!admission_ask(worker, asker, service))
         return WHY_RATE;
+    if (client->listener->tls != NULL &&
+        tls_is_misdirected(stream_tls(client->stream), request->host))
+        return WHY_MISDIRECTED;
     if (service == ROUTE_AMBIGUOUS)
         return WHY_BAD_REQUEST;
     if (service < 0)
@@ -428,14 +479,19 @@ static enum exchange_why judge(struct worker *worker, const struct http1_request
 void relay_start(struct client *client, const struct http1_request *request, size_t head_length)
 {
     struct worker *worker = client->worker;
+    struct address asker = client_asker(client, request);
+
     if (request->max_forwards == 0) { /* asks the proxy itself */
         stream_consume(client->stream, head_length);
         answer(client, request, 200);
         return;
     }
+    if (client->listener->config->redirect_port != 0) {
+        redirect(client, request, &asker, head_length);
+        return;
+    }
     int service = route_find(&worker->routes, request->host, request->path);
-    struct address asker = client_asker(client, request);
-    enum exchange_why why = judge(worker, request, &asker, service);
+    enum exchange_why why = judge(client, request, &asker, service);
     struct relay *relay = why == WHY_DONE ? make_relay(client, request, service) : NULL;
 
     if (relay != NULL) {

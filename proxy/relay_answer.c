@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "client.h"
 #include "forward.h"
+#include "listener.h"
 #include "relay.h"
 #include "upstream.h"
 #include "user.h"
@@ -91,6 +92,7 @@ static size_t begin_answer(struct relay *relay, const struct http1_response *res
         .close = relay->close,
         .keep_alive_1_0 = relay->client_minor == 0,
         .set_cookie = cookie_to_set(relay, response, cookie),
+        .hsts = relay->client->listener->hsts,
         .date = worker->date,
         .request_id = {relay->request_id, relay->request_id_length},
     };

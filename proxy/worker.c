@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/sandbox.h"
+#include "board/tickets.h"
 #include "client.h"
 #include "drain.h"
 #include "holds.h"
@@ -15,6 +16,7 @@
 #include "queue.h"
 #include "relay.h"
 #include "rotation.h"
+#include "tls.h"
 #include "upstream.h"
 #include "user_key.h"
 
@@ -190,6 +192,8 @@ static int map_boards(struct worker *worker, unsigned row_count)
     if (error == 0)
         error = verdicts_board_map(DESCRIPTOR_VERDICTS, false, &worker->verdicts);
     if (error == 0)
+        error = tickets_board_map(DESCRIPTOR_TICKETS, false, &worker->tickets);
+    if (error == 0)
         error = scoreboard_map(&worker->scores, DESCRIPTOR_ROW_FIRST, row_count,
                                (int)worker->row_index);
     if (error == 0)
@@ -219,8 +223,8 @@ static bool is_given(void *context, int fd)
     int row = fd - DESCRIPTOR_ROW_FIRST, listener = fd - DESCRIPTOR_LISTENER_FIRST;
 
     return fd < DESCRIPTOR_CONFIG || fd == DESCRIPTOR_CONFIG || fd == DESCRIPTOR_ROUTING ||
-           fd == DESCRIPTOR_VERDICTS || fd == DESCRIPTOR_BELL_UPDATER || fd == DESCRIPTOR_READY ||
-           (row >= 0 && row < (int)worker->row_count) ||
+           fd == DESCRIPTOR_VERDICTS || fd == DESCRIPTOR_TICKETS || fd == DESCRIPTOR_BELL_UPDATER ||
+           fd == DESCRIPTOR_READY || (row >= 0 && row < (int)worker->row_count) ||
            fd == DESCRIPTOR_BELL_ROW_FIRST + (int)worker->row_index ||
            (listener >= 0 && listener < (int)worker->config->listener_count);
 }
@@ -315,6 +319,14 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     return error == 0 ? listeners_open(worker) : error;
 }
 
+static bool speaks_tls(const struct config *config)
+{
+    for (size_t i = 0; i < config->listener_count; i++)
+        if (config->listeners[i].tls.certificate_count > 0)
+            return true;
+    return false;
+}
+
 static void say_ready(struct worker *worker, const struct arguments *arguments)
 {
     struct log_line line;
@@ -325,6 +337,8 @@ static void say_ready(struct worker *worker, const struct arguments *arguments)
     log_u64(&line, "row", arguments->row);
     log_u64(&line, "slot", arguments->slot);
     log_u64(&line, "generation", arguments->generation);
+    if (speaks_tls(worker->config))
+        log_string(&line, "ktls", tls_kernel_can() ? "yes" : "no");
     log_end(&line);
     if (write(DESCRIPTOR_READY, &byte, 1) < 0)
         log_event(LOG_WARNING, "nobody-waits-for-ready", NULL, NULL);
@@ -343,6 +357,7 @@ static void worker_close(struct worker *worker)
     route_table_done(&worker->routes);
     scoreboard_unmap(&worker->scores);
     verdicts_board_unmap(worker->verdicts);
+    tickets_board_unmap(worker->tickets);
     routing_board_unmap(worker->routing);
     config_free(worker->config);
     user_key_free(worker->user_key);

@@ -22,6 +22,7 @@
 struct client_table;
 struct listener;
 struct user_key;
+struct tickets_board;
 struct http1_request;
 struct http1_response;
 
@@ -42,6 +43,7 @@ struct worker {
     struct routing_board *routing;
     struct verdicts_board *verdicts;
     uint64_t verdict_changes; /* as of the rotation */
+    struct tickets_board *tickets;
     struct scoreboard scores;
     struct score_row *row;
     unsigned row_index, row_count, slot;

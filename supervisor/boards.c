@@ -1,3 +1,4 @@
+#include "board/tickets.h"
 #include "board/verdicts.h"
 #include "supervisor.h"
 
@@ -65,14 +66,17 @@ static int map_rows(struct boards *boards)
 
 int boards_create(struct boards *boards, unsigned row_count)
 {
-    int *const singles[] = {&boards->routing_rw,  &boards->routing_ro,   &boards->verdicts_rw,
-                            &boards->verdicts_ro, &boards->bell_updater, &boards->bell_health};
+    int *const singles[] = {&boards->routing_rw,   &boards->routing_ro, &boards->verdicts_rw,
+                            &boards->verdicts_ro,  &boards->tickets_rw, &boards->tickets_ro,
+                            &boards->bell_updater, &boards->bell_health};
 
     *boards = (struct boards){.row_count = row_count};
     boards->routing_rw = descriptor_raise(routing_board_create());
     boards->routing_ro = open_read_only(boards->routing_rw);
     boards->verdicts_rw = descriptor_raise(verdicts_board_create());
     boards->verdicts_ro = open_read_only(boards->verdicts_rw);
+    boards->tickets_rw = descriptor_raise(tickets_board_create());
+    boards->tickets_ro = open_read_only(boards->tickets_rw);
     boards->bell_updater = open_bell();
     boards->bell_health = open_bell();
     for (unsigned i = 0; i < sizeof(singles) / sizeof(singles[0]); i++)

@@ -70,6 +70,8 @@ static void give_descriptors(const struct child *child, int ready_fd)
     give(boards->bell_updater, DESCRIPTOR_BELL_UPDATER);
     if (!worker)
         give(boards->bell_health, DESCRIPTOR_BELL_HEALTH);
+    else
+        give(boards->tickets_ro, DESCRIPTOR_TICKETS);
     give(ready_fd, DESCRIPTOR_READY);
     for (unsigned row = 0; row < boards->row_count; row++) {
         bool own = worker && row == child->row;

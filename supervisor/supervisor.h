@@ -63,7 +63,7 @@ struct listening { /* one listener of the config: a socket per worker slot */
 };
 
 struct boards { /* descriptors, read-write and read-only ones of the same memory */
-    int routing_rw, routing_ro, verdicts_rw, verdicts_ro;
+    int routing_rw, routing_ro, verdicts_rw, verdicts_ro, tickets_rw, tickets_ro;
     int rows_rw[ROWS_MAX], rows_ro[ROWS_MAX], row_bells[ROWS_MAX];
     int bell_updater, bell_health;
     unsigned row_count;

@@ -8,6 +8,7 @@
 #include "base/descriptors.h"
 #include "base/memory.h"
 #include "board/scoreboard.h"
+#include "board/tickets.h"
 #include "board/verdicts.h"
 
 #include <sys/eventfd.h>
@@ -34,7 +35,7 @@ struct bench {
     struct scoreboard scores;
     unsigned row_count;
     uint64_t published_us; /* the last epoch: acknowledged by all */
-    int config_fd, routing_fd, verdicts_fd, bell_updater;
+    int config_fd, routing_fd, verdicts_fd, tickets_fd, bell_updater;
     int row_fds[ROWS_MAX], bells[ROWS_MAX], listeners[ROWS_MAX][CONFIG_LISTENERS_MAX];
     pid_t pids[ROWS_MAX];
 };
@@ -134,6 +135,7 @@ static void make_boards(struct bench *bench)
 {
     bench->routing_fd = high(routing_board_create());
     bench->verdicts_fd = high(verdicts_board_create());
+    bench->tickets_fd = high(tickets_board_create());
     bench->bell_updater = high(eventfd(0, EFD_NONBLOCK));
     if (routing_board_map(bench->routing_fd, true, &bench->routing) < 0 ||
         verdicts_board_map(bench->verdicts_fd, true, &bench->verdicts) < 0)
@@ -175,6 +177,7 @@ static void start_worker(struct bench *bench, const char *path, unsigned row)
         give(bench->routing_fd, DESCRIPTOR_ROUTING);
         give(bench->verdicts_fd, DESCRIPTOR_VERDICTS);
         give(bench->bell_updater, DESCRIPTOR_BELL_UPDATER);
+        give(bench->tickets_fd, DESCRIPTOR_TICKETS);
         give(write_end, DESCRIPTOR_READY);
         for (unsigned i = 0; i < bench->row_count; i++)
             give(bench->row_fds[i], DESCRIPTOR_ROW_FIRST + (int)i);
