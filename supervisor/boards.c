@@ -87,5 +87,6 @@ int boards_create(struct boards *boards, unsigned row_count)
         if (error < 0)
             return error;
     }
-    return map_rows(boards);
+    int error = tickets_board_map(boards->tickets_rw, true, &boards->tickets);
+    return error < 0 ? error : map_rows(boards);
 }

@@ -138,6 +138,7 @@ void reload_start(struct supervisor *supervisor)
     supervisor->previous = supervisor->setup;
     supervisor->setup = setup;
     supervisor->reloading = true;
+    watch_begin(supervisor);
     log_reload(LOG_INFO, "reload-started", setup.generation);
     ev_timer_set(&supervisor->reload_deadline, RELOAD_DEADLINE_MS / 1000.0, 0.);
     ev_timer_start(supervisor->loop, &supervisor->reload_deadline);

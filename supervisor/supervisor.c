@@ -186,6 +186,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
 
     (void)loop;
     (void)events;
+    watch_tick(supervisor);
     for (unsigned i = 0; i < CHILDREN_MAX; i++) {
         struct child *child = &supervisor->children[i];
         if (child->state != CHILD_RUNNING)
@@ -240,6 +241,7 @@ int supervisor_run(struct supervisor *supervisor)
     if (supervisor->loop == NULL)
         return EXIT_TRY_AGAIN;
     start_watchers(supervisor);
+    watch_begin(supervisor);
     int error = start_children(supervisor);
     if (error < 0) {
         log_event(LOG_ERROR, "start-failed", "error", strerror(-error));

@@ -36,6 +36,7 @@ enum child_state {
 };
 
 struct supervisor;
+struct tickets_board;
 
 struct child {
     struct supervisor *supervisor;
@@ -67,6 +68,7 @@ struct boards { /* descriptors, read-write and read-only ones of the same memory
     int rows_rw[ROWS_MAX], rows_ro[ROWS_MAX], row_bells[ROWS_MAX];
     int bell_updater, bell_health;
     unsigned row_count;
+    struct tickets_board *tickets;
     struct scoreboard score; /* mapped writable: dead workers' rows are cleared here */
 };
 
@@ -84,6 +86,13 @@ struct setup { /* what one generation of children runs with */
     struct listening *listening; /* config->listener_count of them, in the same order */
 };
 
+struct watch {           /* watch.c */
+    uint64_t known;      /* what the files were when they were read last */
+    uint64_t seen;       /* what they were at the last look */
+    uint64_t rotated_ms; /* ticket keys */
+    unsigned ticks;
+};
+
 struct supervisor {
     struct settings settings;
     struct ev_loop *loop;
@@ -99,6 +108,7 @@ struct supervisor {
     bool reloading; /* workers of `setup` start while those of `previous` serve */
     bool stopping;
     bool announced; /* everything served at least once */
+    struct watch watch;
     int exit_code;
 };
 
@@ -133,6 +143,10 @@ void endpoints_remove(const struct supervisor *supervisor);
 void reload_start(struct supervisor *supervisor);
 void reload_look(struct supervisor *supervisor); /* a child became ready or ended */
 void reload_init(struct supervisor *supervisor);
+
+/* watch.c: once the files are about to be read; and each second */
+void watch_begin(struct supervisor *supervisor);
+void watch_tick(struct supervisor *supervisor);
 
 /* supervisor.c */
 struct child *supervisor_find(struct supervisor *supervisor, pid_t pid);
