@@ -9,6 +9,7 @@
 #define INPUT_BYTES_MAX                                                                            \
     (READING_BYTES_MAX / 8) /* chunks of one byte each are six times as long                       \
                              */
+#define FIELDS_ADDED_MAX 16u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -44,6 +45,8 @@ static void send_on(struct slice bytes, enum http_method method, unsigned client
 
     if (http1_parse_response(bytes, method, &scanned, &response, &length) != HTTP1_DONE)
         return;
+    if (response.field_count > HTTP1_FIELDS_MAX - FIELDS_ADDED_MAX)
+        return; /* well-formed, but more than we would take ourselves */
     bool interim = response.status < 200;
     if (interim && client_minor == 0)
         return; /* not sent on */

@@ -58,6 +58,7 @@ static int on_headers_complete(llhttp_t *parser)
         parser->type == HTTP_RESPONSE && (watch->to_head || parser->status_code == 304);
     if (without_body)
         parser->flags |= F_SKIPBODY; /* as the result will, but before it is asked for more */
+    reading->until_close = llhttp_message_needs_eof(parser) == 1;
     reading->keep_alive = llhttp_should_keep_alive(parser) == 1;
     return without_body;
 }
@@ -168,6 +169,4 @@ void read_by_llhttp(const struct message *given, struct reading *reading)
         reading->outcome = READING_REFUSED;
         reading->why = llhttp_get_error_reason(&parser);
     }
-    reading->until_close = reading->head_whole && reading->outcome == READING_UNFINISHED &&
-                           llhttp_message_needs_eof(&parser);
 }
