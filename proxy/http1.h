@@ -48,6 +48,7 @@ struct http_field {
     struct slice value; /* trimmed */
     uint8_t known;      /* enum http_known_field: 0 for others */
     bool hop;           /* hop by hop (RFC 9110 §7.6.1) or named by Connection: not forwarded */
+    bool plain;         /* its line was "NAME: VALUE" CRLF to the byte */
 };
 
 enum http_known_field { /* those that the proxy looks at */

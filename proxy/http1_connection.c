@@ -61,6 +61,18 @@ static enum http1_result read_options(struct http1_fields *fields, struct slice 
     return HTTP1_DONE;
 }
 
+/* What nearly all connections say. Returns false for everything else. */
+static bool read_usual_option(struct slice value, struct http1_connection *connection)
+{
+    if (slice_equals(value, SLICE("keep-alive")))
+        connection->keep_alive = true;
+    else if (slice_equals(value, SLICE("close")))
+        connection->close = true;
+    else
+        return false;
+    return true;
+}
+
 /* protocol-name ["/" protocol-version] */
 static bool is_protocol(struct slice text)
 {
@@ -104,18 +116,20 @@ enum http1_result http1_read_connection(struct http1_fields *fields,
 {
     struct http1_connection connection = {0};
     unsigned option_count = 0;
+    enum http1_result result = HTTP1_DONE;
+    struct http1_range options = http1_where(fields, FIELD_CONNECTION);
+    struct http1_range upgrades = http1_where(fields, FIELD_UPGRADE);
 
-    bool any = http1_has(fields, FIELD_CONNECTION) || http1_has(fields, FIELD_UPGRADE);
-    for (unsigned i = 0; i < fields->count && any; i++) {
-        const struct http_field *field = &fields->list[i];
-        enum http1_result result = HTTP1_DONE;
-        if (field->known == FIELD_CONNECTION)
-            result = read_options(fields, field->value, &connection, &option_count);
-        else if (field->known == FIELD_UPGRADE)
-            result = read_upgrade(field->value, &connection);
-        if (result != HTTP1_DONE)
-            return result;
+    for (unsigned i = options.at; i < options.end && result == HTTP1_DONE; i++) {
+        struct slice value = fields->list[i].value;
+        if (fields->list[i].known == FIELD_CONNECTION && !read_usual_option(value, &connection))
+            result = read_options(fields, value, &connection, &option_count);
     }
+    for (unsigned i = upgrades.at; i < upgrades.end && result == HTTP1_DONE; i++)
+        if (fields->list[i].known == FIELD_UPGRADE)
+            result = read_upgrade(fields->list[i].value, &connection);
+    if (result != HTTP1_DONE)
+        return result;
     *ret_connection = connection;
     return HTTP1_DONE;
 }

@@ -1,8 +1,6 @@
 /* Field lines (RFC 9112 §5): reading, and going on in a head that came in pieces. */
 #include "http1_internal.h"
 
-#include <assert.h>
-
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -22,20 +20,43 @@ size_t http1_progress_pack(struct http1_progress progress)
     return progress.position | progress.line << 24 | (size_t)progress.fields << 48;
 }
 
-/* The first byte that is no text, or a tab, or `end`. With one added and read as signed, all that
- * is not plain ASCII is below what a space becomes: obs-text too, which is gone over one by one. */
+#ifdef __SSE2__
+#define ALL_SIXTEEN 0xffffu
+
+/* Of sixteen bytes, a bit for each that is visible ASCII or a space. With one added and read as
+ * signed, all others are below what a space becomes. */
+static inline unsigned find_visible(const char *at)
+{
+    __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i next = _mm_add_epi8(block, _mm_set1_epi8(1));
+
+    return (unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(next, _mm_set1_epi8(' ')));
+}
+
+/* Of sixteen bytes, a bit for each that is a letter or a hyphen. */
+static inline unsigned find_plain(const char *at)
+{
+    __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+    __m128i lower = _mm_or_si128(block, _mm_set1_epi8(0x20));
+    __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
+                                   _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
+    __m128i plain = _mm_or_si128(letter, _mm_cmpeq_epi8(block, _mm_set1_epi8('-')));
+
+    return (unsigned)_mm_movemask_epi8(plain);
+}
+#endif
+
+/* The first byte that is no text, or a tab, or `end`; obs-text is gone over one by one. */
 static inline const char *find_stop(const char *at, const char *end)
 {
 #ifdef __SSE2__
-    while (end - at >= 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
-        __m128i next = _mm_add_epi8(block, _mm_set1_epi8(1));
-        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(next, _mm_set1_epi8(' ' + 1)));
-        if (stops == 0) {
+    for (const char *last = end - at >= 16 ? end - 16 : NULL; last != NULL && at <= last;) {
+        unsigned visible = find_visible(at);
+        if (visible == ALL_SIXTEEN) {
             at += 16;
             continue;
         }
-        at += __builtin_ctz(stops);
+        at += __builtin_ctz(~visible);
         if ((uint8_t)*at < 0x80)
             return at;
         at++;
@@ -46,25 +67,9 @@ static inline const char *find_stop(const char *at, const char *end)
     return at;
 }
 
-/* The first byte that is not of a token, or `end`. Nearly all names are of letters and hyphens:
- * those go by sixteen, the rest by the table. */
+/* The first byte that is not of a token, or `end`. */
 static inline const char *find_token_end(const char *at, const char *end)
 {
-#ifdef __SSE2__
-    while (end - at >= 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
-        __m128i lower = _mm_or_si128(block, _mm_set1_epi8(0x20));
-        __m128i letter = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
-                                       _mm_cmplt_epi8(lower, _mm_set1_epi8('z' + 1)));
-        __m128i plain = _mm_or_si128(letter, _mm_cmpeq_epi8(block, _mm_set1_epi8('-')));
-        unsigned stops = (unsigned)_mm_movemask_epi8(plain) ^ 0xffff;
-        if (stops != 0) {
-            at += __builtin_ctz(stops);
-            break;
-        }
-        at += 16;
-    }
-#endif
     while (at < end && http1_is(*at, BYTE_TOKEN))
         at++;
     return at;
@@ -149,27 +154,82 @@ static inline enum http1_result read_field(struct http1_cursor *cursor,
     while (end > start && is_blank(end[-1]))
         end--;
     ret_field->value = (struct slice){start, (size_t)(end - start)};
+    ret_field->plain = false;
     return http1_read_line_end(cursor);
 }
 
-/* The usual line, complete, with one space before its value and none behind: the same as read_field
- * with less work. Returns where the next line begins, or NULL for every other line, good or bad. */
+#ifdef __SSE2__
+#define PLAIN_BYTES_MIN (16 + 16 + 2) /* what a name with the first byte of its value may take */
+
+/* The usual line: complete, its name of letters and hyphens, one space before its value and none
+ * behind. The same as read_field with a third of the work. Returns where the next line begins, or
+ * NULL for every other line, good or bad. At least PLAIN_BYTES_MIN bytes are there. */
 static inline const char *read_plain_field(const char *at, const char *end,
                                            struct http_field *ret_field)
 {
-    const char *name_end = find_token_end(at, end);
-    if (end - name_end < 3 || name_end[0] != ':' || name_end[1] != ' ' || name_end == at ||
-        name_end - at > (ptrdiff_t)HTTP1_NAME_BYTES_MAX)
-        return NULL;
+    const char *name_end = at;
+    unsigned plain = find_plain(name_end);
+    if (plain == ALL_SIXTEEN) {
+        name_end += 16;
+        plain = find_plain(name_end);
+        if (plain == ALL_SIXTEEN)
+            return NULL;
+    }
+    name_end += __builtin_ctz(~plain);
     const char *value = name_end + 2;
+    if (name_end == at || memcmp(name_end, ": ", 2) != 0 || (uint8_t)*value <= ' ')
+        return NULL;
     const char *stop = find_stop(value, end);
-    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n' || is_blank(value[0]) ||
-        stop[-1] == ' ')
+    if (end - stop < 2 || memcmp(stop, "\r\n", 2) != 0 || stop[-1] == ' ')
         return NULL;
     ret_field->name = (struct slice){at, (size_t)(name_end - at)};
     ret_field->value = (struct slice){value, (size_t)(stop - value)};
+    ret_field->plain = true;
     return stop + 2;
 }
+
+/* The same for the last bytes of the input: blocks would reach over its end, so from a copy. */
+static const char *read_last_plain_field(const char *at, const char *end,
+                                         struct http_field *ret_field)
+{
+    char copy[PLAIN_BYTES_MIN + 16] = {0}; /* zeros are no text: nothing goes over them */
+
+    memcpy(copy, at, (size_t)(end - at));
+    const char *next = read_plain_field(copy, copy + sizeof(copy), ret_field);
+    if (next == NULL)
+        return NULL;
+    ret_field->name.data = at;
+    ret_field->value.data = at + (ret_field->value.data - copy);
+    return at + (next - copy);
+}
+
+/* Reads usual lines as long as they come. */
+static void read_plain_fields(struct http1_cursor *cursor, struct http1_fields *fields)
+{
+    const char *at = cursor->at, *end = cursor->end;
+    unsigned count = fields->count;
+
+    for (; count < HTTP1_FIELDS_MAX; count++) {
+        struct http_field *field = &fields->list[count];
+        const char *next = end - at >= PLAIN_BYTES_MIN ? read_plain_field(at, end, field)
+                           : at < end && *at != '\r'   ? read_last_plain_field(at, end, field)
+                                                       : NULL;
+        if (next == NULL)
+            break;
+        at = next;
+        http1_classify_plain(field);
+        http1_note(fields, field->known, count);
+    }
+    cursor->at = at;
+    fields->count = count;
+}
+#else
+static void read_plain_fields(struct http1_cursor *cursor, struct http1_fields *fields)
+{
+    (void)cursor;
+    (void)fields;
+}
+#endif
 
 enum http1_result http1_read_fields(const char *start, struct http1_cursor *cursor,
                                     struct http1_fields *fields, size_t *ret_scanned)
@@ -179,6 +239,7 @@ enum http1_result http1_read_fields(const char *start, struct http1_cursor *curs
     enum http1_result result;
 
     for (fields->count = 0;; fields->count++) {
+        read_plain_fields(cursor, fields);
         line = cursor->at;
         if (line < cursor->end && *line == '\r') {
             result = http1_read_line_end(cursor);
@@ -186,19 +247,13 @@ enum http1_result http1_read_fields(const char *start, struct http1_cursor *curs
         }
         bool full = fields->count == HTTP1_FIELDS_MAX;
         struct http_field *field = full ? &one_too_many : &fields->list[fields->count];
-        const char *next = read_plain_field(line, cursor->end, field);
-        if (next != NULL) {
-            cursor->at = next;
-            result = HTTP1_DONE;
-        } else {
-            result = read_field(cursor, field);
-        }
+        result = read_field(cursor, field);
         if (result == HTTP1_DONE && full)
             result = HTTP1_TOO_MANY_FIELDS;
         if (result != HTTP1_DONE)
             break;
         http1_classify(field);
-        fields->seen |= 1u << field->known;
+        http1_note(fields, field->known, fields->count);
     }
     if (result == HTTP1_MORE)
         *ret_scanned = http1_progress_pack((struct http1_progress){

@@ -4,6 +4,8 @@
 
 #include "http1.h"
 
+#include <assert.h>
+
 /* Classes of bytes: a table of 256, one bit per class. */
 enum {
     BYTE_TOKEN = 1 << 0, /* tchar (RFC 9110 §5.6.2) */
@@ -27,6 +29,13 @@ static inline uint64_t http1_load(const char *at)
     return word;
 }
 
+static inline uint32_t http1_load_half(const char *at)
+{
+    uint32_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
 /* Whether two texts of the same length are equal, the first in any case. The first is a token, the
  * second of lower-case letters, digits and hyphens: setting one bit folds the former onto the
  * latter, and nothing else that a token may hold. */
@@ -35,12 +44,15 @@ static inline bool http1_equals_folded(const char *name, const char *lower, size
     const uint64_t fold = 0x2020202020202020;
 
     if (length >= 8) {
-        size_t i = 0;
-        for (; i + 8 <= length; i += 8)
+        for (size_t i = 0; i + 8 < length; i += 8)
             if ((http1_load(name + i) | fold) != http1_load(lower + i))
                 return false;
         return (http1_load(name + length - 8) | fold) == http1_load(lower + length - 8);
     }
+    if (length >= 4)
+        return (http1_load_half(name) | (uint32_t)fold) == http1_load_half(lower) &&
+               (http1_load_half(name + length - 4) | (uint32_t)fold) ==
+                   http1_load_half(lower + length - 4);
     for (size_t i = 0; i < length; i++)
         if ((name[i] | 0x20) != lower[i])
             return false;
@@ -90,12 +102,38 @@ enum http1_result http1_read_first_line(struct http1_cursor *cursor, enum http1_
 struct http1_fields {
     struct http_field *list; /* HTTP1_FIELDS_MAX */
     unsigned count;
-    uint32_t seen; /* a bit for each enum http_known_field */
+    uint32_t seen;     /* a bit for each enum http_known_field */
+    uint32_t repeated; /* of them, those seen more than once */
+    uint8_t last[32];  /* where, of those seen */
 };
+
+static_assert(FIELD_CLAIM < 32 && HTTP1_FIELDS_MAX <= UINT8_MAX, "known fields fit");
+
+static inline void http1_note(struct http1_fields *fields, uint8_t known, unsigned index)
+{
+    fields->repeated |= fields->seen & 1u << known;
+    fields->seen |= 1u << known;
+    fields->last[known] = (uint8_t)index;
+}
 
 static inline bool http1_has(const struct http1_fields *fields, enum http_known_field known)
 {
     return (fields->seen & 1u << known) != 0;
+}
+
+/* Where to look for a known field: from `at` to before `end`, not all of which are that field. */
+struct http1_range {
+    unsigned at, end;
+};
+
+static inline struct http1_range http1_where(const struct http1_fields *fields,
+                                             enum http_known_field known)
+{
+    if (!http1_has(fields, known))
+        return (struct http1_range){0, 0};
+    if ((fields->repeated & 1u << known) != 0)
+        return (struct http1_range){0, fields->count};
+    return (struct http1_range){fields->last[known], fields->last[known] + 1u};
 }
 
 /* Reads field lines up to and with the empty line. `start` is where the head begins. With
@@ -124,6 +162,8 @@ enum {
 /* Sets `known` and `hop` from the name. Names of the table written with an underscore in place of
  * a hyphen are hop: a backend that folds both into one would take them for the real thing. */
 void http1_classify(struct http_field *field);
+/* The same for a name of letters and hyphens only. */
+void http1_classify_plain(struct http_field *field);
 /* Whether Connection must not name it. */
 bool http1_is_protected(struct slice name);
 

@@ -91,7 +91,21 @@ static bool matches(struct slice name, const struct known *known, bool *twin)
     return true;
 }
 
-static inline const struct known *find(struct slice name, bool *twin)
+/* Of its length and first letter. Few names have any. */
+static inline const struct known *find_plain(struct slice name)
+{
+    if (name.length > KNOWN_LENGTH_MAX)
+        return NULL;
+    const struct known *known = &known_fields[first_of_length[name.length]];
+    const struct known *end = &known_fields[first_of_length[name.length + 1]];
+    char first = (char)(name.data[0] | 0x20);
+    for (; known < end; known++)
+        if (first == known->name[0] && http1_equals_folded(name.data, known->name, name.length))
+            return known;
+    return NULL;
+}
+
+static const struct known *find(struct slice name, bool *twin)
 {
     *twin = false;
     if (name.length > KNOWN_LENGTH_MAX)
@@ -126,6 +140,22 @@ void http1_classify(struct http_field *field)
                    : known != NULL ? known->field
                                    : FIELD_OTHER;
     field->hop = twin || (known != NULL && (known->flags & KNOWN_HOP) != 0);
+}
+
+void http1_classify_plain(struct http_field *field)
+{
+    static const struct slice forwarded = {"x-forwarded-", 12};
+    const struct known *known = find_plain(field->name);
+
+    field->known = FIELD_OTHER;
+    field->hop = false;
+    if (known != NULL) {
+        field->known = known->field;
+        field->hop = (known->flags & KNOWN_HOP) != 0;
+    } else if ((field->name.data[0] | 0x20) == 'x' && field->name.length > forwarded.length &&
+               http1_equals_folded(field->name.data, forwarded.data, forwarded.length)) {
+        field->known = FIELD_CLAIM;
+    }
 }
 
 bool http1_is_protected(struct slice name)
@@ -163,19 +193,18 @@ enum http1_result http1_read_framing(const struct http1_fields *fields, uint8_t 
                                      struct http1_framing_fields *ret_framing)
 {
     struct http1_framing_fields framing = {0};
+    enum http1_result result = HTTP1_DONE;
+    struct http1_range lengths = http1_where(fields, FIELD_CONTENT_LENGTH);
+    struct http1_range encodings = http1_where(fields, FIELD_TRANSFER_ENCODING);
 
-    bool any =
-        http1_has(fields, FIELD_CONTENT_LENGTH) || http1_has(fields, FIELD_TRANSFER_ENCODING);
-    for (unsigned i = 0; i < fields->count && any; i++) {
-        const struct http_field *field = &fields->list[i];
-        enum http1_result result = HTTP1_DONE;
-        if (field->known == FIELD_CONTENT_LENGTH)
-            result = read_length(field->value, &framing);
-        else if (field->known == FIELD_TRANSFER_ENCODING)
-            result = read_encoding(field->value, minor_version, &framing);
-        if (result != HTTP1_DONE)
-            return result;
-    }
+    for (unsigned i = lengths.at; i < lengths.end && result == HTTP1_DONE; i++)
+        if (fields->list[i].known == FIELD_CONTENT_LENGTH)
+            result = read_length(fields->list[i].value, &framing);
+    for (unsigned i = encodings.at; i < encodings.end && result == HTTP1_DONE; i++)
+        if (fields->list[i].known == FIELD_TRANSFER_ENCODING)
+            result = read_encoding(fields->list[i].value, minor_version, &framing);
+    if (result != HTTP1_DONE)
+        return result;
     if (framing.has_length && framing.has_chunked)
         return HTTP1_BAD_FRAMING;
     *ret_framing = framing;

@@ -82,19 +82,16 @@ static enum http1_result begin(struct http1_cursor *cursor)
 }
 
 /* Exactly one Host; HTTP/1.0 may do without (RFC 9112 §3.2). */
-static enum http1_result read_host(struct http1_request *request, unsigned default_port)
+static enum http1_result read_host(struct http1_request *request, const struct http1_fields *fields,
+                                   unsigned default_port)
 {
-    const struct http_field *host = NULL;
+    struct http1_range where = http1_where(fields, FIELD_HOST);
 
-    for (unsigned i = 0; i < request->field_count; i++) {
-        if (request->fields[i].known != FIELD_HOST)
-            continue;
-        if (host != NULL)
-            return HTTP1_BAD_HOST;
-        host = &request->fields[i];
-    }
-    if (host == NULL)
+    if (where.end == 0)
         return request->minor_version == 0 ? HTTP1_DONE : HTTP1_BAD_HOST;
+    if (where.end - where.at != 1)
+        return HTTP1_BAD_HOST;
+    const struct http_field *host = &request->fields[where.at];
     if (!http1_is_host(host->value))
         return HTTP1_BAD_HOST;
     if (request->host.length == 0) {
@@ -123,9 +120,10 @@ static enum http1_result read_expect(struct http1_request *request,
                                      const struct http1_fields *fields)
 {
     bool has_body = request->framing == HTTP_BODY_CHUNKED || request->content_length > 0;
+    struct http1_range where = http1_where(fields, FIELD_EXPECT);
 
     request->expect_continue = false;
-    for (unsigned i = 0; i < fields->count && http1_has(fields, FIELD_EXPECT); i++) {
+    for (unsigned i = where.at; i < where.end; i++) {
         if (request->fields[i].known != FIELD_EXPECT)
             continue;
         if (!slice_equals_ignoring_case(request->fields[i].value, SLICE("100-continue")))
@@ -139,17 +137,15 @@ static enum http1_result read_expect(struct http1_request *request,
 static enum http1_result read_max_forwards(struct http1_request *request,
                                            const struct http1_fields *fields)
 {
+    struct http1_range where = http1_where(fields, FIELD_MAX_FORWARDS);
+
     request->max_forwards = HTTP1_FORWARDS_ANY;
-    if (request->method != HTTP_OPTIONS || !http1_has(fields, FIELD_MAX_FORWARDS))
+    if (request->method != HTTP_OPTIONS || where.end == 0)
         return HTTP1_DONE;
-    for (unsigned i = 0; i < fields->count; i++) {
-        if (request->fields[i].known != FIELD_MAX_FORWARDS)
-            continue;
-        if (request->max_forwards != HTTP1_FORWARDS_ANY ||
-            slice_to_u64(request->fields[i].value, &request->max_forwards) < 0 ||
-            request->max_forwards == HTTP1_FORWARDS_ANY)
-            return HTTP1_BAD_FIELD;
-    }
+    if (where.end - where.at != 1 ||
+        slice_to_u64(request->fields[where.at].value, &request->max_forwards) < 0 ||
+        request->max_forwards == HTTP1_FORWARDS_ANY)
+        return HTTP1_BAD_FIELD;
     return HTTP1_DONE;
 }
 
@@ -158,7 +154,7 @@ static enum http1_result read_meaning(struct http1_request *request, struct http
 {
     struct http1_connection connection;
 
-    enum http1_result result = read_host(request, default_port);
+    enum http1_result result = read_host(request, &fields, default_port);
     if (result == HTTP1_DONE)
         result = read_body(request, &fields);
     if (result == HTTP1_DONE)

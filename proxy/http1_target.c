@@ -31,19 +31,10 @@ static const char *skip_bytes(const char *at, const char *end, uint8_t class)
         at = skip_plain(at, end, class);
         if (at == end || *at != '%' || !is_percent_encoding(at, end))
             return at;
+        if (class == BYTE_PATH && at[1] == '0' && at[2] == '0')
+            return at; /* many a backend takes a path to end there: "/public%00.png" */
         at += 3;
     }
-}
-
-/* Many a backend takes a path to end at NUL: "/public%00.png". */
-static bool has_nul(const char *at, const char *end)
-{
-    while ((at = memchr(at, '%', (size_t)(end - at))) != NULL) {
-        if (at[1] == '0' && at[2] == '0')
-            return true;
-        at += 3;
-    }
-    return false;
 }
 
 static bool is_path_and_query(struct slice text)
@@ -51,8 +42,6 @@ static bool is_path_and_query(struct slice text)
     const char *end = text.data + text.length;
     const char *at = skip_bytes(text.data, end, BYTE_PATH);
 
-    if (has_nul(text.data, at))
-        return false;
     if (at < end && *at == '?')
         at = skip_bytes(at + 1, end, BYTE_QUERY);
     return at == end;
