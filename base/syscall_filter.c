@@ -206,7 +206,7 @@ static int add_rules(scmp_filter_ctx filter)
     /* Signals, such as abort() sends, to itself only. */
     if (error == 0)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
     return error;
 }
 

@@ -100,13 +100,15 @@ int config_parse_size(const char *text, uint64_t *ret_bytes)
 void size_format(uint64_t bytes, char text[SIZE_TEXT_BYTES])
 {
     size_t unit = 0;
+    char suffix[2] = "";
 
     while (bytes > 0 && bytes % 1024 == 0 && size_units[unit] != '\0') {
         bytes /= 1024;
         unit++;
     }
-    snprintf(text, SIZE_TEXT_BYTES, "%llu%.1s", (unsigned long long)bytes,
-             unit == 0 ? "" : &size_units[unit - 1]);
+    if (unit > 0)
+        suffix[0] = size_units[unit - 1];
+    snprintf(text, SIZE_TEXT_BYTES, "%llu%s", (unsigned long long)bytes, suffix);
 }
 
 int config_parse_weight(const char *text, uint32_t *ret_weight)

@@ -562,11 +562,13 @@ def test_claims_of_where_a_request_comes_from_do_not_reach_a_backend(world):
 def test_client_of_a_trusted_proxy_is_the_one_that_is_logged(world):
     a = world.backend()
     config = {**web(a), "trusted_proxies": ["127.0.0.1"]}
-    client = world.client(world.bench(config))
+    bench = world.bench(config)
+    client = world.client(bench)
     client.get("/one", fields=[("X-Forwarded-For", "6.6.6.6, 192.0.2.7")])
     request_id = a.requests[0].field("x-request-id")
     client.get("/two", fields=[("X-Request-Id", "from-the-edge")])
-    log = [line for line in world.benches[0].log().splitlines() if "event=exchange" in line]
+    bench.until(lambda s: bench.log().count("event=exchange") == 2)
+    log = [line for line in bench.log().splitlines() if "event=exchange" in line]
     assert "client=192.0.2.7:0" in log[0] and f"request_id={request_id}" in log[0]
     assert "client=127.0.0.1:" in log[1] and "request_id=from-the-edge" in log[1]
 
