@@ -3,7 +3,7 @@
 #include "check.h"
 #include "stream_internal.h"
 
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -327,6 +327,16 @@ void stream_write(struct stream *stream, const struct slice *pieces, unsigned co
 size_t stream_pending(const struct stream *stream)
 {
     return buffer_length(&stream->output);
+}
+
+uint64_t stream_acknowledged(const struct stream *stream)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof(info);
+
+    if (getsockopt(stream->fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return 0; /* not TCP: as if it took nothing */
+    return info.tcpi_bytes_acked;
 }
 
 void stream_shutdown(struct stream *stream)

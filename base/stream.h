@@ -71,6 +71,9 @@ bool stream_is_quiet(struct stream *stream, bool look);
 void stream_write(struct stream *stream, const struct slice *pieces, unsigned count);
 /* Bytes queued. */
 size_t stream_pending(const struct stream *stream);
+/* Bytes that the other side has acknowledged since the connection was made, as the kernel counts
+ * them (with TLS: its records). A system call. */
+uint64_t stream_acknowledged(const struct stream *stream);
 /* Ends the sending side once everything queued is written. */
 void stream_shutdown(struct stream *stream);
 

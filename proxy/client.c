@@ -45,14 +45,32 @@ void client_reset(struct client *client)
     leave(client);
 }
 
-/* A client that takes its answer slowly may go on as long as it takes some. */
-static bool takes_some(struct client *client)
+/* What is left of an answer waits for the client; the exchange is over, so nothing is added. */
+static void watch_reader(struct client *client)
 {
-    size_t pending = stream_pending(client->stream);
-    bool some = pending > 0 && pending != client->pending_seen;
+    const struct config *config = client->worker->config;
 
-    client->pending_seen = pending;
-    return some;
+    reader_rest(&client->reader);
+    reader_watch(&client->reader, client->worker->now_ms);
+    set_deadline(client, reader_wait_ms(&config->limits.traffic, config->timeouts.response_ms));
+}
+
+static void judge_reader(struct client *client)
+{
+    struct worker *worker = client->worker;
+    const struct config *config = worker->config;
+    enum reader_verdict verdict =
+        reader_judge(&client->reader, client->stream, &config->limits.traffic,
+                     config->timeouts.response_ms, worker->now_ms);
+
+    if (verdict == READER_TAKES) {
+        set_deadline(client, reader_wait_ms(&config->limits.traffic, config->timeouts.response_ms));
+        return;
+    }
+    enum refusal refusal = verdict == READER_IS_SLOW ? REFUSAL_SLOW_READ : REFUSAL_SLOW_CLIENT;
+    score_add(&worker->row->refusals[refusal], 1);
+    access_log_refused(worker, &client->address, 0, refusal_name(refusal));
+    client_reset(client); /* an orderly close would leave it all with the kernel */
 }
 
 void client_finish(struct client *client, bool whole)
@@ -67,9 +85,10 @@ void client_finish(struct client *client, bool whole)
     stream_consume(client->stream, stream_input(client->stream).length);
     stream_shutdown(client->stream);
     stream_want_input(client->stream, true);
-    client->pending_seen = stream_pending(client->stream);
-    set_deadline(client, client->pending_seen > 0 ? client->worker->config->timeouts.response_ms
-                                                  : LINGER_MS);
+    if (stream_pending(client->stream) > 0)
+        watch_reader(client);
+    else
+        set_deadline(client, LINGER_MS);
 }
 
 static void linger(struct client *client, enum stream_event event)
@@ -93,8 +112,8 @@ static void linger(struct client *client, enum stream_event event)
             client_close(client);
         break;
     case STREAM_TIMEOUT:
-        if (takes_some(client))
-            set_deadline(client, client->worker->config->timeouts.response_ms);
+        if (stream_pending(client->stream) > 0)
+            judge_reader(client);
         else
             client_close(client);
         break;
@@ -249,12 +268,14 @@ void client_next(struct client *client)
     client->state = CLIENT_READING;
     client->served = true;
     client->head_begun = false;
-    client->pending_seen = stream_pending(client->stream);
     if (client->worker->stopping && stream_input(client->stream).length == 0) {
         client_finish(client, true);
         return;
     }
-    set_deadline(client, timeouts->idle_ms);
+    if (stream_pending(client->stream) > 0)
+        watch_reader(client);
+    else
+        set_deadline(client, timeouts->idle_ms);
     process(client);
 }
 
@@ -264,8 +285,8 @@ static void read_timeout(struct client *client)
         client->yielded = false;
         set_deadline(client, client->worker->config->timeouts.idle_ms);
         process(client);
-    } else if (takes_some(client)) {
-        set_deadline(client, client->worker->config->timeouts.idle_ms);
+    } else if (stream_pending(client->stream) > 0) {
+        judge_reader(client);
     } else if (client->head_begun) {
         refuse(client, 408, REFUSAL_SLOW_CLIENT, "slow-head");
     } else {
@@ -276,8 +297,11 @@ static void read_timeout(struct client *client)
 static void read_event(struct client *client, enum stream_event event)
 {
     switch (event) {
-    case STREAM_DATA:
     case STREAM_DRAINED:
+        set_deadline(client, client->worker->config->timeouts.idle_ms);
+        process(client);
+        break;
+    case STREAM_DATA:
         process(client);
         break;
     case STREAM_TIMEOUT:

@@ -4,6 +4,7 @@
 #ifndef PROXY_CLIENT_H
 #define PROXY_CLIENT_H
 
+#include "reader.h"
 #include "worker.h"
 
 struct http1_request;
@@ -31,11 +32,11 @@ struct client {
     bool served;     /* has had an answer */
     bool recent;     /* has asked since clients_shed_idle() came by */
     bool head_begun;
-    bool ended;             /* sends no more: gone, or half closed */
-    bool yielded;           /* has requests left to take: the deadline is the next turn */
-    size_t scanned;         /* http1_parse_request()'s memory */
-    size_t dropped;         /* while lingering */
-    size_t pending_seen;    /* of the answer, at the last deadline */
+    bool ended;     /* sends no more: gone, or half closed */
+    bool yielded;   /* has requests left to take: the deadline is the next turn */
+    size_t scanned; /* http1_parse_request()'s memory */
+    size_t dropped; /* while lingering */
+    struct reader reader;
     struct address address; /* who connected */
     char ip[ADDRESS_TEXT_BYTES];
     uint64_t ticket;   /* admission_enter() */

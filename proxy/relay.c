@@ -118,9 +118,10 @@ static struct client *end(struct relay *relay, enum exchange_why why)
 static void break_off(struct relay *relay, enum exchange_why why)
 {
     bool unframed = relay->answered && relay->framing == HTTP_BODY_CLOSE;
+    bool unread = stream_pending(relay->client->stream) > 0; /* an orderly close waits for it */
     struct client *client = end(relay, why);
 
-    if (unframed)
+    if (unframed || (unread && is_clients_fault(why)))
         client_reset(client);
     else
         client_close(client);
@@ -272,21 +273,33 @@ static void on_upstream(struct exchange *x, enum stream_event event)
     }
 }
 
-/* A client that takes the answer slowly is no fault of anybody's as long as it takes some. */
+/* A client that takes the answer slowly is no fault of anybody's as long as it takes enough. */
+static void judge_reader(struct relay *relay)
+{
+    struct exchange *x = &relay->exchange;
+    const struct config_service *service = exchange_service(x);
+    enum reader_verdict verdict =
+        reader_judge(&relay->client->reader, relay->client->stream, &service->limits,
+                     service->timeouts.response_ms, x->worker->now_ms);
+
+    if (verdict == READER_TAKES)
+        exchange_set_timeout(x, reader_wait_ms(&service->limits, service->timeouts.response_ms));
+    else
+        relay_fail(relay, verdict == READER_IS_SLOW ? WHY_SLOW_READ : WHY_SLOW_CLIENT);
+}
+
 static void on_timeout(struct exchange *x)
 {
     struct relay *relay = relay_of(x);
-    size_t pending = stream_pending(relay->client->stream);
 
     if (x->state == EXCHANGE_TUNNELLING) {
         on_tunnel_end(&relay->tunnel, WHY_TUNNEL_SILENT);
-    } else if (pending > 0 && pending != relay->pending_seen) {
-        relay->pending_seen = pending;
-        relay_update(relay);
-    } else if (relay->client->ended && pending == 0) {
+    } else if (stream_pending(relay->client->stream) > 0) {
+        judge_reader(relay);
+    } else if (relay->client->ended) {
         relay_client_gone(relay);
-    } else if (pending > 0 || (!relay->request_body.done && !relay->expects_100 &&
-                               stream_pending(x->upstream->stream) == 0)) {
+    } else if (!relay->request_body.done && !relay->expects_100 &&
+               stream_pending(x->upstream->stream) == 0) {
         relay_fail(relay, WHY_SLOW_CLIENT);
     } else {
         score_add(&worker_cell(x->worker, x->slot, x->generation)->timeouts, 1);
@@ -444,11 +457,13 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
         relay->upgrade[0] = 0; /* no answer is like it */
     relay->expects_100 = request->expect_continue;
     relay->body_bytes = 0;
+    pace_rest(&relay->body_pace);
+    reader_rest(&client->reader);
     body_init(&relay->request_body, request->framing, request->content_length);
     relay->replayable = is_idempotent(request->method);
     relay->head_sent = relay->answered = relay->close = relay->streams = false;
     relay->upstream_keep_alive = false;
-    relay->scanned = relay->pending_seen = 0;
+    relay->scanned = 0;
     relay->interim_count = 0;
     relay->framing = HTTP_BODY_NONE;
     return relay;

@@ -9,6 +9,7 @@
 #include "body.h"
 #include "exchange.h"
 #include "forwarded.h"
+#include "pace.h"
 #include "tunnel.h"
 
 struct client;
@@ -34,6 +35,7 @@ struct relay {
     struct buffer replay; /* the body so far, as it was sent */
     struct body request_body;
     uint64_t body_bytes; /* of it, so far */
+    struct pace body_pace;
 
     size_t scanned; /* http1_parse_response()'s memory */
     unsigned interim_count;
@@ -43,7 +45,6 @@ struct relay {
     bool upstream_keep_alive;
     enum http_framing framing; /* of the answer, towards the client */
     struct body answer_body;
-    size_t pending_seen; /* of the client's queue, at the last deadline */
 };
 
 /* `request` was parsed from the front of the client's input, `head_length` bytes long. */

@@ -16,11 +16,21 @@ void relay_update(struct relay *relay)
     stream_want_input(client, asks ? can_send : stream_input(client).length < PIPELINED_BYTES_MAX);
     if (upstream == NULL || !relay->head_sent)
         return;
-    stream_want_input(upstream, stream_pending(client) == 0);
+    bool unread = stream_pending(client) > 0;
+    stream_want_input(upstream, !unread);
+    if (!asks || !can_send || relay->expects_100)
+        pace_rest(&relay->body_pace);
+    if (unread) { /* this deadline is not pushed on by what the client sends meanwhile */
+        if (reader_watch(&relay->client->reader, x->worker->now_ms))
+            exchange_set_timeout(
+                x, reader_wait_ms(&exchange_service(x)->limits, timeouts->response_ms));
+        return;
+    }
+    reader_rest(&relay->client->reader);
     uint32_t wait_ms = relay->streams ? timeouts->tunnel_ms : timeouts->response_ms;
     if (asks && can_send && !relay->expects_100)
         wait_ms = timeouts->body_ms;
-    if (relay->client->ended && stream_pending(client) == 0 && wait_ms > HALF_CLOSED_MS)
+    if (relay->client->ended && wait_ms > HALF_CLOSED_MS)
         wait_ms = HALF_CLOSED_MS;
     exchange_set_timeout(x, wait_ms);
 }
@@ -38,6 +48,22 @@ static void keep_for_replay(struct relay *relay, const struct slice *pieces, uns
         relay->replayable = buffer_append(&relay->replay, pieces[i]) == 0;
     if (!relay->replayable)
         buffer_release(&relay->replay);
+}
+
+/* What came of the body: WHY_DONE, or what is wrong with it. Once the answer has begun the two may
+ * talk to one another as slowly as they like. */
+static enum exchange_why judge_body(struct relay *relay, size_t length)
+{
+    const struct exchange *x = &relay->exchange;
+    const struct config_traffic_limits *limits = &exchange_service(x)->limits;
+
+    relay->body_bytes += length;
+    if (limits->body_bytes != 0 && relay->body_bytes > limits->body_bytes)
+        return WHY_BODY_SIZE;
+    if (limits->min_rate > 0 && !relay->answered && !relay->request_body.done &&
+        pace_is_too_slow(&relay->body_pace, limits, relay->body_bytes, x->worker->now_ms))
+        return WHY_SLOW_BODY;
+    return WHY_DONE;
 }
 
 /* Head and body as far as they are here, in one write. */
@@ -64,11 +90,10 @@ void relay_send_request(struct relay *relay)
             return;
         }
         bool chunked = relay->request_body.framing == HTTP_BODY_CHUNKED;
-        uint64_t most = exchange_service(x)->limits.body_bytes;
-        relay->body_bytes += data.length;
-        if (most != 0 && relay->body_bytes > most) {
+        enum exchange_why why = judge_body(relay, data.length);
+        if (why != WHY_DONE) {
             stream_consume(client, consumed); /* perhaps all of it: then the next request follows */
-            relay_fail(relay, WHY_BODY_SIZE);
+            relay_fail(relay, why);
             return;
         }
         count += body_encode(data, chunked, relay->request_body.done, chunk_head, &pieces[count]);

@@ -1,11 +1,13 @@
 """What clients may take: each limit is hit, its refusal counted by reason, and others are served."""
 
+import select
 import socket
 import threading
+import time
 
 import pytest
 
-from harness import Client, web
+from harness import Client, Reader, web
 
 
 def refused(bench, reason):
@@ -111,6 +113,160 @@ def test_service_may_take_larger_bodies_than_the_others(world):
         client = world.client(bench)
         client.request(path, method="POST", body=b"x" * 5000)
         assert client.answer().status == status, path
+
+
+# --- rates of bytes -----------------------------------------------------------------------------
+
+SLOW = {"min_rate": 1000, "min_rate_window": "300ms"}
+
+
+def trickle(client, pieces, pause=0.05):
+    """Sends until the other side has had enough; returns how many pieces went."""
+    for i, piece in enumerate(pieces):
+        try:
+            client.send(piece)
+        except OSError:
+            return i
+        if select.select([client.sock], [], [], pause)[0]:
+            return i + 1
+    return len(pieces)
+
+
+@pytest.mark.parametrize("head,piece", [
+    (b"Content-Length: 5000", b"x"),
+    (b"Transfer-Encoding: chunked", b"1\r\nx\r\n"),
+    (b"Transfer-Encoding: chunked", b"1;extension=" + b"y" * 100 + b"\r\nx\r\n"),  # these bytes are no body
+])
+def test_body_that_trickles_is_408_though_it_never_pauses(world, head, piece):
+    bench = world.bench(web(world.backend(), limits=SLOW))
+    client = world.client(bench)
+    client.send(b"POST / HTTP/1.1\r\nHost: t\r\n" + head + b"\r\n\r\n")
+    assert 4 < trickle(client, [piece] * 200) < 40
+    answer = client.answer()
+    assert (answer.status, answer.field("connection")) == (408, "close")
+    assert refused(bench, "slow-body") == 1
+    assert "status=408" in bench.log() and "why=slow-body" in bench.log()
+    bench.until(lambda s: s["backends"][0]["active"] == [0, 0, 0])
+
+
+def test_body_at_the_rate_passes_however_long_it_takes(world):
+    client = world.client(world.bench(web(world.backend(), limits=SLOW)))
+    client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 2000\r\n\r\n")
+    assert trickle(client, [b"x" * 100] * 20) == 20  # 2 kB/s for a second
+    assert client.answer().status == 200
+
+
+def test_slow_backend_is_not_laid_to_the_clients_charge(world):
+    """The client could send more, but is not read: what the backend does not take fills the way."""
+    def lazy(c, r):
+        for _ in range(10):
+            c.reader.exactly(1000)
+            threading.Event().wait(0.1)  # 10 kB/s, and mostly nothing is read from the client
+        c.reader.exactly(int(r.field("content-length")) - 10000)
+        c.answer(b"all")
+
+    a = world.backend()
+    a.on("/", lazy)
+    bench = world.bench(web(a, limits={"min_rate": 1000000, "min_rate_window": "300ms"}))
+    client = world.client(bench)
+    size = 32 << 20
+    sender = threading.Thread(daemon=True, target=client.send, args=(
+        b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size,))
+    sender.start()
+    assert client.answer().body == b"all"
+    sender.join(10)
+
+
+def test_talk_both_ways_may_be_slow(world):
+    """An answer that has begun before the body has ended: a stream of their own making."""
+    def echo(c, r):
+        c.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(10):
+            c.send(b"1\r\n" + c.reader.exactly(1) + b"\r\n")
+        c.send(b"0\r\n\r\n")
+
+    a = world.backend()
+    a.on("/", echo)
+    client = world.client(world.bench(web(a, limits=SLOW)))
+    client.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n")
+    client.reader.head()
+    for i in range(10):
+        client.send(b"%d" % i)
+        assert client.reader.exactly(6) == b"1\r\n%d\r\n" % i
+        threading.Event().wait(0.1)
+
+
+def small_reader(bench, path):
+    """A client with a small buffer of its own, so that what it reads is what it takes."""
+    client = Client.__new__(Client)
+    client.sock = socket.socket()
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.sock.settimeout(10)
+    client.sock.connect(("127.0.0.1", bench.port))
+    client.reader = Reader(client.sock)
+    client.request(path)
+    return client
+
+
+@pytest.mark.parametrize("how", ["chunked", "length", "last"])
+def test_answer_that_is_taken_too_slowly_is_cut(world, how):
+    size = 64 << 20
+    a = world.backend()
+
+    def large(c, r):
+        c.send(b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n\r\n" if how == "chunked"
+                                          else b"Content-Length: %d\r\n\r\n" % size))
+        for _ in range(64):
+            c.send((b"100000\r\n" if how == "chunked" else b"") + b"z" * (1 << 20)
+                   + (b"\r\n" if how == "chunked" else b""))
+
+    # "last": all of it is here already, only the client has not taken it
+    a.on("/l", (lambda c, r: c.answer(b"z" * 6000000)) if how == "last" else large)
+    bench = world.bench(web(a, limits={"min_rate": 20000, "min_rate_window": "300ms"}))
+    client = world._add(small_reader(bench, "/l"))
+    got, end = 0, time.monotonic() + 8
+    try:
+        while time.monotonic() < end:
+            got += len(client.sock.recv(100))
+            time.sleep(0.05)  # 2 kB/s: it takes some at each look
+    except ConnectionResetError:
+        pass
+    assert time.monotonic() < end and got > 500
+    assert refused(bench, "slow-read") == 1 and "why=slow-read" in bench.log()
+    bench.until(lambda s: s["rows"][0]["clients"] == 0 and s["backends"][0]["active"] == [0, 0, 0])
+
+
+def test_answer_that_is_taken_at_the_rate_arrives_whole(world):
+    """The kernel's buffer hides it from our queue for long: what is acknowledged counts."""
+    size = 3 << 20
+    a = world.backend()
+    a.on("/l", lambda c, r: c.answer(b"z" * size))
+    bench = world.bench(web(a, limits={"min_rate": 100000, "min_rate_window": "200ms"},
+                            timeouts={"response": "400ms"}))
+    client = world._add(small_reader(bench, "/l"))
+    client.reader.head()
+    got = 0
+    while got < size:
+        got += len(client.reader.exactly(min(65536, size - got)))
+        time.sleep(0.05)  # some 1 MB/s
+    assert refused(bench, "slow-read") == 0
+
+
+def test_pipelined_bytes_do_not_buy_a_slow_reader_time(world):
+    a = world.backend()
+    a.on("/l", lambda c, r: c.answer(b"z" * (20 << 20)))
+    bench = world.bench(web(a, limits=SLOW))
+    client = world._add(small_reader(bench, "/l"))
+    client.reader.head()
+    for _ in range(100):
+        try:
+            client.send(b"G")
+        except OSError:
+            break
+        time.sleep(0.05)
+        if refused(bench, "slow-read"):
+            break
+    assert refused(bench, "slow-read") == 1
 
 
 # --- clients ------------------------------------------------------------------------------------
