@@ -24,8 +24,8 @@ uint32_t scoreboard_active(const struct scoreboard *board, uint32_t slot, uint32
 {
     uint32_t sum = 0;
 
-    for (unsigned i = 0; i < board->row_count; i++) {
-        const struct score_cell *cell = find_cell(board->rows[i], slot, generation);
+    for (unsigned i = 0; i < board->live_count; i++) {
+        const struct score_cell *cell = find_cell(board->live[i], slot, generation);
         if (cell != NULL)
             sum += sum_active(cell);
     }

@@ -39,7 +39,16 @@ int scoreboard_map(struct scoreboard *board, int first_fd, unsigned row_count, i
             return -EINVAL;
         }
     }
+    scoreboard_look(board);
     return 0;
+}
+
+void scoreboard_look(struct scoreboard *board)
+{
+    board->live_count = 0;
+    for (unsigned i = 0; i < board->row_count; i++)
+        if (atomic_load_explicit(&board->rows[i]->state, memory_order_acquire) == ROW_LIVE)
+            board->live[board->live_count++] = board->rows[i];
 }
 
 void scoreboard_unmap(struct scoreboard *board)

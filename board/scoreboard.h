@@ -114,6 +114,9 @@ struct score_row {
 struct scoreboard {
     unsigned row_count;
     struct score_row *rows[ROWS_MAX];
+    /* those that scoreboard_active() sums, for most rows are empty: see scoreboard_look() */
+    unsigned live_count;
+    const struct score_row *live[ROWS_MAX];
 };
 
 /* One row's memory, sealed. Returns a descriptor or -errno. */
@@ -123,6 +126,9 @@ int score_row_create(void) __attribute__((warn_unused_result));
 int scoreboard_map(struct scoreboard *board, int first_fd, unsigned row_count, int writable_row)
     __attribute__((warn_unused_result));
 void scoreboard_unmap(struct scoreboard *board);
+/* Looks which rows have a worker. Who balances by scoreboard_active() calls it now and then: until
+ * then a worker that is new counts as idle. */
+void scoreboard_look(struct scoreboard *board);
 
 /* --- the writer's ------------------------------------------------------------------------- */
 
@@ -183,7 +189,8 @@ struct score_sum { /* one backend over all rows */
 void scoreboard_sum(const struct scoreboard *board, uint32_t slot, uint32_t generation,
                     struct score_sum *ret_sum);
 
-/* The gauge that least_requests compares: active over all rows. */
+/* The gauge that least_requests compares: active over the rows that had a worker when last looked.
+ */
 uint32_t scoreboard_active(const struct scoreboard *board, uint32_t slot, uint32_t generation);
 
 /* Latency below which `share` (0..1) of the counted ones lie; 0 where there are none. */

@@ -103,6 +103,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)loop;
     (void)events;
     score_set(&worker->row->heartbeat_ms, clock_ms());
+    scoreboard_look(&worker->scores);
     renew_date(worker);
     adoption_check(worker);
     rotation_tick(worker);

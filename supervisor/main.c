@@ -118,8 +118,8 @@ int main(int argc, char **argv)
         return error == -EINVAL ? 2 : 1;
     supervisor.previous = nothing;
     supervisor.worker_count = supervisor.setup.config->workers;
-    /* Two generations at once, and two rows more for workers that take long to finish. */
-    error = boards_create(&supervisor.boards, min(ROWS_MAX, 2 * supervisor.worker_count + 2));
+    /* Two generations at once, and rows for those of earlier reloads whose tunnels live on. */
+    error = boards_create(&supervisor.boards, min(ROWS_MAX, 8 * supervisor.worker_count));
     if (error < 0) {
         log_event(LOG_ERROR, "boards-failed", "error", strerror(-error));
         return 1;

@@ -1,4 +1,5 @@
 """Static services: no engine, no root. The processes, what their deaths do, reload and stop."""
+import contextlib
 import hashlib
 import http.client
 import os
@@ -341,6 +342,33 @@ def test_a_reload_cuts_no_tunnel_and_a_stop_waits_its_budget_only(start_sluice, 
         assert lines.readline() == b""  # cut when its budget was over
         assert 0.4 < time.monotonic() - stopped < 10
     sluice.process.wait(20)
+
+
+def test_seven_reloads_in_a_row_cut_no_tunnel(start_sluice, start_echo):
+    echo = start_echo("one")
+    sluice = start_sluice({"listeners": {"db": {"address": "127.0.0.1:0", "protocol": "tcp", "service": "db"}},
+                           "workers": 1, "services": {"db": {"backends": [echo.address]}}})
+    sluice.wait_healthy("db", 1)
+    tunnels = []
+    with contextlib.ExitStack() as stack:
+        for generation in range(8):
+            tunnel = stack.enter_context(socket.create_connection(sluice.address("db"), timeout=20))
+            tunnels.append(tunnel.makefile("rwb", buffering=0))
+            assert tunnels[-1].readline() == b"one\n"
+            if generation < 7:
+                position = sluice.log_position()
+                sluice.signal(signal.SIGHUP)
+                sluice.wait_log("event=reload-completed", after=position)
+                sluice.wait_log("event=worker-retires connections=1", after=position)  # it takes no more
+        for number, lines in enumerate(tunnels):
+            lines.write(b"%d\n" % number)
+            assert lines.readline() == b"%d\n" % number
+        position = sluice.log_position()
+        sluice.signal(signal.SIGHUP)  # one too many: said, and nothing is changed
+        sluice.wait_log("event=no-row", after=position)
+        for number, lines in enumerate(tunnels):
+            lines.write(b"%d\n" % number)
+            assert lines.readline() == b"%d\n" % number
 
 
 def test_sighup_with_a_bad_config_changes_nothing(start_sluice, start_backend):

@@ -93,6 +93,8 @@ static void figures_of_another_generation_do_not_count(void **state)
     live(0, 10);
     score_set(&board.rows[0]->cells[SLOT].active[KIND_REQUEST], 5);
     score_set(&board.rows[0]->cells[SLOT].exchanges, 50);
+    assert_int_equal(scoreboard_active(&board, SLOT, GENERATION), 0); /* not looked yet */
+    scoreboard_look(&board);
     assert_int_equal(scoreboard_active(&board, SLOT, GENERATION), 5);
     assert_int_equal(scoreboard_active(&board, SLOT, GENERATION + 1), 0);
     score_cell_claim(&board.rows[0]->cells[SLOT], GENERATION + 1);
