@@ -74,6 +74,18 @@ out:
     return list;
 }
 
+/* OpenSSL says of a file without a key that it is unsupported. */
+static const char *what_key_lacks(void)
+{
+    int last = ERR_GET_REASON(ERR_peek_last_error());
+
+    if (last == PEM_R_NO_START_LINE || last == ERR_R_UNSUPPORTED)
+        return "no private key (PEM) in it";
+    if (last == PEM_R_BAD_PASSWORD_READ)
+        return "it has a passphrase, which nobody is there to type";
+    return certificate_openssl_reason();
+}
+
 static EVP_PKEY *read_key(const char *path, char reason[CERTIFICATE_REASON_BYTES])
 {
     FILE *file = fopen(path, "re");
@@ -86,10 +98,7 @@ static EVP_PKEY *read_key(const char *path, char reason[CERTIFICATE_REASON_BYTES
     EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, no_passphrase, NULL);
     fclose(file);
     if (key == NULL)
-        refuse(reason, path,
-               ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE
-                   ? "no private key (PEM) in it"
-                   : certificate_openssl_reason());
+        refuse(reason, path, what_key_lacks());
     return key;
 }
 

@@ -259,7 +259,7 @@ static void on_upstream(struct exchange *x, enum stream_event event)
         break;
     case STREAM_EOF:
         if (relay->answered && relay->framing != HTTP_BODY_NONE &&
-            relay->answer_body.framing == HTTP_BODY_CLOSE)
+            relay->answer_body.framing == HTTP_BODY_CLOSE && !stream_was_cut(x->upstream->stream))
             relay_take_answer(relay, true);
         else
             on_backend_gone(relay);

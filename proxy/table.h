@@ -8,6 +8,7 @@
 #include "board/routing.h"
 #include "ejection.h"
 
+struct ssl_session_st;
 struct worker;
 
 struct backend { /* one slot */
@@ -24,6 +25,9 @@ struct backend { /* one slot */
     struct address address;
     uint64_t identity; /* follows from the address: the same on every worker, and after a restart */
     char name[64];
+    /* TLS: the session to take up, of: */
+    struct ssl_session_st *session;
+    uint32_t session_generation;
 };
 
 struct service {

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "holds.h"
+#include "tls_backend.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@ static void on_event(void *owner, enum stream_event event)
         score_subtract(&cell->connecting, 1);
         exchange_connected(x);
     } else {
+        if (x->worker->backend_tls[x->service] != NULL)
+            tls_backend_tell(x->worker->backend_tls[x->service], upstream);
         exchange_connect_failed(x);
     }
 }
@@ -58,6 +61,13 @@ int upstream_open(struct exchange *x, struct upstream **ret_upstream)
     upstream->exchange = x;
     upstream->slot = x->slot;
     upstream->generation = x->generation;
+    if (worker->backend_tls[x->service] != NULL)
+        error = tls_backend_start(worker->backend_tls[x->service], upstream);
+    if (error < 0) {
+        stream_close(upstream->stream);
+        free(upstream);
+        return error;
+    }
     score_add(&worker_cell(worker, x->slot, x->generation)->connecting, 1);
     *ret_upstream = upstream;
     return 0;

@@ -17,6 +17,7 @@
 #include "relay.h"
 #include "rotation.h"
 #include "tls.h"
+#include "tls_backend.h"
 #include "upstream.h"
 #include "user_key.h"
 
@@ -316,6 +317,7 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     table_init(&worker->table, worker);
     on_turn(worker->loop, &worker->clock_watcher, 0);
     renew_date(worker);
+    tls_backends_open(worker);
     error = admission_open(worker);
     return error == 0 ? listeners_open(worker) : error;
 }
@@ -354,6 +356,7 @@ static void worker_close(struct worker *worker)
     relay_free_kept(worker);
     stream_hub_free(worker->hub);
     listeners_free(worker);
+    tls_backends_close(worker);
     admission_close(worker);
     route_table_done(&worker->routes);
     scoreboard_unmap(&worker->scores);

@@ -23,6 +23,7 @@ struct client_table;
 struct listener;
 struct user_key;
 struct tickets_board;
+struct tls_backend;
 struct http1_request;
 struct http1_response;
 
@@ -66,6 +67,7 @@ struct worker {
     struct client_table *client_rates;
 
     struct listener *listeners;
+    struct tls_backend **backend_tls; /* by the config's service; NULL: plain */
     bool accept_waits; /* at limits.connections: the next end of one starts it again */
     uint64_t shortage_logged_ms;
     bool stopping;              /* finishes what it has: */

@@ -10,7 +10,7 @@ sys.path.insert(0, str(HERE))
 sys.path.insert(1, str(HERE.parent / "proxy"))
 
 from authority import Authority  # noqa: E402
-from harness import Client, Reader  # noqa: E402
+from harness import Backend, Client, Reader  # noqa: E402
 
 # The proxy's own world of workers, backends and clients.
 _spec = importlib.util.spec_from_file_location("proxy_conftest", HERE.parent / "proxy" / "conftest.py")
@@ -82,3 +82,28 @@ def connect(world, authority):
 def secure(*pairs, address="127.0.0.1:0", **tls):
     """A listener."""
     return {"address": address, "tls": {"certificates": [p if isinstance(p, dict) else p.config() for p in pairs], **tls}}
+
+
+class TlsBackend(Backend):
+    """A backend that speaks TLS. `clients`: the authority whose certificates it asks for."""
+
+    def __init__(self, pair, name="a", clients=None, version=None):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(pair.cert, pair.key)
+        if clients is not None:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(clients.cert)
+        if version is not None:
+            self.context.minimum_version = self.context.maximum_version = version
+        self.names, self.resumed = [], []
+        self.context.sni_callback = lambda sock, name, context: self.names.append(name)
+        super().__init__(name)
+
+    def _serve(self, sock):
+        try:
+            sock = self.context.wrap_socket(sock, server_side=True)
+        except (OSError, ssl.SSLError):
+            sock.close()
+            return
+        self.resumed.append(sock.session_reused)
+        super()._serve(sock)
