@@ -224,7 +224,7 @@ size_t forward_request(char *buffer, size_t size, const struct http1_request *re
     struct writer writer = {.at = buffer, .end = buffer + size};
 
     put(&writer, request->method_text);
-    put(&writer, SLICE(" "));
+    put(&writer, request->path.data[0] == '?' ? SLICE(" /") : SLICE(" "));
     put(&writer, request->path);
     put(&writer, SLICE(" HTTP/1.1\r\nHost: "));
     put(&writer, request->host);

@@ -87,7 +87,8 @@ struct http1_request {
     enum http_method method;
     struct slice method_text;
     struct slice target;   /* as received: origin-form, absolute-form or "*" */
-    struct slice path;     /* path with query as it is to be sent on, always origin-form or "*" */
+    struct slice path;     /* path with query, origin-form or "*"; of "http://host?query" the query
+                              alone, behind an empty path that stands for "/" */
     struct slice host;     /* host[:port], from absolute-form where given, else from Host */
     uint8_t minor_version; /* 0 or 1 */
     enum http_framing framing;

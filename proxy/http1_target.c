@@ -116,8 +116,7 @@ bool http1_same_host(struct slice a, struct slice b, unsigned default_port)
            port_of(a_has_port, a_port, default_port) == port_of(b_has_port, b_port, default_port);
 }
 
-/* absolute-form: http and https only. A query behind an empty path ("http://host?query") has no
- * origin-form that lies in the input, and nobody sends it: refused. */
+/* absolute-form: http and https only. */
 static enum http1_result read_absolute(struct http1_request *request, unsigned *ret_default_port)
 {
     struct slice target = request->target;
@@ -133,17 +132,18 @@ static enum http1_result read_absolute(struct http1_request *request, unsigned *
         return HTTP1_BAD_TARGET;
 
     struct slice rest = {target.data + scheme, target.length - scheme};
-    const char *slash = memchr(rest.data, '/', rest.length);
-    size_t length = slash == NULL ? rest.length : (size_t)(slash - rest.data);
+    size_t length = 0;
+    while (length < rest.length && rest.data[length] != '/' && rest.data[length] != '?')
+        length++;
     request->host = (struct slice){rest.data, length};
     if (!http1_is_host(request->host))
         return HTTP1_BAD_TARGET;
     *ret_default_port = scheme == 7 ? 80 : 443;
-    if (slash == NULL) {
+    if (length == rest.length) {
         request->path = request->method == HTTP_OPTIONS ? SLICE("*") : SLICE("/");
         return HTTP1_DONE;
     }
-    request->path = (struct slice){slash, rest.length - length};
+    request->path = (struct slice){rest.data + length, rest.length - length};
     return is_path_and_query(request->path) ? HTTP1_DONE : HTTP1_BAD_TARGET;
 }
 

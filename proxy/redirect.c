@@ -25,7 +25,7 @@ size_t redirect_write(char *buffer, size_t size, const struct http1_request *req
     static const char body[] = "This service is at https.\n";
     struct slice host = without_port(request->host);
     /* "*" is of the server, not of a resource (RFC 9110 §9.3.7) */
-    struct slice path = request->path.data[0] == '/' ? request->path : SLICE("/");
+    struct slice path = request->path.data[0] == '*' ? SLICE("/") : request->path;
     char port[8] = "";
 
     if (host.length == 0)

@@ -73,13 +73,13 @@ ENCODINGS = [
 CHUNKS = b"5\r\nhello\r\n0\r\n\r\n"
 
 
-def pairs():
+def pairs(both_orders=True):
     """Lines, and what they say together: BAD, None, a number or "chunked"."""
     for length_lines, length in LENGTHS:
         for encoding_lines, encoding in ENCODINGS:
             said = [v for v in (length, encoding) if v not in (None, IGNORED)]
             verdict = BAD if BAD in said or len(said) > 1 else said[0] if said else None
-            for lines in {length_lines + encoding_lines, encoding_lines + length_lines}:
+            for lines in {length_lines + encoding_lines, encoding_lines + length_lines} if both_orders else {length_lines + encoding_lines}:
                 # a fold's first line belongs to whatever is before it, which changes nothing
                 yield lines, verdict
 
@@ -100,3 +100,12 @@ def answer(lines, verdict, version):
     body = CHUNKS if verdict in ("chunked", BAD) else b"" if verdict == 0 else b"hello"
     script = b"HTTP/%s 200 OK\r\n%s\r\n%s" % (version, lines, body)
     return script, BAD if verdict == BAD else b"" if verdict == 0 else b"hello"
+
+
+def answer_without_body(lines, verdict, status):
+    """The script of an answer that has no body whatever it says, and whether it may be sent on: 1xx and
+    204 have no framing at all (RFC 9110 8.6; a 204 of length 0 says the same as none), a HEAD's and a 304's
+    answer may tell what they would have."""
+    script = b"HTTP/1.1 %d X\r\n%s\r\n" % (status, lines)
+    allowed = {204: (None, 0), 103: (None,)}.get(status)
+    return script, verdict != BAD and (allowed is None or verdict in allowed)

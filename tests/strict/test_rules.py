@@ -104,6 +104,23 @@ def test_each_framing_of_an_answer_with_each_other(world, version):  # noqa: F81
     still_served(port, recorder)
 
 
+@pytest.mark.parametrize("method,status", [("GET", 204), ("GET", 304), ("HEAD", 200), ("GET", 103)])
+def test_each_framing_of_an_answer_without_a_body(world, method, status):  # noqa: F811
+    port, recorder = world
+    final = b"HTTP/1.1 204 X\r\n\r\n" if status < 200 else b""
+    wrong = []
+    for lines, verdict in framing_rules.pairs(both_orders=False):
+        script, allowed = framing_rules.answer_without_body(lines, verdict, status)
+        recorder.answers[b"/case"] = (script + final, "keep")
+        got = converse(port, method.encode() + b" /case HTTP/1.1\r\nHost: h\r\n\r\n")
+        answers = split_answers(got, [method])
+        expected = [status] + [204] * (status < 200) if allowed else [502]
+        if [a.status for a in answers] != expected:
+            wrong.append((lines, got[:60]))
+    assert wrong == [], "RFC 9112 6.3"
+    still_served(port, recorder)
+
+
 REQUEST = (b"POST /cut HTTP/1.1\r\nHost: h\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n"
            b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n")
 LENGTH = b"POST /cut HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
