@@ -192,6 +192,7 @@ const char *refusal_name(enum refusal refusal)
         [REFUSAL_MEMORY] = "memory",
         [REFUSAL_HEAD_SIZE] = "head-size",
         [REFUSAL_BODY_SIZE] = "body-size",
+        [REFUSAL_HELD] = "held",
         [REFUSAL_SLOW_BODY] = "slow-body",
         [REFUSAL_SLOW_READ] = "slow-read",
         [REFUSAL_RATE] = "rate",

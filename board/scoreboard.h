@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCORE_VERSION    3u
+#define SCORE_VERSION    4u
 #define SCORE_HOLDS_MAX  128u /* holding exchanges listed per row; `hold_total` has all */
 #define SCORE_TEXT_BYTES 97   /* a request line cut at 96 bytes */
 
@@ -54,6 +54,7 @@ enum refusal {
     REFUSAL_TLS,          /* closed: no handshake of TLS came about, or not in time */
     REFUSAL_MISDIRECTED, /* 421: the host belongs to another certificate than that of the connection
                           */
+    REFUSAL_HELD,        /* 503: held for longer than it may wait, or too many are */
     REFUSAL_COUNT,
 };
 

@@ -175,6 +175,34 @@ const struct command commands[] = {
         .run = command_weight,
     },
     {
+        .name = "hold",
+        .summary = "let a service's new requests and connections wait for a while",
+        .usage = "SERVICE [--timeout 30s]",
+        .text =
+            "What is in progress goes on. What comes waits, at most hold.max per worker and\n"
+            "hold.timeout each (see the service's config), and gets 503 past that. The hold ends\n"
+            "by itself after --timeout, or by `sluice release`. Holding it again sets the time "
+            "anew.\n",
+        .examples = "sluice hold web\n"
+                    "sluice hold db --timeout 2m && ./migrate; sluice release db\n",
+        .exits = EXITS_CHANGE,
+        .options = {{"timeout", "TIME", "how long at most, up to 1h; default hold.timeout (30s)"}},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_hold,
+    },
+    {
+        .name = "release",
+        .summary = "end a hold: what waits goes on, in order",
+        .usage = "SERVICE",
+        .text = "Exit code 3 where it is not held any more: its time was over before.\n",
+        .examples = "sluice release web\n",
+        .exits = EXITS_CHANGE,
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_release,
+    },
+    {
         .name = "drain",
         .summary = "show what each draining container still waits for",
         .usage = "SERVICE",

@@ -16,7 +16,7 @@ static const struct group groups[] = {
     {"Run it", {"run", "check", "version"}},
     {"See", {"status", "watch", "drain", "history"}},
     {"Roll out", {"rollout", "pause", "resume", "promote", "abort"}},
-    {"Shift by hand", {"weight"}},
+    {"Shift by hand", {"weight", "hold", "release"}},
 };
 
 void help_overview(void)

@@ -303,6 +303,15 @@ static cJSON *sticky_to_json(const struct config_sticky *sticky)
     return json;
 }
 
+static cJSON *hold_to_json(const struct config_hold *hold)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put(json, "max", cJSON_CreateNumber(hold->max));
+    put_duration(json, "timeout", hold->timeout_ms);
+    return json;
+}
+
 static cJSON *preview_to_json(const struct config_preview *preview)
 {
     cJSON *json = must(cJSON_CreateObject());
@@ -372,6 +381,7 @@ static cJSON *service_to_json(const struct config_service *service)
         put(json, "sticky", sticky_to_json(&service->sticky));
     if (service->preview.kind != PREVIEW_NONE)
         put(json, "preview", preview_to_json(&service->preview));
+    put(json, "hold", hold_to_json(&service->hold));
     return json;
 }
 

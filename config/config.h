@@ -23,6 +23,7 @@
 #define CONFIG_RETRIES_MAX    10   /* of one exchange: each backend tried is remembered */
 #define CONFIG_TRUSTED_MAX    256 /* networks of proxies in front; each is compared per connection */
 #define CONFIG_FILE_BYTES_MAX (1u << 20)
+#define CONFIG_HOLD_MAX_MS    3600000u /* no operator means to hold a service for longer */
 
 #define WEIGHT_MAX 10000u /* a weight is in hundredths of a per cent */
 
@@ -194,6 +195,11 @@ struct config_retries {
     uint16_t budget_percent; /* of the recent exchanges, for all of them together; default 20 */
 };
 
+struct config_hold {     /* exchanges of a service that an operator holds */
+    uint16_t max;        /* per worker; default 1024 */
+    uint32_t timeout_ms; /* for one of them, and of a hold where nothing is said; default 30 s */
+};
+
 struct config_service {
     char *name;
     enum config_protocol protocol; /* derived: tcp where a tcp listener names it */
@@ -223,6 +229,7 @@ struct config_service {
     struct config_backend_tls tls;
     struct config_sticky sticky;   /* tcp: client_address only */
     struct config_preview preview; /* http */
+    struct config_hold hold;
 };
 
 struct config {

@@ -255,6 +255,7 @@ const struct table *const config_tables[] = {
     &preview_match_table,
     &ejection_table,
     &retries_table,
+    &hold_table,
     NULL,
 };
 

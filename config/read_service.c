@@ -199,6 +199,10 @@ static const struct field service_fields[] = {
     {.key = "tls", .kind = FIELD_OTHER, .read = service_tls_read}, /* behind backends, discover */
     {.key = "sticky", .kind = FIELD_OTHER, .read = sticky_read},
     {.key = "preview", .kind = FIELD_OTHER, .read = preview_read},
+    {.key = "hold",
+     .kind = FIELD_TABLE,
+     .offset = offsetof(struct config_service, hold),
+     .table = &hold_table},
 };
 const struct table service_table = TABLE("service", service_fields);
 
@@ -209,6 +213,7 @@ void service_read(struct reader *reader, const struct node *node, struct config_
     balance_defaults(service);
     table_defaults(&healthcheck_table, &service->check);
     table_defaults(&rollout_table, &service->rollout);
+    table_defaults(&hold_table, &service->hold);
     table_read(reader, node, &service_table, service);
     if (service->check.path == NULL)
         service->check.path = memory_copy_string("/");

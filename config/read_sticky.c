@@ -1,4 +1,5 @@
-/* Which users belong together: `sticky` and `preview` of a service. */
+/* Which users belong together, and how long they may be kept waiting: `sticky`, `preview` and
+ * `hold` of a service. */
 #include "base/memory.h"
 #include "reader.h"
 #include "value.h"
@@ -102,6 +103,22 @@ static const struct field preview_fields[] = {
     {.key = "cookie", .kind = FIELD_OTHER, .read = read_preview_cookie},
 };
 const struct table preview_table = TABLE("preview", preview_fields);
+
+static const struct field hold_fields[] = {
+    {.key = "max",
+     .kind = FIELD_NUMBER16,
+     .offset = offsetof(struct config_hold, max),
+     .min = 1,
+     .max = UINT16_MAX,
+     .fallback = 1024},
+    {.key = "timeout",
+     .kind = FIELD_DURATION,
+     .offset = offsetof(struct config_hold, timeout_ms),
+     .min = 1,
+     .max = CONFIG_HOLD_MAX_MS,
+     .fallback = 30 * 1000},
+};
+const struct table hold_table = TABLE("hold", hold_fields);
 
 /* Exactly one of the table's keys. */
 static void read_one(struct reader *reader, const struct node *node, const struct table *table,

@@ -74,7 +74,7 @@ extern const struct table config_table, listener_table, service_table, route_tab
     step_table, pause_table, tls_table, certificate_table, client_certificates_table,
     backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
     service_limits_table, rate_table, sticky_table, preview_table, preview_match_table, queue_table,
-    ejection_table, retries_table;
+    ejection_table, retries_table, hold_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);

@@ -27,20 +27,22 @@ static const struct {
     {505, "HTTP Version Not Supported", "This version of HTTP is not supported."},
 };
 
-size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, bool close, bool head_only,
-                    const char *date)
+size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, uint32_t retry_s, bool close,
+                    bool head_only, const char *date)
 {
     size_t i = 0;
 
     while (i < sizeof(answers) / sizeof(answers[0]) - 1 && answers[i].status != status)
         i++;
     check(answers[i].status == status);
+    char retry[32] = "";
+    if (status == 503 || status == 429)
+        snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", retry_s > 0 ? retry_s : 1);
     bool allow = status == 405 || status == 200;
     int length = snprintf(buffer, ANSWER_BYTES_MAX,
                           "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n"
                           "Content-Length: %zu\r\n%s%s%s\r\n%s%s",
-                          status, answers[i].reason, date, strlen(answers[i].text) + 1,
-                          status == 503 || status == 429 ? "Retry-After: 1\r\n" : "",
+                          status, answers[i].reason, date, strlen(answers[i].text) + 1, retry,
                           allow ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
                           close ? "Connection: close\r\n" : "", head_only ? "" : answers[i].text,
                           head_only ? "" : "\n");

@@ -8,8 +8,9 @@
 
 #define ANSWER_BYTES_MAX 512u
 
-/* Writes a whole HTTP/1.1 answer; returns its length. `head_only`: to a HEAD. */
-size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, bool close, bool head_only,
-                    const char *date);
+/* Writes a whole HTTP/1.1 answer; returns its length. `head_only`: to a HEAD.
+ * `retry_s`: what 503 and 429 say in Retry-After; 0 is as good as 1. */
+size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, uint32_t retry_s, bool close,
+                    bool head_only, const char *date);
 
 #endif

@@ -142,12 +142,13 @@ void client_write_answer(struct client *client, struct slice answer)
         stream_write(client->stream, &answer, 1);
 }
 
-void client_answer(struct client *client, unsigned status, bool close, bool head_only)
+void client_answer(struct client *client, unsigned status, uint32_t retry_s, bool close,
+                   bool head_only)
 {
     char buffer[ANSWER_BYTES_MAX];
     struct slice answer = {buffer, 0};
 
-    answer.length = answer_write(buffer, status, close, head_only, client->worker->date);
+    answer.length = answer_write(buffer, status, retry_s, close, head_only, client->worker->date);
     client_write_answer(client, answer);
 }
 
@@ -155,7 +156,7 @@ static void refuse(struct client *client, unsigned status, enum refusal refusal,
 {
     score_add(&client->worker->row->refusals[refusal], 1);
     access_log_refused(client->worker, &client->address, status, why);
-    client_answer(client, status, true, false);
+    client_answer(client, status, 0, true, false);
     client_finish(client, false);
 }
 

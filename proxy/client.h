@@ -57,8 +57,10 @@ void client_next(struct client *client);
 /* Nothing more is read from this client: closed once everything is written. `whole`: its request
  * was read to the end. */
 void client_finish(struct client *client, bool whole);
-/* Sends an answer of the proxy's own. Followed by client_next() or client_finish(). */
-void client_answer(struct client *client, unsigned status, bool close, bool head_only);
+/* Sends an answer of the proxy's own. Followed by client_next() or client_finish(). `retry_s` as
+ * answer_write() has it. */
+void client_answer(struct client *client, unsigned status, uint32_t retry_s, bool close,
+                   bool head_only);
 /* The same for an answer that is written already. */
 void client_write_answer(struct client *client, struct slice answer);
 void client_close(struct client *client);

@@ -42,6 +42,7 @@ static const char *const why_names[WHY_COUNT] = {
     [WHY_NO_ROUTE] = "no-route",
     [WHY_NO_BACKEND] = "no-backend",
     [WHY_MISDIRECTED] = "misdirected",
+    [WHY_HELD] = "held",
     [WHY_CONNECT_FAILED] = "connect-failed",
     [WHY_RETRY_BUDGET] = "retry-budget",
     [WHY_BAD_RESPONSE] = "bad-response",
@@ -102,7 +103,7 @@ static void on_timer(struct timer *timer)
 
     switch (x->state) {
     case EXCHANGE_QUEUED:
-        x->protocol->on_refused(x, WHY_NO_BACKEND);
+        x->protocol->on_refused(x, x->held ? WHY_HELD : WHY_NO_BACKEND);
         break;
     case EXCHANGE_CONNECTING:
         score_add(&cell_of(x)->timeouts, 1);
@@ -151,8 +152,7 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->upstream = NULL;
     x->placed = x->fresh = x->unrepeatable = x->from_backend = false;
     x->group = x->asked = GROUP_COUNT;
-    x->has_user = false;
-    x->owes_retry = false;
+    x->has_user = x->held = x->owes_retry = false;
     x->try_count = x->join_count = x->retry_count = 0;
     x->started_us = worker->now_us;
     x->placed_us = x->answered_us = 0;
@@ -229,6 +229,20 @@ static void refuse_or_queue(struct exchange *x)
     }
 }
 
+/* The service's operator wants it to wait. One that had a backend before goes on. */
+static void hold(struct exchange *x)
+{
+    const struct config_hold *rules = &exchange_service(x)->hold;
+
+    if (x->worker->held_count[x->service] >= rules->max) {
+        x->protocol->on_refused(x, WHY_HELD);
+        return;
+    }
+    x->held = true;
+    exchange_enter(x, EXCHANGE_QUEUED);
+    exchange_set_timeout(x, rules->timeout_ms);
+}
+
 /* This backend could not be reached. */
 static void count_connect_failure(struct exchange *x)
 {
@@ -261,6 +275,10 @@ void exchange_place(struct exchange *x)
 {
     struct worker *worker = x->worker;
 
+    if (x->join_count == 0 && worker_holds(worker, x->service)) {
+        hold(x);
+        return;
+    }
     for (;;) {
         int slot = choose_backend(x);
         if (slot < 0) {

@@ -43,6 +43,7 @@ enum exchange_why {
     WHY_NO_ROUTE,
     WHY_NO_BACKEND,
     WHY_MISDIRECTED, /* a Host of another certificate */
+    WHY_HELD,        /* by an operator, for longer than it may wait */
     WHY_CONNECT_FAILED,
     WHY_RETRY_BUDGET, /* failed, and the service's retries were used up */
     WHY_BAD_RESPONSE,
@@ -86,6 +87,7 @@ struct exchange {
     uint32_t generation;
     enum group group; /* GROUP_COUNT: not decided yet */
     enum group asked; /* the group that it asks for; GROUP_COUNT: none */
+    bool held;        /* queued because an operator holds the service */
     bool has_user;    /* keeps to a group and a backend: */
     uint64_t user;
     bool unrepeatable; /* a pooled connection must be looked at before it is trusted */

@@ -83,6 +83,7 @@ static unsigned count_refusal(struct worker *worker, enum exchange_why why)
         [WHY_MISDIRECTED] = {REFUSAL_MISDIRECTED, 421},
         [WHY_NO_ROUTE] = {REFUSAL_NO_ROUTE, 404},
         [WHY_NO_BACKEND] = {REFUSAL_NO_BACKEND, 503},
+        [WHY_HELD] = {REFUSAL_HELD, 503},
         [WHY_CONNECT_FAILED] = {REFUSAL_CONNECT, 502},
         [WHY_RETRY_BUDGET] = {REFUSAL_RETRY_BUDGET, 502},
         [WHY_BAD_RESPONSE] = {REFUSAL_BAD_RESPONSE, 502},
@@ -127,6 +128,17 @@ static void break_off(struct relay *relay, enum exchange_why why)
         client_close(client);
 }
 
+/* What is left of the hold, in seconds; it may be set anew. */
+static uint32_t held_s(const struct exchange *x)
+{
+    const struct worker *worker = x->worker;
+
+    if (!worker_holds(worker, x->service))
+        return 0;
+    uint64_t until_ms = worker->table.services[worker->table.by_config[x->service]].held_until_ms;
+    return (uint32_t)((until_ms - worker->now_ms + 999) / 1000);
+}
+
 void relay_fail(struct relay *relay, enum exchange_why why)
 {
     struct exchange *x = &relay->exchange;
@@ -144,8 +156,9 @@ void relay_fail(struct relay *relay, enum exchange_why why)
 
     x->status = (uint16_t)status;
     x->from_backend = false;
+    uint32_t retry_s = why == WHY_HELD ? held_s(x) : 0;
     struct client *client = end(relay, why);
-    client_answer(client, status, close, head_only);
+    client_answer(client, status, retry_s, close, head_only);
     if (close)
         client_finish(client, whole);
     else
@@ -375,7 +388,7 @@ static void answer(struct client *client, const struct http1_request *request, u
 {
     bool whole = is_whole(request), close = must_close(client, request);
 
-    client_answer(client, status, close, request->method == HTTP_HEAD);
+    client_answer(client, status, 0, close, request->method == HTTP_HEAD);
     go_on(client, whole, close);
 }
 

@@ -23,7 +23,8 @@ static struct slice cookie_to_set(struct relay *relay, const struct http1_respon
             field->value.data[name.length] == '=')
             return none;
     }
-    return user_set_cookie(&relay->exchange, buffer);
+    bool tls = stream_tls(relay->client->stream) != NULL;
+    return user_set_cookie(&relay->exchange, tls, buffer);
 }
 
 /* Interim answers are for clients that know them (RFC 9110 §15.2). */

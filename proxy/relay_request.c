@@ -117,7 +117,7 @@ static void wait_as_half_closed(struct relay *relay)
     uint32_t queue_ms = exchange_service(x)->timeouts.queue_ms;
 
     if (x->state == EXCHANGE_QUEUED)
-        exchange_set_timeout(x, queue_ms < HALF_CLOSED_MS ? queue_ms : HALF_CLOSED_MS);
+        exchange_set_timeout(x, queue_ms < HALF_CLOSED_MS && !x->held ? queue_ms : HALF_CLOSED_MS);
     else
         relay_update(relay);
 }

@@ -41,6 +41,7 @@ static void adopt_services(struct table *table, struct worker *worker,
         service->unchecked = from->check.kind == CHECK_NONE;
         service->weight = from->weight <= WEIGHT_MAX ? from->weight : WEIGHT_MAX;
         service->salt = from->salt;
+        service->held_until_ms = from->held_until_ms;
         uint64_t word = score_get(&worker->row->split[i]);
         if (table->epoch == 0 /* another worker's counts */ ||
             score_split_weight(word) != service->weight)

@@ -38,6 +38,7 @@ struct service {
     uint32_t weight;
     uint32_t phase;                                  /* the split's */
     uint64_t salt;                                   /* for users */
+    uint64_t held_until_ms;                          /* new exchanges wait until then */
     uint32_t first[GROUP_COUNT], count[GROUP_COUNT]; /* its stretch of `members` per group */
     /* rotation.h: of that stretch of `rotation` so many are in use */
     uint32_t in_rotation[GROUP_COUNT], ejected[GROUP_COUNT], share_max[GROUP_COUNT];

@@ -74,9 +74,8 @@ static void on_placed(struct exchange *x)
 static void on_refused(struct exchange *x, enum exchange_why why)
 {
     static const enum refusal refusals[WHY_COUNT] = {
-        [WHY_NO_BACKEND] = REFUSAL_NO_BACKEND,
-        [WHY_CONNECT_FAILED] = REFUSAL_CONNECT,
-        [WHY_RETRY_BUDGET] = REFUSAL_RETRY_BUDGET,
+        [WHY_NO_BACKEND] = REFUSAL_NO_BACKEND,  [WHY_HELD] = REFUSAL_HELD,
+        [WHY_CONNECT_FAILED] = REFUSAL_CONNECT, [WHY_RETRY_BUDGET] = REFUSAL_RETRY_BUDGET,
         [WHY_MEMORY] = REFUSAL_MEMORY,
     };
 

@@ -139,14 +139,15 @@ void user_identify_connection(struct exchange *x)
         identify_by_address(x);
 }
 
-struct slice user_set_cookie(struct exchange *x, char buffer[USER_SET_COOKIE_BYTES])
+struct slice user_set_cookie(struct exchange *x, bool tls, char buffer[USER_SET_COOKIE_BYTES])
 {
     const char *name = exchange_service(x)->sticky.name;
     char value[USER_COOKIE_BYTES];
 
     if (!user_key_write_cookie(x->worker->user_key, x->user, value))
         return (struct slice){buffer, 0};
-    int length = snprintf(buffer, USER_SET_COOKIE_BYTES, "%s=%.*s; Path=/; HttpOnly; SameSite=Lax",
-                          name, (int)USER_COOKIE_BYTES, value);
+    int length =
+        snprintf(buffer, USER_SET_COOKIE_BYTES, "%s=%.*s; Path=/; HttpOnly; SameSite=Lax%s", name,
+                 (int)USER_COOKIE_BYTES, value, tls ? "; Secure" : "");
     return (struct slice){buffer, (size_t)length};
 }

@@ -18,7 +18,8 @@ bool user_identify(struct exchange *x, const struct http1_request *request);
 /* The same for what has no request: by its address. */
 void user_identify_connection(struct exchange *x);
 
-/* The value of the Set-Cookie field that tells a new user; empty where there is no memory. */
-struct slice user_set_cookie(struct exchange *x, char buffer[USER_SET_COOKIE_BYTES]);
+/* The value of the Set-Cookie field that tells a new user; empty where there is no memory. `tls`:
+ * he came by it. */
+struct slice user_set_cookie(struct exchange *x, bool tls, char buffer[USER_SET_COOKIE_BYTES]);
 
 #endif

@@ -56,6 +56,7 @@ struct worker {
     struct list exchanges[EXCHANGE_STATE_COUNT]; /* the state is the list */
     struct list waiting[CONFIG_SERVICES_MAX];    /* queued ones, by the config's service */
     uint32_t waiting_count[CONFIG_SERVICES_MAX];
+    uint32_t held_count[CONFIG_SERVICES_MAX]; /* of them, those that an operator holds */
     struct retry_budget retry_budgets[CONFIG_SERVICES_MAX];
     struct list clients;       /* HTTP connections */
     uint32_t connection_count; /* of every protocol */
@@ -95,6 +96,14 @@ void worker_doom(struct worker *worker, struct doomed *doomed);
 uint64_t worker_random(struct worker *worker);
 /* A connection came or went: counted, and the end of a stopping worker. */
 void worker_count_connection(struct worker *worker, int change);
+
+/* Whether an operator holds the service: what comes new waits. */
+static inline bool worker_holds(const struct worker *worker, uint16_t service)
+{
+    int row = worker->table.by_config[service];
+
+    return row >= 0 && worker->table.services[row].held_until_ms > worker->now_ms;
+}
 
 /* The worker's own cell of a slot. Where the slot went to another generation meanwhile (a backend
  * that was removed by force), what is still counted for the old one goes nowhere. */

@@ -79,6 +79,12 @@ static void service_handle(struct updater *updater, const char *rest,
     } else if (strcmp(slash, "/weight") == 0) {
         if (method_is(request, "POST", answer))
             api_weight(service, request, answer);
+    } else if (strcmp(slash, "/hold") == 0) {
+        if (method_is(request, "POST", answer))
+            api_hold(service, request, answer);
+    } else if (strcmp(slash, "/release") == 0) {
+        if (method_is(request, "POST", answer))
+            api_release(service, request, answer);
     } else if (strcmp(slash, "/rollouts") == 0) {
         if (method_is(request, "POST", answer))
             api_rollout_start(service, request, answer);

@@ -19,6 +19,12 @@ void api_rollout_verb(struct updater *updater, const char *id, const char *verb,
 void api_rollout_start(struct service *service, const struct admin_request *request,
                        struct admin_answer *ret_answer);
 
+/* api_hold.c */
+void api_hold(struct service *service, const struct admin_request *request,
+              struct admin_answer *ret_answer);
+void api_release(struct service *service, const struct admin_request *request,
+                 struct admin_answer *ret_answer);
+
 /* metrics.c: Prometheus text; the caller frees it. */
 char *metrics_write(const struct updater *updater);
 

@@ -11,6 +11,8 @@ struct cJSON *view_service(const struct service *service);
 struct cJSON *view_backend(const struct service *service, int slot);
 /* The drains of the service that are going on. */
 struct cJSON *view_drains(const struct service *service);
+/* Exchanges that wait in the workers. */
+uint64_t view_queued(const struct service *service);
 struct cJSON *view_health(const struct updater *updater);
 /* The split of every live row as it stands, for the weight given (rows that have not adopted it
  * are left out); `weight` UINT32_MAX: whatever they have. */

@@ -4,6 +4,7 @@
 #include "api_views.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "hold.h"
 #include "view_rollout.h"
 
 #include <cjson/cJSON.h>
@@ -102,6 +103,23 @@ void events_rollout(struct rollout *rollout, const char *event)
     rollout->service->changed = true;
     if (updater->admin)
         publish(updater, event, view_rollout_event(rollout));
+}
+
+void events_hold(struct service *service, const char *event, const char *why)
+{
+    struct updater *updater = service->updater;
+    cJSON *data;
+
+    service->changed = true;
+    if (!updater->admin)
+        return;
+    data = cJSON_CreateObject();
+    cJSON_AddStringToObject(data, "service", service_name(service));
+    if (why)
+        cJSON_AddStringToObject(data, "why", why);
+    else
+        cJSON_AddNumberToObject(data, "left_ms", (double)hold_left_ms(service));
+    publish(updater, event, data);
 }
 
 void events_drain(struct rollout *rollout, const char *event, const struct member *member)

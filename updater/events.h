@@ -12,6 +12,8 @@ void events_verdicts(struct updater *updater);
 
 /* "rollout_updated" and its kin. */
 void events_rollout(struct rollout *rollout, const char *event);
+/* "hold_began", "hold_ended"; `why` (NULL: not told): "released", "timeout" */
+void events_hold(struct service *service, const char *event, const char *why);
 /* "drain_started", "drain_completed" */
 void events_drain(struct rollout *rollout, const char *event, const struct member *member);
 /* "container_created" and its kin */

@@ -11,6 +11,7 @@
 #include "crash.h"
 #include "discovery.h"
 #include "engine.h"
+#include "hold.h"
 #include "journal.h"
 #include "rollout.h"
 #include "secret.h"
@@ -161,6 +162,7 @@ static int services_start(struct updater *updater)
         if (service->row == TABLE_NONE)
             return -ENOSPC;
         table_service_set(updater->table, service->row, service->config);
+        hold_load(service);
         if (service->is_static)
             static_enter(service);
         else
@@ -251,6 +253,8 @@ static int updater_start(struct updater *updater)
 static void updater_stop(struct updater *updater)
 {
     turn_stop(updater);
+    for (size_t i = 0; i < updater->service_count; i++)
+        hold_stop(&updater->services[i]);
     discovery_stop(updater); /* answers that wait for the engine are given */
     admin_close(updater->admin);
     updater->admin = NULL;

@@ -1,6 +1,8 @@
 /* Prometheus text format 0.0.4. */
 #include "api.h"
+#include "api_views.h"
 #include "base/check.h"
+#include "hold.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +133,39 @@ static void health_write(FILE *out, const struct updater *updater)
     }
 }
 
+struct service_metric {
+    const char *name, *help;
+    uint64_t (*value)(const struct service *service);
+};
+
+static uint64_t value_held(const struct service *service)
+{
+    return hold_left_ms(service) > 0;
+}
+
+static uint64_t value_rollout(const struct service *service)
+{
+    return service->rollout != NULL;
+}
+
+static const struct service_metric service_metrics[] = {
+    {"sluice_service_held", "Whether an operator holds it.", value_held},
+    {"sluice_service_queued", "Exchanges that wait, for a backend or the end of a hold.",
+     view_queued},
+    {"sluice_service_rollout", "Whether a rollout is in progress.", value_rollout},
+};
+
+static void service_write(FILE *out, const struct updater *updater,
+                          const struct service_metric *metric)
+{
+    fprintf(out, "# HELP %s %s\n# TYPE %s gauge\n", metric->name, metric->help, metric->name);
+    for (size_t i = 0; i < updater->service_count; i++) {
+        fprintf(out, "%s{service=\"", metric->name);
+        label_write(out, service_name(&updater->services[i]));
+        fprintf(out, "\"} %llu\n", (unsigned long long)metric->value(&updater->services[i]));
+    }
+}
+
 static void services_write(FILE *out, const struct updater *updater)
 {
     fputs("# HELP sluice_service_canary_weight_percent The canary's share.\n"
@@ -144,14 +179,8 @@ static void services_write(FILE *out, const struct updater *updater)
         label_write(out, service_name(service));
         fprintf(out, "\"} %u.%02u\n", weight / 100, weight % 100);
     }
-    fputs("# HELP sluice_service_rollout Whether a rollout is in progress.\n"
-          "# TYPE sluice_service_rollout gauge\n",
-          out);
-    for (size_t i = 0; i < updater->service_count; i++) {
-        fputs("sluice_service_rollout{service=\"", out);
-        label_write(out, service_name(&updater->services[i]));
-        fprintf(out, "\"} %d\n", updater->services[i].rollout != NULL);
-    }
+    for (size_t i = 0; i < sizeof(service_metrics) / sizeof(service_metrics[0]); i++)
+        service_write(out, updater, &service_metrics[i]);
 }
 
 static void refusals_write(FILE *out, const struct updater *updater)

@@ -6,6 +6,7 @@
 #define UPDATER_SERVICE_H
 
 #include "base/list.h"
+#include "base/timer.h"
 #include "container.h"
 #include "table.h"
 
@@ -57,6 +58,7 @@ struct service {
     char trouble[SERVICE_MESSAGE_BYTES];  /* of list and addresses, for people */
     struct rollout *rollout;              /* in progress, or NULL */
     char attention[PLAN_WHY_BYTES + 128]; /* of the last one, if it ended so; for people */
+    struct timer held;                    /* fires when the hold is over */
     struct preflight *preflight;          /* of one that is asked for, or NULL */
     /* events */
     bool changed;

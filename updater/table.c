@@ -354,6 +354,14 @@ void table_set_weight(struct table *table, int row, uint32_t weight)
     table->dirty = true;
 }
 
+void table_set_held(struct table *table, int row, uint64_t until_ms)
+{
+    if (table->draft.services[row].held_until_ms == until_ms)
+        return;
+    table->draft.services[row].held_until_ms = until_ms;
+    table->dirty = true;
+}
+
 void table_set_salt(struct table *table, int row, uint64_t salt)
 {
     if (table->draft.services[row].salt == salt)

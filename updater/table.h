@@ -84,6 +84,7 @@ void table_set_name(struct table *table, int slot, const char *name);
 void table_set_container_health(struct table *table, int slot, enum container_health health);
 void table_add_end_kinds(struct table *table, int slot, uint8_t kinds);
 void table_set_weight(struct table *table, int row, uint32_t weight);
+void table_set_held(struct table *table, int row, uint64_t until_ms); /* clock_ms(); 0: not */
 void table_set_salt(struct table *table, int row, uint64_t salt);
 void table_set_secret(struct table *table, const uint8_t secret[ROUTING_SECRET_BYTES]);
 

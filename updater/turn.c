@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "drain.h"
 #include "events.h"
+#include "hold.h"
 #include "rollout.h"
 #include "steady.h"
 
@@ -109,7 +110,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     table_services_keep(updater->table, updater->config, steady_wall_ms());
     events_verdicts(updater);
     for (size_t i = 0; i < updater->service_count; i++) {
-        if (updater->services[i].rollout)
+        if (updater->services[i].rollout || hold_left_ms(&updater->services[i]) > 0)
             updater->services[i].changed = true;
     }
     updater_wake(updater);

@@ -1,6 +1,7 @@
 #include "api_views.h"
 #include "base/clock.h"
 #include "engine.h"
+#include "hold.h"
 #include "rollout.h"
 #include "updater.h"
 
@@ -72,6 +73,11 @@ static void message_make(const struct service *service, const struct tally *tall
     if (!service->is_static && !updater->engine_reachable && updater->engine_message[0])
         (void)snprintf(text, size, "the engine does not answer (%s); what was known is served on",
                        updater->engine_message);
+    else if (hold_left_ms(service) > 0)
+        (void)snprintf(text, size,
+                       "held for another %llu s, %llu wait; `sluice release %s` ends it",
+                       (unsigned long long)((hold_left_ms(service) + 999) / 1000),
+                       (unsigned long long)view_queued(service), service_name(service));
     else if (service->trouble[0])
         (void)snprintf(text, size, "%s", service->trouble);
     else if (!service->is_static && !service->listed)
@@ -93,6 +99,8 @@ static const char *state_of(const struct service *service, const struct tally *t
     if (!service->is_static && !service->updater->engine_reachable &&
         service->updater->engine_message[0])
         return "engine-unreachable";
+    if (hold_left_ms(service) > 0)
+        return "held";
     if (service->rollout)
         return "rollout";
     if (tally->ready == 0)
@@ -100,7 +108,7 @@ static const char *state_of(const struct service *service, const struct tally *t
     return service->attention[0] ? "needs-attention" : "steady";
 }
 
-static uint64_t queued_count(const struct service *service)
+uint64_t view_queued(const struct service *service)
 {
     const struct scoreboard *scores = &service->updater->scores;
     uint64_t queued = 0;
@@ -108,6 +116,17 @@ static uint64_t queued_count(const struct service *service)
     for (unsigned row = 0; row < scores->row_count; row++)
         queued += score_get(&scores->rows[row]->queued[service->row]);
     return queued;
+}
+
+static void add_hold(cJSON *object, const struct service *service)
+{
+    uint64_t left_ms = hold_left_ms(service);
+
+    if (left_ms > 0)
+        cJSON_AddNumberToObject(cJSON_AddObjectToObject(object, "hold"), "left_ms",
+                                (double)left_ms);
+    else
+        cJSON_AddNullToObject(object, "hold");
 }
 
 cJSON *view_service(const struct service *service)
@@ -130,7 +149,8 @@ cJSON *view_service(const struct service *service)
     view_add_string(object, "rollout", service->rollout ? rollout_id(service->rollout) : NULL);
     cJSON_AddNumberToObject(object, "replicas", tally.replicas);
     cJSON_AddNumberToObject(object, "healthy", tally.healthy);
-    cJSON_AddNumberToObject(object, "queued", (double)queued_count(service));
+    cJSON_AddNumberToObject(object, "queued", (double)view_queued(service));
+    add_hold(object, service);
     cJSON_AddNumberToObject(object, "requests", (double)tally.exchanges);
     groups = cJSON_AddObjectToObject(object, "groups");
     cJSON_AddItemToObject(groups, "stable", view_group(service, GROUP_STABLE));

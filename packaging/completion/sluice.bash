@@ -1,7 +1,7 @@
 # Completion of `sluice` for bash: commands, options, services and rollouts of the daemon that answers.
 # Installed as /usr/share/bash-completion/completions/sluice, or sourced by hand.
 
-_sluice_commands='run check status watch rollout pause resume promote abort history weight drain version help'
+_sluice_commands='run check status watch rollout pause resume promote abort history weight hold release drain version help'
 
 # Options of a command, those of every command included.
 _sluice_options()
@@ -11,6 +11,7 @@ _sluice_options()
     check) echo '--canonical --json --help' ;;
     watch) echo '--once --admin --json --help' ;;
     rollout) echo '--image --steps --interval --reason --detach --admin --json --help' ;;
+    hold) echo '--timeout --admin --json --help' ;;
     history) echo '--limit --admin --json --help' ;;
     version | help) echo '--json --help' ;;
     *) echo '--admin --json --help' ;;
@@ -32,7 +33,7 @@ _sluice()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --admin) _sluice_admin=${COMP_WORDS[++i]} ;;
-        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --reason | --limit)
+        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --reason | --limit | --timeout)
             ((i++))
             ;;
         -*) ;;
@@ -48,7 +49,7 @@ _sluice()
         mapfile -t COMPREPLY < <(compgen -W '5,25,50,100 1,10,50,100' -- "$word")
         return
         ;;
-    --interval)
+    --interval | --timeout)
         mapfile -t COMPREPLY < <(compgen -W '10s 30s 1m 5m' -- "$word")
         return
         ;;

@@ -369,6 +369,9 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
     if (strcmp(verb, "weight") == 0) {
         bench->draft.services[slot].weight = (uint16_t)second;
         publish(bench, true);
+    } else if (strcmp(verb, "hold") == 0) {
+        bench->draft.services[slot].held_until_ms = second > 0 ? clock_ms() + second : 0;
+        publish(bench, true);
     } else if (strcmp(verb, "salt") == 0) {
         bench->draft.services[slot].salt = second;
         publish(bench, true);
