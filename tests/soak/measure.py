@@ -78,6 +78,7 @@ class Sampler:
             row = {"process": name, "pid": pid, "seconds": round(length), "pss": size,
                    "pss_growth": round(slope(pss) * length), "descriptors": statistics.median(v for _, v in fds),
                    "descriptors_growth": round(slope(fds) * length, 1)}
+            row["pss_kib"] = [value >> 10 for _, value in pss[::max(1, len(pss) // 24)]]
             rows.append(row)
             if row["pss_growth"] > GROWTH_SHARE * size + GROWTH_BYTES:
                 wrong.append(f"{name} ({pid}) grew by {row['pss_growth'] >> 10} KiB of {int(size) >> 10} in {length:.0f} s")
