@@ -7,6 +7,7 @@ install(FILES README.md docs/architecture.md docs/admin-api.md docs/engine-api.m
     docs/data-plane.md docs/operations.md TYPE DOC)
 install(FILES packaging/completion/sluice.bash
     DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME sluice)
+install(FILES packaging/logrotate DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 configure_file(packaging/sluice.service.in packaging/sluice.service @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/packaging/sluice.service
     DESTINATION lib/systemd/system)

@@ -77,6 +77,30 @@ static cJSON *networks_to_json(const struct network *networks, size_t count)
     return json;
 }
 
+static cJSON *access_log_to_json(const struct config_access_log *log)
+{
+    if (!log->on)
+        return cJSON_CreateString("off");
+    cJSON *json = must(cJSON_CreateObject());
+    put_text(json, "format", access_format_words[log->format]);
+    put_text(json, "file", log->file);
+    put(json, "sample", cJSON_CreateNumber(log->sample / 100.0));
+    put(json, "query", cJSON_CreateBool(log->query));
+    return json;
+}
+
+static cJSON *error_pages_to_json(const struct config_error_pages *pages)
+{
+    char statuses[ERROR_PAGE_TEXT_BYTES];
+    cJSON *json = must(cJSON_CreateObject());
+
+    for (size_t i = 0; i < pages->count; i++) {
+        error_page_statuses(&pages->items[i], statuses);
+        put_text(json, statuses, pages->items[i].file);
+    }
+    return json;
+}
+
 static cJSON *tls_to_json(const struct config_tls *tls)
 {
     char hsts[DURATION_TEXT_BYTES];
@@ -382,6 +406,7 @@ static cJSON *service_to_json(const struct config_service *service)
     if (service->preview.kind != PREVIEW_NONE)
         put(json, "preview", preview_to_json(&service->preview));
     put(json, "hold", hold_to_json(&service->hold));
+    put(json, "error_pages", error_pages_to_json(&service->error_pages));
     return json;
 }
 
@@ -443,7 +468,8 @@ char *config_to_json(const struct config *config)
     put(json, "timeouts", timeouts_to_json(&config->timeouts));
     put(json, "limits", limits_to_json(&config->limits));
     put(json, "workers", cJSON_CreateNumber(config->workers));
-    put_text(json, "access_log", config->access_log == ACCESS_LOG_ON ? "on" : "off");
+    put(json, "access_log", access_log_to_json(&config->access_log));
+    put(json, "error_pages", error_pages_to_json(&config->error_pages));
     put(json, "trusted_proxies",
         networks_to_json(config->trusted_proxies, config->trusted_proxy_count));
     char *text = cJSON_PrintUnformatted(json);

@@ -173,6 +173,7 @@ static void service_done(struct config_service *service)
     free(service->preview.value);
     free(service->preview.never);
     config_backend_tls_done(&service->tls);
+    config_error_pages_done(&service->error_pages);
 }
 
 static void listener_done(struct config_listener *listener)
@@ -191,6 +192,8 @@ void config_free(struct config *config)
         service_done(&config->services[i]);
     free(config->listeners);
     free(config->services);
+    free(config->access_log.file);
+    config_error_pages_done(&config->error_pages);
     free(config->engine_host);
     free(config->engine_cert_path);
     free(config->admin_socket);

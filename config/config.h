@@ -14,16 +14,17 @@
 #include <stdint.h>
 
 /* Limits, with the board's in mind (board/routing.h has arrays of these sizes). */
-#define CONFIG_SERVICES_MAX   256  /* rows of the routing table */
-#define CONFIG_LISTENERS_MAX  64   /* descriptors reserved per worker */
-#define CONFIG_NAME_MAX       63   /* a service's or listener's name: [A-Za-z0-9][A-Za-z0-9_.-]* */
-#define CONFIG_ROUTES_MAX     64   /* per service */
-#define CONFIG_STEPS_MAX      64   /* per rollout plan */
-#define CONFIG_BACKENDS_MAX   1024 /* static ones per service and group */
-#define CONFIG_RETRIES_MAX    10   /* of one exchange: each backend tried is remembered */
-#define CONFIG_TRUSTED_MAX    256 /* networks of proxies in front; each is compared per connection */
-#define CONFIG_FILE_BYTES_MAX (1u << 20)
-#define CONFIG_HOLD_MAX_MS    3600000u /* no operator means to hold a service for longer */
+#define CONFIG_SERVICES_MAX    256  /* rows of the routing table */
+#define CONFIG_LISTENERS_MAX   64   /* descriptors reserved per worker */
+#define CONFIG_NAME_MAX        63   /* a service's or listener's name: [A-Za-z0-9][A-Za-z0-9_.-]* */
+#define CONFIG_ROUTES_MAX      64   /* per service */
+#define CONFIG_STEPS_MAX       64   /* per rollout plan */
+#define CONFIG_BACKENDS_MAX    1024 /* static ones per service and group */
+#define CONFIG_RETRIES_MAX     10   /* of one exchange: each backend tried is remembered */
+#define CONFIG_TRUSTED_MAX     256 /* networks of proxies in front; each is compared per connection */
+#define CONFIG_ERROR_PAGES_MAX 32 /* per service; as many for all */
+#define CONFIG_FILE_BYTES_MAX  (1u << 20)
+#define CONFIG_HOLD_MAX_MS     3600000u /* no operator means to hold a service for longer */
 
 #define WEIGHT_MAX 10000u /* a weight is in hundredths of a per cent */
 
@@ -45,7 +46,7 @@ enum config_sticky_kind {
 enum config_preview_kind { PREVIEW_NONE, PREVIEW_HEADER, PREVIEW_COOKIE };
 enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE };
 enum config_on_timeout { ON_TIMEOUT_CLOSE, ON_TIMEOUT_WAIT, ON_TIMEOUT_FAIL };
-enum config_access_log { ACCESS_LOG_OFF, ACCESS_LOG_ON };
+enum config_access_format { ACCESS_LOGFMT, ACCESS_JSON, ACCESS_COMMON, ACCESS_COMBINED };
 
 struct config_timeouts {  /* milliseconds; DESIGN §8 says what each spans */
     uint32_t header_ms;   /* default 10 s */
@@ -106,6 +107,25 @@ struct config_limits {
     uint64_t header_bytes;                /* of a request's head; default and most 64 KiB */
     uint16_t header_count;                /* fields in it; default and most 128 */
     uint64_t memory_bytes; /* what a worker's connections may hold; default derived */
+};
+
+struct config_access_log {
+    bool on;
+    enum config_access_format format;
+    char *file; /* NULL: stderr */
+    uint32_t
+        sample; /* of WEIGHT_MAX: the share of those that went well; the rest is logged always */
+    bool query; /* with the query string, which may hold secrets */
+};
+
+struct config_error_page {
+    uint16_t first, last; /* statuses */
+    char *file;
+};
+
+struct config_error_pages {
+    struct config_error_page *items;
+    size_t count;
 };
 
 struct config_listener {
@@ -223,6 +243,7 @@ struct config_service {
     struct config_ejection ejection;
     struct config_retries retries;
     struct config_check check;
+    struct config_error_pages error_pages;
     struct config_timeouts timeouts; /* the file's global ones with the service's own over them */
     struct config_traffic_limits limits;
     struct config_rollout rollout;
@@ -247,8 +268,9 @@ struct config {
     struct config_timeouts timeouts;
     struct config_limits limits;
     uint32_t workers; /* 1 to 32; `auto`: one per processor that this process may use */
-    enum config_access_log access_log;
-    struct network *trusted_proxies; /* whose word about the client counts; default none */
+    struct config_access_log access_log;
+    struct config_error_pages error_pages; /* where a service has none of its own */
+    struct network *trusted_proxies;       /* whose word about the client counts; default none */
     size_t trusted_proxy_count;
 };
 

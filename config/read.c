@@ -181,20 +181,6 @@ static void read_workers(struct reader *reader, const struct node *node, void *t
         reader_refuse(reader, node, "auto or a whole number from 1 to %d", WORKERS_MAX);
 }
 
-static void read_access_log(struct reader *reader, const struct node *node, void *target)
-{
-    struct config *config = target;
-
-    if (node->kind == NODE_SCALAR &&
-        (strcmp(node->text, "on") == 0 || strcmp(node->text, "true") == 0))
-        config->access_log = ACCESS_LOG_ON;
-    else if (node->kind == NODE_SCALAR &&
-             (strcmp(node->text, "off") == 0 || strcmp(node->text, "false") == 0))
-        config->access_log = ACCESS_LOG_OFF;
-    else
-        reader_refuse(reader, node, "on or off");
-}
-
 static const struct field config_fields[] = {
     {.key = "timeouts",
      .kind = FIELD_TABLE,
@@ -221,7 +207,8 @@ static const struct field config_fields[] = {
      .valid = name_is_valid,
      .allowed = "a user's name"},
     {.key = "workers", .kind = FIELD_OTHER, .read = read_workers},
-    {.key = "access_log", .kind = FIELD_OTHER, .read = read_access_log},
+    {.key = "access_log", .kind = FIELD_OTHER, .read = access_log_read},
+    {.key = "error_pages", .kind = FIELD_OTHER, .read = error_pages_read},
     {.key = "trusted_proxies", .kind = FIELD_OTHER, .read = trusted_proxies_read},
 };
 const struct table config_table = TABLE("config", config_fields);
@@ -235,6 +222,8 @@ const struct table *const config_tables[] = {
     &listener_table,
     &engine_table,
     &admin_table,
+    &access_log_table,
+    &error_pages_table,
     &service_table,
     &route_table,
     &discover_table,
@@ -361,7 +350,7 @@ void config_read_tree(struct reader *reader, const struct node *root)
 
     table_defaults(&timeouts_table, &config->timeouts);
     table_defaults(&limits_table, &config->limits);
-    config->access_log = ACCESS_LOG_OFF;
+    access_log_defaults(&config->access_log);
     table_read(reader, root, &config_table, config);
     if (root->kind == NODE_MAPPING && node_get(root, "services") == NULL)
         reader_tell(reader, root->line, "services: found nothing, allowed are 1 to %d services",

@@ -196,6 +196,7 @@ static const struct field service_fields[] = {
      .offset = offsetof(struct config_service, limits),
      .table = &service_limits_table},
     {.key = "rollout", .kind = FIELD_OTHER, .read = rollout_read},
+    {.key = "error_pages", .kind = FIELD_OTHER, .read = service_error_pages_read},
     {.key = "tls", .kind = FIELD_OTHER, .read = service_tls_read}, /* behind backends, discover */
     {.key = "sticky", .kind = FIELD_OTHER, .read = sticky_read},
     {.key = "preview", .kind = FIELD_OTHER, .read = preview_read},

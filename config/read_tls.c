@@ -24,7 +24,7 @@ static char *resolve_path(const struct reader *reader, const char *path)
     return memory_format("%.*s/%s", (int)(slash - file), file, path);
 }
 
-static void read_path(struct reader *reader, const struct node *node, char **place)
+void path_read(struct reader *reader, const struct node *node, char **place)
 {
     if (!reader_wants_text(reader, node))
         return;
@@ -39,7 +39,7 @@ static void read_path(struct reader *reader, const struct node *node, char **pla
 #define READ_PATH(name, type, member)                                                              \
     static void read_##name(struct reader *reader, const struct node *node, void *target)          \
     {                                                                                              \
-        read_path(reader, node, &((type *)target)->member);                                        \
+        path_read(reader, node, &((type *)target)->member);                                        \
     }
 
 READ_PATH(cert, struct config_certificate, cert)

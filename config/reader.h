@@ -73,8 +73,8 @@ extern const struct table config_table, listener_table, service_table, route_tab
     healthcheck_table, http_check_table, tcp_check_table, container_check_table, rollout_table,
     step_table, pause_table, tls_table, certificate_table, client_certificates_table,
     backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
-    service_limits_table, rate_table, sticky_table, preview_table, preview_match_table, queue_table,
-    ejection_table, retries_table, hold_table;
+    service_limits_table, access_log_table, error_pages_table, rate_table, sticky_table,
+    preview_table, preview_match_table, queue_table, ejection_table, retries_table, hold_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -100,6 +100,13 @@ void config_check(struct reader *reader, const struct node *root);
 
 /* Reads an element of `services`; in read_service.c. */
 void service_read(struct reader *reader, const struct node *node, struct config_service *service);
+/* A file's path; one that is not absolute counts from the folder of the config. In read_tls.c. */
+void path_read(struct reader *reader, const struct node *node, char **place);
+void access_log_read(struct reader *reader, const struct node *node, void *target);
+void access_log_defaults(struct config_access_log *log);
+void error_pages_read(struct reader *reader, const struct node *node, void *target);
+void service_error_pages_read(struct reader *reader, const struct node *node, void *target);
+void config_error_pages_done(struct config_error_pages *pages);
 void listener_tls_read(struct reader *reader, const struct node *node, void *target);
 void listener_redirect_read(struct reader *reader, const struct node *node, void *target);
 void service_tls_read(struct reader *reader, const struct node *node, void *target);

@@ -18,6 +18,14 @@ void hsts_format(uint32_t seconds, char text[DURATION_TEXT_BYTES]);
 /* Of enum config_tls_version; NULL-terminated. */
 extern const char *const tls_version_words[];
 
+/* Of enum config_access_format; NULL-terminated. */
+extern const char *const access_format_words[];
+
+#define ERROR_PAGE_TEXT_BYTES 8
+struct config_error_page;
+/* The key of a page: "503", "5xx". */
+void error_page_statuses(const struct config_error_page *page, char text[ERROR_PAGE_TEXT_BYTES]);
+
 #define SIZE_MAX_BYTES  ((uint64_t)1 << 40) /* 1 TiB: more than any message or machine here */
 #define SIZE_TEXT_BYTES 24
 /* The shortest text that config_parse_size() reads back to the same: 1048576 is "1m". */

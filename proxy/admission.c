@@ -70,7 +70,7 @@ bool admission_enter(struct worker *worker, const struct address *client, uint64
         !is_trusted(&config->limits.traffic, client) &&
         !network_any_contains(config->trusted_proxies, config->trusted_proxy_count, client)) {
         score_add(&worker->row->refusals[REFUSAL_CLIENT_CONNECTIONS], 1);
-        access_log_refused(worker, client, 0, refusal_name(REFUSAL_CLIENT_CONNECTIONS));
+        access_log_refused(worker, client, NULL, 0, refusal_name(REFUSAL_CLIENT_CONNECTIONS));
         return false;
     }
     (*count)++;

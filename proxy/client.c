@@ -69,7 +69,7 @@ static void judge_reader(struct client *client)
     }
     enum refusal refusal = verdict == READER_IS_SLOW ? REFUSAL_SLOW_READ : REFUSAL_SLOW_CLIENT;
     score_add(&worker->row->refusals[refusal], 1);
-    access_log_refused(worker, &client->address, 0, refusal_name(refusal));
+    access_log_refused(worker, &client->address, NULL, 0, refusal_name(refusal));
     client_reset(client); /* an orderly close would leave it all with the kernel */
 }
 
@@ -155,7 +155,7 @@ void client_answer(struct client *client, unsigned status, uint32_t retry_s, boo
 static void refuse(struct client *client, unsigned status, enum refusal refusal, const char *why)
 {
     score_add(&client->worker->row->refusals[refusal], 1);
-    access_log_refused(client->worker, &client->address, status, why);
+    access_log_refused(client->worker, &client->address, NULL, status, why);
     client_answer(client, status, 0, true, false);
     client_finish(client, false);
 }

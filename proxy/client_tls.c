@@ -70,7 +70,7 @@ static void fail(struct client *client, const char *reason)
     }
     stream_drop_tls(client->stream);
     client->state = CLIENT_READING;
-    access_log_refused(client->worker, &client->address, 400, "http-on-https-port");
+    access_log_refused(client->worker, &client->address, NULL, 400, "http-on-https-port");
     client_answer(client, 400, 0, true, false);
     client_finish(client, false);
 }

@@ -155,8 +155,8 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->has_user = x->held = x->owes_retry = false;
     x->try_count = x->join_count = x->retry_count = 0;
     x->started_us = worker->now_us;
-    x->placed_us = x->answered_us = 0;
-    x->bytes_in = x->bytes_out = x->counted_in = x->counted_out = 0;
+    x->placed_us = x->connected_us = x->answered_us = 0;
+    x->head_bytes_in = x->bytes_in = x->bytes_out = x->counted_in = x->counted_out = 0;
     x->status = 0;
     list_append(&worker->exchanges[EXCHANGE_PLACING], &x->node);
     retry_budget_earn(&worker->retry_budgets[service]);
@@ -175,6 +175,7 @@ static void join_backend(struct exchange *x, uint32_t slot)
     x->placed = true;
     x->join_count++;
     x->placed_us = x->worker->now_us;
+    x->connected_us = 0;
     score_cell_claim(cell, x->generation);
     score_add(&cell->active[x->kind], 1);
     score_add(&cell->exchanges, 1);
@@ -295,6 +296,7 @@ void exchange_place(struct exchange *x)
             x->upstream = upstream_take(worker, (uint32_t)slot, x->unrepeatable);
         if (x->upstream != NULL) {
             x->upstream->exchange = x;
+            x->connected_us = x->placed_us;
             exchange_enter(x, EXCHANGE_ASKING);
             x->protocol->on_placed(x);
             return;
@@ -316,6 +318,7 @@ void exchange_place(struct exchange *x)
 
 void exchange_connected(struct exchange *x)
 {
+    x->connected_us = x->worker->now_us;
     exchange_set_timeout(x, 0);
     exchange_enter(x, EXCHANGE_ASKING);
     x->protocol->on_placed(x);

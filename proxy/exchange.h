@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "limits.h"
 
+struct access_request;
 struct exchange;
 struct upstream;
 struct worker;
@@ -65,7 +66,9 @@ struct exchange_protocol {
     void (*on_timeout)(struct exchange *exchange); /* of a state after CONNECTING */
     void (*on_abort)(struct exchange *exchange, enum exchange_why why); /* must end at once */
     struct slice (*request_line)(const struct exchange *exchange); /* "GET /path", for people */
-    struct slice (*request_id)(const struct exchange *exchange);   /* NULL: there is none */
+    /* What the client asked, for the log; NULL: a connection asks nothing. `fields`: with those
+     * that have to be looked for. */
+    void (*describe)(const struct exchange *exchange, bool fields, struct access_request *ret);
 };
 
 struct exchange {
@@ -98,8 +101,9 @@ struct exchange {
     uint8_t try_count;  /* of them, those whose connect failed: */
     uint16_t tried[TRIES_MAX];
 
-    uint64_t started_us, placed_us, answered_us;
+    uint64_t started_us, placed_us, connected_us, answered_us;
     uint64_t bytes_in, bytes_out;     /* from and to the backend */
+    uint64_t head_bytes_in;           /* of them, up to the end of the answer's head */
     uint64_t counted_in, counted_out; /* of them, those on the scoreboard already */
     uint16_t status;                  /* sent to the client; 0: none */
     bool from_backend;                /* that status is the backend's */

@@ -77,6 +77,9 @@
  * answered (and the connection closed by that answer) instead of being cut off. */
 #define DRAIN_IDLE_MS 1000u
 
+/* Lines of the access log gather so far before they are written: some 200. */
+#define ACCESS_LOG_BYTES_MAX (64u << 10)
+
 /* Tries to copy a table out that its writer keeps changing; then the next bell. */
 #define ADOPTION_TRIES_MAX 100u
 

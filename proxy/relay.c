@@ -1,5 +1,6 @@
 #include "relay.h"
 
+#include "access_line.h"
 #include "access_log.h"
 #include "admission.h"
 #include "base/check.h"
@@ -346,11 +347,26 @@ static struct slice request_line(const struct exchange *x)
     return (struct slice){head.data, (size_t)(end_of_line - head.data) - version};
 }
 
-static struct slice request_id(const struct exchange *x)
+/* The client's own words, as they were sent on. */
+static void describe(const struct exchange *x, bool fields, struct access_request *ret)
 {
     const struct relay *relay = (const void *)((const char *)x - offsetof(struct relay, exchange));
+    const struct slice host = SLICE(" HTTP/1.1\r\nHost: ");
+    struct slice head = buffer_slice(&relay->head), line = request_line(x);
+    const char *space = line.length > 0 ? memchr(line.data, ' ', line.length) : NULL;
 
-    return (struct slice){relay->request_id, relay->request_id_length};
+    ret->request_id = (struct slice){relay->request_id, relay->request_id_length};
+    ret->minor_version = relay->client_minor;
+    if (space == NULL)
+        return;
+    ret->method = (struct slice){line.data, (size_t)(space - line.data)};
+    ret->target = (struct slice){space + 1, line.length - ret->method.length - 1};
+    const char *value = line.data + line.length + host.length;
+    const char *end = memchr(value, '\r', head.length - line.length - host.length);
+    if (end != NULL)
+        ret->host = (struct slice){value, (size_t)(end - value)};
+    if (fields)
+        access_line_find_fields(head, ret);
 }
 
 static const struct exchange_protocol protocol = {
@@ -360,7 +376,7 @@ static const struct exchange_protocol protocol = {
     .on_timeout = on_timeout,
     .on_abort = on_abort,
     .request_line = request_line,
-    .request_id = request_id,
+    .describe = describe,
 };
 
 static bool is_whole(const struct http1_request *request)
@@ -392,12 +408,14 @@ static void answer(struct client *client, const struct http1_request *request, u
     go_on(client, whole, close);
 }
 
+/* `request` lies in the client's input: it is logged before that is consumed. */
 static void refuse(struct client *client, const struct http1_request *request,
-                   const struct address *asker, enum exchange_why why)
+                   const struct address *asker, size_t head_length, enum exchange_why why)
 {
     unsigned status = count_refusal(client->worker, why);
 
-    access_log_refused(client->worker, asker, status, exchange_why_name(why));
+    access_log_refused(client->worker, asker, request, status, exchange_why_name(why));
+    stream_consume(client->stream, head_length);
     answer(client, request, status);
 }
 
@@ -418,12 +436,12 @@ static void redirect(struct client *client, const struct http1_request *request,
 
     if (why == WHY_DONE)
         location.length = redirect_write(worker->head, HEAD_OUT_BYTES_MAX, request, &options);
-    stream_consume(client->stream, head_length);
     if (location.length == 0) {
-        refuse(client, request, asker, why == WHY_DONE ? WHY_BAD_REQUEST : why);
+        refuse(client, request, asker, head_length, why == WHY_DONE ? WHY_BAD_REQUEST : why);
         return;
     }
-    access_log_refused(worker, asker, 308, "redirected");
+    access_log_refused(worker, asker, request, 308, "redirected");
+    stream_consume(client->stream, head_length);
     client_write_answer(client, location);
     go_on(client, whole, close);
 }
@@ -528,11 +546,11 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         x->unrepeatable = !relay->replayable;
         relay->new_user = user_identify(x, request);
     }
-    stream_consume(client->stream, head_length);
     if (relay == NULL) {
-        refuse(client, request, &asker, why == WHY_DONE ? WHY_MEMORY : why);
+        refuse(client, request, &asker, head_length, why == WHY_DONE ? WHY_MEMORY : why);
         return;
     }
+    stream_consume(client->stream, head_length);
     relay_update(relay);
     exchange_place(&relay->exchange);
 }

@@ -159,6 +159,7 @@ static enum head_outcome take_head(struct relay *relay, size_t *ret_length)
             return HEAD_NONE_YET;
         relay->scanned = 0;
         x->bytes_in += length;
+        x->head_bytes_in = x->bytes_in;
         if (result == HTTP1_DONE && response->status == 101) {
             stream_consume(upstream, length);
             begin_tunnel(relay, response);

@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include "access_log.h"
 #include "admission.h"
 #include "adoption.h"
 #include "base/check.h"
@@ -113,6 +114,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
         retry_budget_forget(&worker->retry_budgets[i]);
     if (worker->table.draining_count > 0)
         worker->holds_changed = true;
+    if (worker->access_log != NULL)
+        access_log_flush(worker->access_log);
     if (worker->stopping)
         drain_end_overdue(worker);
 }
@@ -228,6 +231,7 @@ static bool is_given(void *context, int fd)
            fd == DESCRIPTOR_VERDICTS || fd == DESCRIPTOR_TICKETS || fd == DESCRIPTOR_BELL_UPDATER ||
            fd == DESCRIPTOR_READY || (row >= 0 && row < (int)worker->row_count) ||
            fd == DESCRIPTOR_BELL_ROW_FIRST + (int)worker->row_index ||
+           (worker->config->access_log.file != NULL && fd == DESCRIPTOR_LOG_CHANNEL) ||
            (listener >= 0 && listener < (int)worker->config->listener_count);
 }
 
@@ -318,6 +322,7 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     on_turn(worker->loop, &worker->clock_watcher, 0);
     renew_date(worker);
     tls_backends_open(worker);
+    access_log_open(worker);
     error = admission_open(worker);
     return error == 0 ? listeners_open(worker) : error;
 }
@@ -354,6 +359,7 @@ static void worker_close(struct worker *worker)
         upstream_close_idle(worker, i);
     on_turn_end(worker->loop, &worker->reaper, 0);
     relay_free_kept(worker);
+    access_log_close(worker);
     stream_hub_free(worker->hub);
     listeners_free(worker);
     tls_backends_close(worker);
@@ -390,6 +396,8 @@ int main(int argc, char **argv)
 
     log_init("worker");
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log that is too large is an error of its write */
+    signal(SIGUSR1, SIG_IGN); /* the supervisor's: a new file for the access log */
     int error = parse_arguments(argc, argv, &arguments);
     if (error < 0)
         return fail("arguments: --row N --rows COUNT --slot K --generation G", error);

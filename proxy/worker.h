@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct access_log;
 struct client_table;
 struct listener;
 struct user_key;
@@ -75,7 +76,8 @@ struct worker {
     uint64_t stopping_since_ms; /* from then on drain budgets count; 0: they do not */
     int accept_fd_max;          /* past it clients are turned away */
     bool holds_changed;
-    struct score_cell lost; /* see worker_cell() */
+    struct access_log *access_log; /* NULL: off */
+    struct score_cell lost;        /* see worker_cell() */
 
     /* scratch, good within one callback */
     struct routing_table *published;

@@ -57,7 +57,7 @@ static void give(int fd, int as)
         _exit(EXIT_TRY_AGAIN);
 }
 
-static void give_descriptors(const struct child *child, int ready_fd)
+static void give_descriptors(const struct child *child, int ready_fd, int log_end)
 {
     const struct supervisor *supervisor = child->supervisor;
     const struct boards *boards = &supervisor->boards;
@@ -73,6 +73,8 @@ static void give_descriptors(const struct child *child, int ready_fd)
     else
         give(boards->tickets_ro, DESCRIPTOR_TICKETS);
     give(ready_fd, DESCRIPTOR_READY);
+    if (log_end >= 0)
+        give(log_end, DESCRIPTOR_LOG_CHANNEL);
     for (unsigned row = 0; row < boards->row_count; row++) {
         bool own = worker && row == child->row;
         give(own ? boards->rows_rw[row] : boards->rows_ro[row], DESCRIPTOR_ROW_FIRST + (int)row);
@@ -83,7 +85,7 @@ static void give_descriptors(const struct child *child, int ready_fd)
         give(supervisor->setup.listening[i].fds[child->slot], DESCRIPTOR_LISTENER_FIRST + (int)i);
 }
 
-static _Noreturn void become_child(const struct child *child, int ready_fd)
+static _Noreturn void become_child(const struct child *child, int ready_fd, int log_end)
 {
     const struct supervisor *supervisor = child->supervisor;
     char path[PATH_MAX + 32];
@@ -95,7 +97,7 @@ static _Noreturn void become_child(const struct child *child, int ready_fd)
             signal(number, number == SIGPIPE ? SIG_IGN : SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    give_descriptors(child, ready_fd);
+    give_descriptors(child, ready_fd, log_end);
     snprintf(path, sizeof(path), "%s/%s", supervisor->settings.libexec, roles[child->role].program);
     snprintf(numbers[0], sizeof(numbers[0]), "%u", supervisor->boards.row_count);
     snprintf(numbers[1], sizeof(numbers[1]), "%u", child->row);
@@ -143,7 +145,7 @@ static void claim_row(struct child *child)
 
 /* Signals wait while the child still has our handlers: one that came then would be told to us by
  * libev's pipe, which both have, and never to the child. */
-static pid_t fork_child(const struct child *child, int ready_fd)
+static pid_t fork_child(const struct child *child, int ready_fd, int log_end)
 {
     sigset_t all;
     sigset_t before;
@@ -152,7 +154,7 @@ static pid_t fork_child(const struct child *child, int ready_fd)
     sigprocmask(SIG_SETMASK, &all, &before);
     pid_t pid = fork();
     if (pid == 0)
-        become_child(child, ready_fd);
+        become_child(child, ready_fd, log_end);
     int error = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
     errno = error;
@@ -183,10 +185,14 @@ int child_start(struct supervisor *supervisor, struct child *child)
     child->started_ms = clock_ms();
     if (child->role == ROLE_WORKER)
         claim_row(child);
-    pid_t pid = fork_child(child, ready[1]);
+    int log_end = access_log_start(child);
+    pid_t pid = fork_child(child, ready[1], log_end);
     int error = errno;
     close(ready[1]);
+    if (log_end >= 0)
+        close(log_end);
     if (pid < 0) {
+        access_log_end(child);
         close(ready[0]);
         if (child->role == ROLE_WORKER)
             score_row_bury(supervisor->boards.score.rows[child->row]);
@@ -280,6 +286,7 @@ void child_ended(struct child *child, int status)
         /* A drain may have waited for what it had. */
         bell_ring(supervisor->boards.bell_updater);
     }
+    access_log_end(child);
     child->pid = 0;
     child->ready = false;
     /* `stopping`: health or updater, asked to end so that it starts with the new config. */

@@ -70,6 +70,11 @@ int setup_open(const struct settings *settings, const struct setup *old, unsigne
     config_errors_done(&errors);
     if (error < 0)
         return error;
+    error = access_log_check(setup.config);
+    if (error < 0) {
+        config_free(setup.config);
+        return error;
+    }
     setup.config_fd = seal_config(setup.config);
     error = setup.config_fd < 0 ? setup.config_fd : 0;
     if (error < 0)

@@ -27,7 +27,8 @@ struct child *supervisor_add(struct supervisor *supervisor, enum role role)
         struct child *child = &supervisor->children[i];
         if (child->state != CHILD_NONE)
             continue;
-        *child = (struct child){.supervisor = supervisor, .role = role, .row = i};
+        *child =
+            (struct child){.supervisor = supervisor, .role = role, .row = i, .log_channel = -1};
         ev_init(&child->ready_watcher, NULL);
         ev_init(&child->restart_timer, NULL);
         return child;
@@ -129,6 +130,13 @@ static void on_reload_signal(struct ev_loop *loop, ev_signal *watcher, int event
     reload_start(watcher->data);
 }
 
+static void on_reopen_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+    (void)loop;
+    (void)events;
+    access_log_reopen(watcher->data);
+}
+
 static void on_child(struct ev_loop *loop, ev_child *watcher, int events)
 {
     struct supervisor *supervisor = watcher->data;
@@ -207,13 +215,16 @@ static void start_watchers(struct supervisor *supervisor)
     ev_signal_init(&supervisor->on_term, on_stop_signal, SIGTERM);
     ev_signal_init(&supervisor->on_int, on_stop_signal, SIGINT);
     ev_signal_init(&supervisor->on_hup, on_reload_signal, SIGHUP);
+    ev_signal_init(&supervisor->on_usr1, on_reopen_signal, SIGUSR1);
     ev_child_init(&supervisor->on_child, on_child, 0, 0);
     ev_timer_init(&supervisor->tick, on_tick, 1., 1.);
-    supervisor->on_term.data = supervisor->on_int.data = supervisor->on_hup.data = supervisor;
+    supervisor->on_term.data = supervisor->on_int.data = supervisor->on_hup.data =
+        supervisor->on_usr1.data = supervisor;
     supervisor->on_child.data = supervisor->tick.data = supervisor;
     ev_signal_start(loop, &supervisor->on_term);
     ev_signal_start(loop, &supervisor->on_int);
     ev_signal_start(loop, &supervisor->on_hup);
+    ev_signal_start(loop, &supervisor->on_usr1);
     ev_child_start(loop, &supervisor->on_child);
     ev_timer_start(loop, &supervisor->tick);
     reload_init(supervisor);

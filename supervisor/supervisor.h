@@ -52,6 +52,7 @@ struct child {
     uint64_t started_ms;
     uint64_t heartbeat_ms;    /* as last seen */
     unsigned heartbeat_ticks; /* for how long it has not moved */
+    int log_channel;          /* workers with an access log's file: where it is sent to; else -1 */
     ev_io ready_watcher;
     ev_timer restart_timer;
 };
@@ -101,7 +102,7 @@ struct supervisor {
     unsigned worker_count; /* fixed at start: it is the number of sockets per listener */
     struct boards boards;
     struct child children[CHILDREN_MAX];
-    ev_signal on_term, on_int, on_hup;
+    ev_signal on_term, on_int, on_hup, on_usr1;
     ev_child on_child;
     ev_timer tick; /* heartbeats, once a second */
     ev_timer reload_deadline;
@@ -134,6 +135,15 @@ void child_stop(struct child *child, int signal_number);
 /* What to do after it ended: restart, give up, or nothing. `status` is waitpid's. */
 void child_ended(struct child *child, int status);
 const char *child_name(const struct child *child); /* "worker", ... */
+
+/* access_log.c. Whether the file that the config names can be written; says why not. */
+int access_log_check(const struct config *config) __attribute__((warn_unused_result));
+/* For a child that is about to start: a channel with the file in it. Returns the child's end, the
+ * caller's to close, or -1 where it needs none or gets none: a worker serves without a log too. */
+int access_log_start(struct child *child) __attribute__((warn_unused_result));
+void access_log_end(struct child *child);
+/* SIGUSR1: the file was renamed, every worker gets the new one. */
+void access_log_reopen(struct supervisor *supervisor);
 
 /* endpoints.c: writes the file of addresses and pids, atomically. */
 void endpoints_write(const struct supervisor *supervisor);

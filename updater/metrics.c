@@ -183,6 +183,18 @@ static void services_write(FILE *out, const struct updater *updater)
         service_write(out, updater, &service_metrics[i]);
 }
 
+static void access_log_write(FILE *out, const struct updater *updater)
+{
+    uint64_t count = 0;
+
+    for (unsigned row = 0; row < updater->scores.row_count; row++)
+        count += score_get(&updater->scores.rows[row]->access_log_lost);
+    fprintf(out,
+            "# HELP sluice_access_log_lost_total Lines that could not be written.\n"
+            "# TYPE sluice_access_log_lost_total counter\nsluice_access_log_lost_total %llu\n",
+            (unsigned long long)count);
+}
+
 static void refusals_write(FILE *out, const struct updater *updater)
 {
     fputs("# HELP sluice_refusals_total Error answers of the proxy itself.\n"
@@ -214,6 +226,7 @@ char *metrics_write(const struct updater *updater)
         backends_write(out, updater, &metrics[i]);
     health_write(out, updater);
     refusals_write(out, updater);
+    access_log_write(out, updater);
     check(fclose(out) == 0);
     return text;
 }

@@ -185,10 +185,10 @@ GIVEN = {f"listeners.NAME.tls.{key}" for key in ("certificates[].cert", "certifi
 GIVEN |= {"services.NAME.tls.name"}
 
 
-def canonical(tmp_path, extra, listener=None):
+def canonical(tmp_path, extra, listener=None, top=None):
     config = tmp_path / "least.json"
     config.write_text(json.dumps({"listeners": {"web": {"address": ":80", **(listener or {})}},
-                                  "services": {"web": {"discover": {"label": "a"}, **extra}}}))
+                                  "services": {"web": {"discover": {"label": "a"}, **extra}}, **(top or {})}))
     done = sluice("check", config, "--canonical")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -209,8 +209,8 @@ def at(value, key):
 
 def test_the_references_defaults_are_those_of_the_program(tmp_path):
     bare = canonical(tmp_path, {})
-    full = canonical(tmp_path, {"healthcheck": {"http": {}}, "tls": {"name": "a"}}, {"tls": TLS})
-    parts = ("services.NAME.healthcheck.", "services.NAME.tls.", "listeners.NAME.tls.")
+    full = canonical(tmp_path, {"healthcheck": {"http": {}}, "tls": {"name": "a"}}, {"tls": TLS}, {"access_log": {}})
+    parts = ("access_log.", "services.NAME.healthcheck.", "services.NAME.tls.", "listeners.NAME.tls.")
     compared = 0
     for key, cells in rows().items():
         literal = re.fullmatch(r"`([^`]+)`(?:, `[^`]+`)?", cells[2])

@@ -307,8 +307,7 @@ class Bench:
 
     def pids(self):
         """Of the workers."""
-        return [int(pid) for task in Path(f"/proc/{self.process.pid}/task").iterdir()
-                for pid in (task / "children").read_text().split()]
+        return self.ask("pids")
 
     def close(self):
         """Ends the workers as the supervisor does and holds that they end well, the last reports of

@@ -36,6 +36,7 @@ struct bench {
     unsigned row_count;
     uint64_t published_us; /* the last epoch: acknowledged by all */
     int config_fd, routing_fd, verdicts_fd, tickets_fd, bell_updater;
+    int log_channels[ROWS_MAX];
     int row_fds[ROWS_MAX], bells[ROWS_MAX], listeners[ROWS_MAX][CONFIG_LISTENERS_MAX];
     pid_t pids[ROWS_MAX];
 };
@@ -159,6 +160,30 @@ static void give(int fd, int target)
         _exit(1);
 }
 
+/* As the supervisor does. */
+static void send_log_file(const struct bench *bench, unsigned row)
+{
+    const char *path = bench->config->access_log.file;
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+
+    if (fd < 0 || descriptor_send(bench->log_channels[row], fd) < 0)
+        die(path);
+    close(fd);
+}
+
+static int make_log_channel(struct bench *bench, unsigned row)
+{
+    int pair[2];
+
+    if (bench->config->access_log.file == NULL)
+        return -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) < 0)
+        die("log channel");
+    bench->log_channels[row] = high(pair[0]);
+    send_log_file(bench, row);
+    return high(pair[1]);
+}
+
 static void start_worker(struct bench *bench, const char *path, unsigned row)
 {
     char row_text[16], rows_text[16], byte;
@@ -168,6 +193,7 @@ static void start_worker(struct bench *bench, const char *path, unsigned row)
     snprintf(rows_text, sizeof(rows_text), "%u", bench->row_count);
     if (pipe(ready) < 0)
         die("pipe");
+    int log_end = make_log_channel(bench, row);
     score_set(&bench->scores.rows[row]->state, ROW_LIVE);
     pid_t pid = fork();
     if (pid == 0) {
@@ -179,6 +205,8 @@ static void start_worker(struct bench *bench, const char *path, unsigned row)
         give(bench->bell_updater, DESCRIPTOR_BELL_UPDATER);
         give(bench->tickets_fd, DESCRIPTOR_TICKETS);
         give(write_end, DESCRIPTOR_READY);
+        if (log_end >= 0)
+            give(log_end, DESCRIPTOR_LOG_CHANNEL);
         for (unsigned i = 0; i < bench->row_count; i++)
             give(bench->row_fds[i], DESCRIPTOR_ROW_FIRST + (int)i);
         give(bench->bells[row], DESCRIPTOR_BELL_ROW_FIRST + (int)row);
@@ -189,6 +217,8 @@ static void start_worker(struct bench *bench, const char *path, unsigned row)
         _exit(1);
     }
     close(ready[1]);
+    if (log_end >= 0)
+        close(log_end);
     if (pid < 0 || read(ready[0], &byte, 1) != 1) {
         int status = 0;
         waitpid(pid, &status, 0);
@@ -289,7 +319,8 @@ static void print_scores(const struct bench *bench)
                score_split_canary(split));
         for (unsigned i = 0; i < REFUSAL_COUNT; i++)
             printf("%s%" PRIu64, i > 0 ? ", " : "", score_get(&r->refusals[i]));
-        printf("], \"refused\": {");
+        printf("], \"access_log_lost\": %" PRIu64 ", \"refused\": {",
+               score_get(&r->access_log_lost));
         for (unsigned i = 0; i < REFUSAL_COUNT; i++)
             printf("%s\"%s\": %" PRIu64, i > 0 ? ", " : "", refusal_name((enum refusal)i),
                    score_get(&r->refusals[i]));
@@ -401,6 +432,10 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
         for (unsigned row = 0; row < bench->row_count; row++)
             printf("%s%d%s", row > 0 ? ", " : "[", bench->pids[row],
                    row + 1 < bench->row_count ? "" : "]\n");
+    } else if (strcmp(verb, "reopen") == 0) { /* the access log's file */
+        for (unsigned row = 0; row < bench->row_count; row++)
+            send_log_file(bench, row);
+        printf("{}\n");
     } else if (strcmp(verb, "terminate") == 0) {
         signal_workers(bench, SIGTERM);
         printf("{}\n");

@@ -76,7 +76,7 @@ def test_the_supervisor_stays_boring():
     for path in (ROOT / "supervisor").glob("*.c"):
         text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
         code += sum(1 for line in text.splitlines() if line.strip() and not line.startswith("#include"))
-    assert code < 1100
+    assert code < 1300
 
 
 def test_the_code_is_formatted():

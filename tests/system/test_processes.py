@@ -31,6 +31,17 @@ def board_modes(pid):
     return modes
 
 
+def held_by(pid):
+    """What its descriptors lead to; one that was closed meanwhile does not count."""
+    held = []
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            held.append((int(entry.name), os.readlink(entry)))
+        except FileNotFoundError:
+            pass
+    return held
+
+
 def is_gone(pid):
     try:
         return status_of(pid)["State"][0] in "ZX"
@@ -159,7 +170,7 @@ def test_a_descriptor_that_the_starting_shell_left_open_is_closed(start_sluice, 
         sluice.wait_healthy("web", 1)
         assert sluice.get()[0] == 200
         for pid in (sluice.pid("supervisor"), sluice.pid("updater"), sluice.pid("health"), *sluice.worker_pids()):
-            held = [os.readlink(link) for link in pathlib.Path(f"/proc/{pid}/fd").iterdir() if int(link.name) > 2]
+            held = [path for fd, path in held_by(pid) if fd > 2]
             assert "/dev/null" not in held
 
 
