@@ -61,8 +61,9 @@ class Sampler:
         self._ended.set()
         self._thread.join()
 
-    def judge(self, start):
-        """Each process that lived from `start` to the end: how it grew. (rows, texts of what is wrong)"""
+    def judge(self, start, keeps=None):
+        """Each process that lived from `start` to the end: how it grew. `keeps`: bytes that a process rightly has more
+        at the end, by its name. (rows, texts of what is wrong)"""
         window = [(moment, processes) for moment, processes in self.samples if moment >= start]
         rows, wrong = [], []
         if len(window) < 5:
@@ -76,11 +77,12 @@ class Sampler:
             fds = [(moment, processes[pid][2]) for moment, processes in window]
             size = statistics.median(value for _, value in pss)
             row = {"process": name, "pid": pid, "seconds": round(length), "pss": size,
-                   "pss_growth": round(slope(pss) * length), "descriptors": statistics.median(v for _, v in fds),
+                   "pss_growth": round(slope(pss) * length),
+                   "keeps": (keeps or {}).get(name, 0), "descriptors": statistics.median(v for _, v in fds),
                    "descriptors_growth": round(slope(fds) * length, 1)}
             row["pss_kib"] = [value >> 10 for _, value in pss[::max(1, len(pss) // 24)]]
             rows.append(row)
-            if row["pss_growth"] > GROWTH_SHARE * size + GROWTH_BYTES:
+            if row["pss_growth"] > GROWTH_SHARE * size + GROWTH_BYTES + row["keeps"]:
                 wrong.append(f"{name} ({pid}) grew by {row['pss_growth'] >> 10} KiB of {int(size) >> 10} in {length:.0f} s")
             if row["descriptors_growth"] > GROWTH_DESCRIPTORS * row["descriptors"] + 10:
                 wrong.append(f"{name} ({pid}) has {row['descriptors_growth']} descriptors more after {length:.0f} s")

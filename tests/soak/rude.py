@@ -86,7 +86,7 @@ async def one(ledger, address, tls):
     """One of them. Those that only go are counted; those that ask are judged like any other."""
     work = random.choice(GOING + (ASKING if tls is None else ASKING[1:]))  # TLS has no half-close here
     connection = Http(address, tls)
-    exchange = ledger.begin("rude: " + work.__name__.replace("_", " "))
+    exchange = ledger.begin(("tls rude: " if tls else "rude: ") + work.__name__.replace("_", " "))
     try:
         await connection.open()
         await asyncio.wait_for(work(connection), 10)

@@ -5,11 +5,14 @@
 import asyncio
 import atexit
 import datetime
+import itertools
 import json
 import os
 import pathlib
 import random
 import signal
+import ssl
+import subprocess
 import sys
 import tempfile
 import threading
@@ -29,6 +32,17 @@ CHECK = {"interval": "500ms", "timeout": "500ms", "retries": 3}
 RELOADS_UNTIL = 0.6   # of the run: then processes live on, and are measured
 MEASURED_FROM = 0.65
 CALM, WILD = 3, 4     # backends
+KINDS = ["tcp"] + [tls + kind for tls in ("", "tls ") for kind in ("keepalive", "new", "upload", "download", "sse", "websocket")]
+
+
+def make_certificate(folder):
+    """Writes one for soak.test into `folder`. Returns how its clients see it."""
+    path = folder / "soak.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=soak.test", "-addext", "subjectAltName=DNS:soak.test", "-days", "2",
+                    "-keyout", path, "-out", folder / "certificate"], check=True, capture_output=True)
+    path.write_text(path.read_text() + (folder / "certificate").read_text())
+    return ssl.create_default_context(cafile=folder / "certificate")
 
 
 class World:
@@ -37,14 +51,25 @@ class World:
     def __init__(self, folder, workers=2):
         self.ledger = Ledger()
         self.serial = 0
+        self.event_count, self.event_bytes = 0, []  # (time, bytes since the entry before)
         self.counts = {"killed": 0, "terminated": 0, "replaced": 0, "reloads": 0, "weights": 0, "bad configs": 0}
         self.workers = workers
         self.calm = [self.demo("calm") for _ in range(CALM)]
         self.calm_canary = [self.demo("calm")]
         self.wild = [self.demo("wild") for _ in range(WILD)]
+        self.tls = make_certificate(folder)
         self.sluice = Sluice(folder, self.config())
         for service, count in (("calm", CALM + 1), ("wild", WILD), ("lines", CALM), ("wildlines", WILD)):
             self.sluice.wait_healthy(service, count)
+
+    def count_events(self):
+        """What the updater's event stream has brought: it keeps so much for those that come back."""
+        events = self.sluice.events
+        with events.changed:
+            fresh, events.all[self.event_count:] = events.all[self.event_count:], [
+                (name, None) for name, _ in events.all[self.event_count:]]
+            self.event_count = len(events.all)
+        self.event_bytes.append((time.monotonic(), sum(len(json.dumps(data)) + 64 for _, data in fresh)))
 
     def demo(self, kind):
         self.serial += 1
@@ -54,7 +79,8 @@ class World:
         http = {**CHECK, "http": {"path": "/healthz"}}
         drain = {"timeouts": {"tunnel": "60s"}}
         return {
-            "listeners": {"calm": {"address": "127.0.0.1:0"},
+            "listeners": {"tls": {"address": "127.0.0.1:0", "tls": {"certificates": [{"cert": "soak.pem"}]}},
+                          "calm": {"address": "127.0.0.1:0"},
                           "lines": {"address": "127.0.0.1:0", "protocol": "tcp", "service": "lines"},
                           "wildlines": {"address": "127.0.0.1:0", "protocol": "tcp", "service": "wildlines"}},
             "services": {
@@ -148,48 +174,53 @@ def happen(world, started, seconds, ended):
         return ended.wait(random.uniform(least, most))
 
     reload_every = max(8, seconds * RELOADS_UNTIL / 8)
-    next_reload = started + 4
-    while not pause(1, 4):
+    next_reload = started
+    reloads = itertools.cycle([world.replace_calm, world.bad_config, world.replace_calm])
+    while not pause(1, 3):
         if next_reload < time.monotonic() < started + seconds * RELOADS_UNTIL - 5:
-            random.choice([world.replace_calm, world.replace_calm, world.bad_config])()
+            next(reloads)()
             next_reload = time.monotonic() + reload_every
         else:
             random.choice([world.weigh, lambda: None])()
         at = world.lose_wild(random.choice([signal.SIGKILL, signal.SIGTERM]))
         pause(0.5, 3)
         world.return_wild(at)
+        world.count_events()
 
 
 async def clients(world, seconds):
     """All clients of the wild services, for so long; then they are cut off where they are."""
-    ledger, http, lines = world.ledger, world.sluice.address("calm"), world.sluice.address("wildlines")
+    ledger, lines = world.ledger, world.sluice.address("wildlines")
+    plain, secure = (world.sluice.address("calm"), None), (world.sluice.address("tls"), world.tls)
     loops, kept = [], []
-
-    def keep(kind, work):
-        kept.append(traffic.KeepAlive(ledger, kind, http, None, work))
-        return kept[-1]
 
     def add(rate, work):
         loops.append(asyncio.create_task(traffic.at_rate(rate, work)))
 
-    def fresh(kind, work):
-        return lambda: traffic.judged(ledger, kind, traffic.once(http, None, work))
+    def keep(way, kind, work):
+        kept.append(traffic.KeepAlive(ledger, "tls " * (way is secure) + kind, *way, work))
+        return kept[-1]
 
+    def fresh(way, kind, work):
+        return lambda: traffic.judged(ledger, "tls " * (way is secure) + kind, traffic.once(*way, work))
+
+    def add_all(way):
+        for _ in range(4):
+            add(4, keep(way, "keepalive", traffic.index))
+            add(0.5, lambda: traffic.websocket(ledger, *way))
+            add(0.7, lambda: rude.one(ledger, *way))
+        for _ in range(2):
+            add(2, fresh(way, "new", traffic.index))
+        add(1, keep(way, "upload", traffic.upload))
+        add(1, keep(way, "download", traffic.download))
+        add(1, fresh(way, "pipelined", traffic.pipelined))
+        add(0.5, fresh(way, "slow", traffic.slow))
+        add(0.4, fresh(way, "sse", traffic.sse))
+
+    add_all(plain)
+    add_all(secure)
     for _ in range(8):
-        add(4, keep("keepalive", traffic.index))
-    for _ in range(4):
-        add(2, fresh("new", traffic.index))
-    for _ in range(2):
-        add(1, keep("upload", traffic.upload))
-        add(1, keep("download", traffic.download))
-        add(1, fresh("pipelined", traffic.pipelined))
-        add(0.5, fresh("slow", traffic.slow))
-        add(0.4, fresh("sse", traffic.sse))
-    for _ in range(8):
-        add(0.5, lambda: traffic.websocket(ledger, http, None))
         add(0.5, lambda: traffic.tcp(ledger, lines))
-    for _ in range(6):
-        add(0.7, lambda: rude.one(ledger, http, None))
     await asyncio.sleep(seconds)
     for loop in loops:
         loop.cancel()
@@ -265,7 +296,9 @@ def run(seconds, folder):
         ended.set()
         chaos.join(90)
         final = load.stop()
-        rows, grown = sampler.judge(started + seconds * MEASURED_FROM)
+        measured_from = started + seconds * MEASURED_FROM
+        kept = sum(size for moment, size in world.event_bytes if moment >= measured_from)
+        rows, grown = sampler.judge(measured_from, {"sluice-updater": kept})
         if b"__asan_init" in (BUILD / "libexec/sluice/sluice-worker").read_bytes():
             grown = []  # the sanitizer keeps what was freed
         left, ends = settle(world, baseline, sampler)
@@ -281,7 +314,7 @@ def run(seconds, folder):
         wrong.append(f"Sluice ended with {sluice.process.returncode}")
     if final["failed"] or final["websockets"]["broken"] or final["tcp"]["broken"]:
         wrong.append(f"calm service: {final['failures']}, websockets {final['websockets']}, tcp {final['tcp']}")
-    if not all(ledger.done.get(kind) for kind in ("keepalive", "new", "upload", "download", "sse", "websocket", "tcp")):
+    if not all(ledger.done.get(kind) for kind in KINDS):
         wrong.append(f"a kind of traffic did nothing: {ledger.done}")
     return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M"), "seconds": seconds,
             "passed": not wrong, "wrong": wrong, "exchanges": ledger.done, "allowed_failures": allowed,

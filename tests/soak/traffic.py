@@ -193,7 +193,7 @@ async def websocket(ledger, address, tls):
                 answer = await channel.recv()
                 must(f"message {i}" in str(answer), f"wrong echo {answer!r}")
                 await asyncio.sleep(0.4)
-    await judged(ledger, "websocket", talk())
+    await judged(ledger, "tls websocket" if tls else "websocket", talk())
 
 
 async def tcp(ledger, address):
