@@ -48,6 +48,7 @@ static void add_cell(struct score_sum *sum, const struct score_cell *cell)
     sum->timeouts += score_get(&cell->timeouts);
     sum->resets += score_get(&cell->resets);
     sum->retries += score_get(&cell->retries);
+    sum->asset_retries += score_get(&cell->asset_retries);
     sum->ejections += score_get(&cell->ejections);
     sum->bytes_in += score_get(&cell->bytes_in);
     sum->bytes_out += score_get(&cell->bytes_out);

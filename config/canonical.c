@@ -407,6 +407,7 @@ static cJSON *service_to_json(const struct config_service *service)
         put(json, "preview", preview_to_json(&service->preview));
     put(json, "hold", hold_to_json(&service->hold));
     put(json, "error_pages", error_pages_to_json(&service->error_pages));
+    put(json, "retry_assets", cJSON_CreateBool(service->retry_assets));
     return json;
 }
 

@@ -251,6 +251,7 @@ struct config_service {
     struct config_sticky sticky;   /* tcp: client_address only */
     struct config_preview preview; /* http */
     struct config_hold hold;
+    bool retry_assets; /* http */
 };
 
 struct config {

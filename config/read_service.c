@@ -200,6 +200,10 @@ static const struct field service_fields[] = {
     {.key = "tls", .kind = FIELD_OTHER, .read = service_tls_read}, /* behind backends, discover */
     {.key = "sticky", .kind = FIELD_OTHER, .read = sticky_read},
     {.key = "preview", .kind = FIELD_OTHER, .read = preview_read},
+    {.key = "retry_assets",
+     .kind = FIELD_BOOL,
+     .offset = offsetof(struct config_service, retry_assets),
+     .fallback = false},
     {.key = "hold",
      .kind = FIELD_TABLE,
      .offset = offsetof(struct config_service, hold),

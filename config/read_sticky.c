@@ -155,6 +155,9 @@ void sticky_check(struct reader *reader, const struct node *node,
     if (tcp && preview->kind != PREVIEW_NONE)
         reader_tell(reader, node_get(node, "preview")->key_line,
                     "preview: found with a tcp service, allowed for http");
+    if (tcp && service->retry_assets)
+        reader_tell(reader, node_get(node, "retry_assets")->key_line,
+                    "retry_assets: found with a tcp service, allowed for http");
     if (sticky->kind == STICKY_COOKIE && preview->kind == PREVIEW_COOKIE && preview->name != NULL &&
         strcmp(sticky->name, preview->name) == 0)
         reader_tell(reader, node_get(node, "preview")->key_line,

@@ -132,3 +132,15 @@ int choose_backend(struct exchange *x)
         x->group = GROUP_COUNT - 1 - x->group;
     return x->group == GROUP_COUNT || !serves[x->group] ? -1 : choose_member(x, service);
 }
+
+bool choose_has_other_group(const struct exchange *x)
+{
+    struct worker *worker = x->worker;
+    int index = worker->table.by_config[x->service];
+
+    if (index < 0)
+        return false;
+    if (rotation_is_stale(worker))
+        rotation_renew_all(worker);
+    return group_serves(x, &worker->table.services[index], GROUP_COUNT - 1 - x->group);
+}

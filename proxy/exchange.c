@@ -349,6 +349,39 @@ void exchange_retry(struct exchange *x)
     exchange_place(x);
 }
 
+/* For or against the backend; what ends for the client's or an operator's reasons says nothing. */
+static void judge_backend(const struct exchange *x, enum exchange_why why)
+{
+    if (exchange_service(x)->ejection.failures == 0)
+        return;
+    if (why == WHY_BAD_RESPONSE || why == WHY_BACKEND_BROKE || why == WHY_RESPONSE_TIMEOUT)
+        rotation_judge(x, true);
+    else if (x->from_backend || x->answered_us != 0)
+        rotation_judge(x, x->from_backend && x->status >= 500);
+}
+
+bool exchange_other_group_serves(const struct exchange *x)
+{
+    return choose_has_other_group(x);
+}
+
+void exchange_switch_group(struct exchange *x, uint16_t status)
+{
+    check(x->upstream == NULL && x->state == EXCHANGE_ASKING);
+    exchange_set_timeout(x, 0);
+    x->status = status;
+    x->from_backend = true;
+    score_add(&cell_of(x)->asset_retries, 1);
+    judge_backend(x, WHY_DONE);
+    leave_backend(x);
+    x->status = 0;
+    x->from_backend = false;
+    x->bytes_in = x->counted_in = 0; /* of this answer the client gets nothing */
+    x->group = GROUP_COUNT - 1 - x->group;
+    exchange_enter(x, EXCHANGE_PLACING);
+    exchange_place(x);
+}
+
 /* --- the end ------------------------------------------------------------------------------ */
 
 void exchange_close_upstream(struct exchange *x)
@@ -360,22 +393,12 @@ void exchange_close_upstream(struct exchange *x)
         upstream_close(upstream);
 }
 
-/* For or against the backend; what ends for the client's or an operator's reasons says nothing. */
-static void judge_backend(const struct exchange *x, enum exchange_why why)
-{
-    if (why == WHY_BAD_RESPONSE || why == WHY_BACKEND_BROKE || why == WHY_RESPONSE_TIMEOUT)
-        rotation_judge(x, true);
-    else if (x->from_backend || x->answered_us != 0)
-        rotation_judge(x, x->from_backend && x->status >= 500);
-}
-
 void exchange_end(struct exchange *x, enum exchange_why why)
 {
     check(x->upstream == NULL);
     exchange_set_timeout(x, 0);
     if (x->placed) {
-        if (exchange_service(x)->ejection.failures > 0)
-            judge_backend(x, why);
+        judge_backend(x, why);
         leave_backend(x);
     }
     access_log_exchange(x, why);

@@ -125,6 +125,11 @@ void exchange_place(struct exchange *x);
  * refused where it may not be. */
 void exchange_retry(struct exchange *x);
 
+/* Whether the other group can serve it; and that: counted as answered with `status` where it was.
+ * Its connection is closed or given back before. */
+bool exchange_other_group_serves(const struct exchange *x);
+void exchange_switch_group(struct exchange *x, uint16_t status);
+
 /* From upstream.c: what became of a connect. */
 void exchange_connected(struct exchange *x);
 void exchange_connect_failed(struct exchange *x);

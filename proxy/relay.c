@@ -3,6 +3,7 @@
 #include "access_line.h"
 #include "access_log.h"
 #include "admission.h"
+#include "asset.h"
 #include "base/check.h"
 #include "client.h"
 #include "forward.h"
@@ -545,6 +546,9 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         exchange_start(x, KIND_REQUEST, (uint16_t)service, &asker, &protocol);
         x->unrepeatable = !relay->replayable;
         relay->new_user = user_identify(x, request);
+        relay->secure = relay->new_user && (stream_tls(client->stream) != NULL ||
+                                            (client->trusted && user_came_by_tls(request)));
+        relay->asset = worker->config->services[service].retry_assets && asset_is_asked(request);
     }
     if (relay == NULL) {
         refuse(client, request, &asker, head_length, why == WHY_DONE ? WHY_MEMORY : why);

@@ -28,6 +28,8 @@ struct relay {
     bool keep_alive; /* what the client wants */
     bool upgrade_asked;
     char upgrade[UPGRADE_BYTES_MAX]; /* the protocol */
+    bool asset;                      /* its 404 may be another version's 200 */
+    bool secure;                     /* the cookie, by TLS only */
     bool new_user;                   /* is told by a cookie, with the answer */
     bool expects_100;                /* and has not sent any of its body */
     bool head_sent;
@@ -58,6 +60,10 @@ void relay_free_kept(struct worker *worker);
 void relay_update(struct relay *relay);
 /* Sends what can be sent of head and body. */
 void relay_send_request(struct relay *relay);
+/* A 404 that the other group is asked about before the client hears of it (relay_asset.c): */
+bool relay_may_try_other_version(const struct relay *relay, const struct http1_response *response);
+/* Drops that answer, whose head is `head_length` bytes long; the relay goes on elsewhere. */
+void relay_try_other_version(struct relay *relay, size_t head_length);
 /* Ends it with an error answer, or by closing where the answer has begun. */
 void relay_fail(struct relay *relay, enum exchange_why why);
 /* Ends it for a client that is not there any more. */

@@ -23,8 +23,7 @@ static struct slice cookie_to_set(struct relay *relay, const struct http1_respon
             field->value.data[name.length] == '=')
             return none;
     }
-    bool tls = stream_tls(relay->client->stream) != NULL;
-    return user_set_cookie(&relay->exchange, tls, buffer);
+    return user_set_cookie(&relay->exchange, relay->secure, buffer);
 }
 
 /* Interim answers are for clients that know them (RFC 9110 §15.2). */
@@ -163,6 +162,10 @@ static enum head_outcome take_head(struct relay *relay, size_t *ret_length)
         if (result == HTTP1_DONE && response->status == 101) {
             stream_consume(upstream, length);
             begin_tunnel(relay, response);
+            return HEAD_ENDED;
+        }
+        if (result == HTTP1_DONE && relay_may_try_other_version(relay, response)) {
+            relay_try_other_version(relay, length);
             return HEAD_ENDED;
         }
         if (result == HTTP1_DONE && response->status >= 200)

@@ -139,6 +139,20 @@ void user_identify_connection(struct exchange *x)
         identify_by_address(x);
 }
 
+bool user_came_by_tls(const struct http1_request *request)
+{
+    bool found = false;
+
+    for (unsigned i = 0; i < request->field_count; i++) {
+        if (request->fields[i].known != FIELD_X_FORWARDED_PROTO)
+            continue;
+        if (found || !slice_equals_ignoring_case(request->fields[i].value, SLICE("https")))
+            return false;
+        found = true;
+    }
+    return found;
+}
+
 struct slice user_set_cookie(struct exchange *x, bool tls, char buffer[USER_SET_COOKIE_BYTES])
 {
     const char *name = exchange_service(x)->sticky.name;

@@ -18,6 +18,8 @@ bool user_identify(struct exchange *x, const struct http1_request *request);
 /* The same for what has no request: by its address. */
 void user_identify_connection(struct exchange *x);
 
+/* Whether a proxy in front, whose word counts, says that he came to it by TLS. */
+bool user_came_by_tls(const struct http1_request *request);
 /* The value of the Set-Cookie field that tells a new user; empty where there is no memory. `tls`:
  * he came by it. */
 struct slice user_set_cookie(struct exchange *x, bool tls, char buffer[USER_SET_COOKIE_BYTES]);

@@ -176,6 +176,7 @@ static void add_counters(cJSON *object, const struct score_sum *sum)
     cJSON_AddNumberToObject(object, "timeouts", (double)sum->timeouts);
     cJSON_AddNumberToObject(object, "resets", (double)sum->resets);
     cJSON_AddNumberToObject(object, "retries", (double)sum->retries);
+    cJSON_AddNumberToObject(object, "asset_retries", (double)sum->asset_retries);
     cJSON_AddNumberToObject(object, "ejected_by", sum->ejected);
     cJSON_AddNumberToObject(object, "ejections", (double)sum->ejections);
     cJSON_AddNumberToObject(object, "bytes_in", (double)sum->bytes_in);

@@ -72,6 +72,11 @@ static uint64_t value_ejections(const struct score_sum *sum)
     return sum->ejections;
 }
 
+static uint64_t value_asset_retries(const struct score_sum *sum)
+{
+    return sum->asset_retries;
+}
+
 static uint64_t value_bytes_in(const struct score_sum *sum)
 {
     return sum->bytes_in;
@@ -90,6 +95,8 @@ static const struct metric metrics[] = {
     {"sluice_backend_timeouts_total", "counter", "Exchanges that timed out.", value_timeouts},
     {"sluice_backend_resets_total", "counter", "Exchanges that broke off.", value_resets},
     {"sluice_backend_retries_total", "counter", "Exchanges taken elsewhere.", value_retries},
+    {"sluice_backend_asset_retries_total", "counter",
+     "Assets not found that the other group was asked for.", value_asset_retries},
     {"sluice_backend_ejected", "gauge", "Workers that leave it out for its failures.",
      value_ejected},
     {"sluice_backend_ejections_total", "counter", "Ejections by a worker.", value_ejections},

@@ -225,6 +225,18 @@ def test_websocket_of_a_new_user_gets_the_cookie_too(world):
     assert client.reader.exactly(5) == b"hello"
 
 
+def test_cookie_is_secure_where_a_trusted_proxy_says_tls(world):
+    a = world.backend()
+    config = web(a, sticky={"cookie": "user"})
+    stranger = world.client(world.bench(config))
+    https, twice = [("X-Forwarded-Proto", "https")], [("X-Forwarded-Proto", "https")] * 2
+    assert "Secure" not in stranger.get(fields=https).field("set-cookie")
+    trusted = world.client(world.bench({**config, "trusted_proxies": ["127.0.0.1"]}))
+    assert trusted.get(fields=https).field("set-cookie").endswith("; SameSite=Lax; Secure")
+    for fields in (twice, [("X-Forwarded-Proto", "http")], []):
+        assert "Secure" not in trusted.get(fields=fields).field("set-cookie")
+
+
 def from_address(port, address):
     sock = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(address, 0))
     return sock
