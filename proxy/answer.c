@@ -27,9 +27,10 @@ static const struct {
     {505, "HTTP Version Not Supported", "This version of HTTP is not supported."},
 };
 
-size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, uint32_t retry_s, bool close,
-                    bool head_only, const char *date)
+size_t answer_write(char buffer[ANSWER_BYTES_MAX], const struct answer *answer,
+                    const struct answer_page *page, const char *date)
 {
+    unsigned status = answer->status;
     size_t i = 0;
 
     while (i < sizeof(answers) / sizeof(answers[0]) - 1 && answers[i].status != status)
@@ -37,15 +38,17 @@ size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, uint32_t ret
     check(answers[i].status == status);
     char retry[32] = "";
     if (status == 503 || status == 429)
-        snprintf(retry, sizeof(retry), "Retry-After: %u\r\n", retry_s > 0 ? retry_s : 1);
-    bool allow = status == 405 || status == 200;
+        snprintf(retry, sizeof(retry), "Retry-After: %u\r\n",
+                 answer->retry_s > 0 ? answer->retry_s : 1);
+    bool allow = status == 405 || status == 200, plain = page == NULL && !answer->head_only;
     int length = snprintf(buffer, ANSWER_BYTES_MAX,
-                          "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: text/plain\r\n"
+                          "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n"
                           "Content-Length: %zu\r\n%s%s%s\r\n%s%s",
-                          status, answers[i].reason, date, strlen(answers[i].text) + 1, retry,
+                          status, answers[i].reason, date, page != NULL ? page->type : "text/plain",
+                          page != NULL ? page->body.length : strlen(answers[i].text) + 1, retry,
                           allow ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
-                          close ? "Connection: close\r\n" : "", head_only ? "" : answers[i].text,
-                          head_only ? "" : "\n");
+                          answer->close ? "Connection: close\r\n" : "",
+                          plain ? answers[i].text : "", plain ? "\n" : "");
     check(length > 0 && (size_t)length < ANSWER_BYTES_MAX);
     return (size_t)length;
 }

@@ -8,9 +8,21 @@
 
 #define ANSWER_BYTES_MAX 512u
 
-/* Writes a whole HTTP/1.1 answer; returns its length. `head_only`: to a HEAD.
- * `retry_s`: what 503 and 429 say in Retry-After; 0 is as good as 1. */
-size_t answer_write(char buffer[ANSWER_BYTES_MAX], unsigned status, uint32_t retry_s, bool close,
-                    bool head_only, const char *date);
+struct answer_page { /* the operator's own body */
+    struct slice body;
+    const char *type;
+};
+
+struct answer {
+    unsigned status;
+    uint32_t retry_s; /* what 503 and 429 say in Retry-After; 0 is as good as 1 */
+    bool close;       /* the connection ends with it */
+    bool head_only;   /* to a HEAD */
+};
+
+/* Writes an HTTP/1.1 answer; returns its length. With a page, its body is not in it: that is sent
+ * behind, but to a HEAD. `page` may be NULL. */
+size_t answer_write(char buffer[ANSWER_BYTES_MAX], const struct answer *answer,
+                    const struct answer_page *page, const char *date);
 
 #endif

@@ -2,7 +2,6 @@
 
 #include "access_log.h"
 #include "admission.h"
-#include "answer.h"
 #include "base/check.h"
 #include "forwarded.h"
 #include "http1.h"
@@ -128,35 +127,41 @@ static void linger(struct client *client, enum stream_event event)
 /* --- requests ----------------------------------------------------------------------------- */
 
 /* With what the listener adds to every answer, behind the status line. */
-void client_write_answer(struct client *client, struct slice answer)
+void client_write_answer(struct client *client, struct slice head, struct slice body)
 {
     struct slice hsts = slice_from_string(client->listener->hsts);
-    const char *end = memchr(answer.data, '\n', answer.length);
-    size_t line = end != NULL ? (size_t)(end - answer.data) + 1 : 0;
-    const struct slice pieces[] = {
-        {answer.data, line}, hsts, {answer.data + line, answer.length - line}};
+    const char *end = memchr(head.data, '\n', head.length);
+    size_t line = end != NULL ? (size_t)(end - head.data) + 1 : 0;
+    struct slice pieces[4];
+    unsigned count = 0;
 
-    if (hsts.length > 0 && stream_tls(client->stream) != NULL)
-        stream_write(client->stream, pieces, 3);
-    else
-        stream_write(client->stream, &answer, 1);
+    if (hsts.length > 0 && stream_tls(client->stream) != NULL) {
+        pieces[count++] = (struct slice){head.data, line};
+        pieces[count++] = hsts;
+        head = (struct slice){head.data + line, head.length - line};
+    }
+    pieces[count++] = head;
+    if (body.length > 0)
+        pieces[count++] = body;
+    stream_write(client->stream, pieces, count);
 }
 
-void client_answer(struct client *client, unsigned status, uint32_t retry_s, bool close,
-                   bool head_only)
+void client_answer(struct client *client, int service, const struct answer *answer)
 {
+    const struct worker *worker = client->worker;
+    const struct answer_page *page = error_pages_find(worker->pages, service, answer->status);
     char buffer[ANSWER_BYTES_MAX];
-    struct slice answer = {buffer, 0};
+    struct slice head = {buffer, answer_write(buffer, answer, page, worker->date)};
+    struct slice none = {NULL, 0};
 
-    answer.length = answer_write(buffer, status, retry_s, close, head_only, client->worker->date);
-    client_write_answer(client, answer);
+    client_write_answer(client, head, page != NULL && !answer->head_only ? page->body : none);
 }
 
 static void refuse(struct client *client, unsigned status, enum refusal refusal, const char *why)
 {
     score_add(&client->worker->row->refusals[refusal], 1);
     access_log_refused(client->worker, &client->address, NULL, status, why);
-    client_answer(client, status, 0, true, false);
+    client_answer(client, SERVICE_NONE, &(struct answer){.status = status, .close = true});
     client_finish(client, false);
 }
 

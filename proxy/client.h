@@ -4,6 +4,7 @@
 #ifndef PROXY_CLIENT_H
 #define PROXY_CLIENT_H
 
+#include "error_pages.h"
 #include "reader.h"
 #include "worker.h"
 
@@ -57,12 +58,11 @@ void client_next(struct client *client);
 /* Nothing more is read from this client: closed once everything is written. `whole`: its request
  * was read to the end. */
 void client_finish(struct client *client, bool whole);
-/* Sends an answer of the proxy's own. Followed by client_next() or client_finish(). `retry_s` as
- * answer_write() has it. */
-void client_answer(struct client *client, unsigned status, uint32_t retry_s, bool close,
-                   bool head_only);
-/* The same for an answer that is written already. */
-void client_write_answer(struct client *client, struct slice answer);
+/* Sends an answer of the proxy's own, with the service's page for it. Followed by client_next() or
+ * client_finish(). */
+void client_answer(struct client *client, int service, const struct answer *answer);
+/* The same for one that is written already. `body` may be empty. */
+void client_write_answer(struct client *client, struct slice head, struct slice body);
 void client_close(struct client *client);
 /* Within client*.c: begins the handshake; false where there is nothing to serve with, or no memory.
  */

@@ -71,7 +71,7 @@ static void fail(struct client *client, const char *reason)
     stream_drop_tls(client->stream);
     client->state = CLIENT_READING;
     access_log_refused(client->worker, &client->address, NULL, 400, "http-on-https-port");
-    client_answer(client, 400, 0, true, false);
+    client_answer(client, SERVICE_NONE, &(struct answer){.status = 400, .close = true});
     client_finish(client, false);
 }
 

@@ -80,6 +80,9 @@
 /* Lines of the access log gather so far before they are written: some 200. */
 #define ACCESS_LOG_BYTES_MAX (64u << 10)
 
+/* A page for errors: read whole into each worker, and sent in one piece. */
+#define ERROR_PAGE_BYTES_MAX (64 << 10)
+
 /* Tries to copy a table out that its writer keeps changing; then the next bell. */
 #define ADOPTION_TRIES_MAX 100u
 

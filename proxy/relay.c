@@ -159,8 +159,12 @@ void relay_fail(struct relay *relay, enum exchange_why why)
     x->status = (uint16_t)status;
     x->from_backend = false;
     uint32_t retry_s = why == WHY_HELD ? held_s(x) : 0;
+    int service = x->service; /* from its end on it is another's */
     struct client *client = end(relay, why);
-    client_answer(client, status, retry_s, close, head_only);
+    client_answer(
+        client, service,
+        &(struct answer){
+            .status = status, .retry_s = retry_s, .close = close, .head_only = head_only});
     if (close)
         client_finish(client, whole);
     else
@@ -401,23 +405,27 @@ static void go_on(struct client *client, bool whole, bool close)
 }
 
 /* Answers instead of a backend. */
-static void answer(struct client *client, const struct http1_request *request, unsigned status)
+static void answer(struct client *client, const struct http1_request *request, int service,
+                   unsigned status)
 {
     bool whole = is_whole(request), close = must_close(client, request);
 
-    client_answer(client, status, 0, close, request->method == HTTP_HEAD);
+    client_answer(client, service,
+                  &(struct answer){
+                      .status = status, .close = close, .head_only = request->method == HTTP_HEAD});
     go_on(client, whole, close);
 }
 
 /* `request` lies in the client's input: it is logged before that is consumed. */
 static void refuse(struct client *client, const struct http1_request *request,
-                   const struct address *asker, size_t head_length, enum exchange_why why)
+                   const struct address *asker, int service, size_t head_length,
+                   enum exchange_why why)
 {
     unsigned status = count_refusal(client->worker, why);
 
     access_log_refused(client->worker, asker, request, status, exchange_why_name(why));
     stream_consume(client->stream, head_length);
-    answer(client, request, status);
+    answer(client, request, service, status);
 }
 
 /* `request` lies in the client's input: the answer is written before that is consumed. */
@@ -438,12 +446,13 @@ static void redirect(struct client *client, const struct http1_request *request,
     if (why == WHY_DONE)
         location.length = redirect_write(worker->head, HEAD_OUT_BYTES_MAX, request, &options);
     if (location.length == 0) {
-        refuse(client, request, asker, head_length, why == WHY_DONE ? WHY_BAD_REQUEST : why);
+        refuse(client, request, asker, SERVICE_NONE, head_length,
+               why == WHY_DONE ? WHY_BAD_REQUEST : why);
         return;
     }
     access_log_refused(worker, asker, request, 308, "redirected");
     stream_consume(client->stream, head_length);
-    client_write_answer(client, location);
+    client_write_answer(client, location, (struct slice){NULL, 0});
     go_on(client, whole, close);
 }
 
@@ -530,7 +539,7 @@ void relay_start(struct client *client, const struct http1_request *request, siz
 
     if (request->max_forwards == 0) { /* asks the proxy itself */
         stream_consume(client->stream, head_length);
-        answer(client, request, 200);
+        answer(client, request, SERVICE_NONE, 200);
         return;
     }
     if (client->listener->config->redirect_port != 0) {
@@ -551,7 +560,7 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         relay->asset = worker->config->services[service].retry_assets && asset_is_asked(request);
     }
     if (relay == NULL) {
-        refuse(client, request, &asker, head_length, why == WHY_DONE ? WHY_MEMORY : why);
+        refuse(client, request, &asker, service, head_length, why == WHY_DONE ? WHY_MEMORY : why);
         return;
     }
     stream_consume(client->stream, head_length);

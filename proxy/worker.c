@@ -11,6 +11,7 @@
 #include "board/tickets.h"
 #include "client.h"
 #include "drain.h"
+#include "error_pages.h"
 #include "holds.h"
 #include "http1.h"
 #include "listener.h"
@@ -323,6 +324,7 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     renew_date(worker);
     tls_backends_open(worker);
     access_log_open(worker);
+    worker->pages = error_pages_open(worker->config);
     error = admission_open(worker);
     return error == 0 ? listeners_open(worker) : error;
 }
@@ -360,6 +362,7 @@ static void worker_close(struct worker *worker)
     on_turn_end(worker->loop, &worker->reaper, 0);
     relay_free_kept(worker);
     access_log_close(worker);
+    error_pages_free(worker->pages);
     stream_hub_free(worker->hub);
     listeners_free(worker);
     tls_backends_close(worker);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct access_log;
+struct error_pages;
 struct client_table;
 struct listener;
 struct user_key;
@@ -77,7 +78,8 @@ struct worker {
     int accept_fd_max;          /* past it clients are turned away */
     bool holds_changed;
     struct access_log *access_log; /* NULL: off */
-    struct score_cell lost;        /* see worker_cell() */
+    struct error_pages *pages;
+    struct score_cell lost; /* see worker_cell() */
 
     /* scratch, good within one callback */
     struct routing_table *published;

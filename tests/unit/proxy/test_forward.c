@@ -278,8 +278,10 @@ static void own_answers_carry_their_length_and_never_a_body_to_a_head(void **sta
         for (unsigned variant = 0; variant < 4; variant++) {
             size_t scanned = 0, head = 0;
             bool head_only = (variant & 1) != 0, close = (variant & 2) != 0;
-            size_t length = answer_write(text, statuses[i], 0, close, head_only,
-                                         "Thu, 01 Jan 1970 00:00:00 GMT");
+            size_t length = answer_write(
+                text,
+                &(struct answer){.status = statuses[i], .close = close, .head_only = head_only},
+                NULL, "Thu, 01 Jan 1970 00:00:00 GMT");
             assert_int_equal(http1_parse_response((struct slice){text, length}, HTTP_GET, &scanned,
                                                   &response, &head),
                              HTTP1_DONE);
