@@ -1,6 +1,7 @@
 #include "buffer.h"
 
 #include "check.h"
+#include "held.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,10 +16,14 @@ static char *take(size_t size)
 {
     struct block *block = free_blocks;
 
-    if (size != BUFFER_BLOCK_BYTES || block == NULL)
-        return malloc(size);
-    free_blocks = block->next;
-    free_count--;
+    if (size == BUFFER_BLOCK_BYTES && block != NULL) {
+        free_blocks = block->next;
+        free_count--;
+    } else {
+        block = malloc(size);
+    }
+    if (block != NULL)
+        held_add(size);
     return (char *)block;
 }
 
@@ -26,6 +31,7 @@ static void give_back(char *data, size_t size)
 {
     if (data == NULL)
         return;
+    held_subtract(size);
     if (size != BUFFER_BLOCK_BYTES || free_count == BUFFER_FREE_BLOCKS_MAX) {
         free(data);
         return;

@@ -1,6 +1,7 @@
 #include "stream.h"
 
 #include "check.h"
+#include "held.h"
 #include "stream_internal.h"
 
 #include <linux/tcp.h>
@@ -33,12 +34,17 @@ struct stream_hub *stream_hub_new(struct ev_loop *loop, size_t read_bytes)
         return NULL;
     }
     hub->loop = loop;
-    hub->read_bytes = read_bytes;
+    hub->read_bytes = hub->read_max = read_bytes;
     list_init(&hub->closed);
     list_init(&hub->more);
     ev_prepare_init(&hub->reaper, on_closed);
     ev_prepare_start(loop, &hub->reaper);
     return hub;
+}
+
+void stream_hub_set_read_max(struct stream_hub *hub, size_t bytes)
+{
+    hub->read_max = bytes < hub->read_bytes ? bytes : hub->read_bytes;
 }
 
 void stream_hub_free(struct stream_hub *hub)
@@ -95,9 +101,12 @@ static void take_in(struct stream *stream, size_t length)
 
 static ssize_t read_some(struct stream *stream)
 {
+    struct stream_hub *hub = stream->hub;
+    size_t most = stream->read_max < hub->read_max ? stream->read_max : hub->read_max;
+
     if (stream->tls != NULL)
-        return stream_tls_read(stream, stream->hub->scratch, stream->read_max);
-    return recv(stream->fd, stream->hub->scratch, stream->read_max, 0);
+        return stream_tls_read(stream, hub->scratch, most);
+    return recv(stream->fd, hub->scratch, most, 0);
 }
 
 static bool writing_waits_for_input(const struct stream *stream)
@@ -369,6 +378,7 @@ struct stream *stream_new(struct stream_hub *hub, int fd, stream_handler *handle
 
     if (stream == NULL)
         return NULL;
+    held_add(sizeof(*stream));
     stream->hub = hub;
     stream->handler = handler;
     stream->owner = owner;
@@ -425,6 +435,7 @@ void stream_close(struct stream *stream)
     if (stream->tls != NULL)
         stream_tls_close(stream);
     close(stream->fd);
+    held_subtract(sizeof(*stream));
     stream->fd = -1;
     stream->scratch_start = stream->scratch_end = 0;
     buffer_release(&stream->input);

@@ -40,6 +40,8 @@ typedef void stream_handler(void *owner, enum stream_event event);
 
 /* `read_bytes`: the most that one event brings. Returns NULL when out of memory. */
 struct stream_hub *stream_hub_new(struct ev_loop *loop, size_t read_bytes);
+/* The most that one event brings on any stream from now on, at most `read_bytes`. */
+void stream_hub_set_read_max(struct stream_hub *hub, size_t bytes);
 /* All its streams must be closed. */
 void stream_hub_free(struct stream_hub *hub);
 

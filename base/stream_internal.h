@@ -17,7 +17,8 @@ struct stream_hub {
     ev_prepare reaper;
     struct list closed; /* freed when the turn ends */
     size_t read_bytes;
-    char *scratch; /* what was read last; handed to one handler at a time */
+    size_t read_max; /* of every stream; at most read_bytes */
+    char *scratch;   /* what was read last; handed to one handler at a time */
     /* TLS: streams whose layer holds bytes that no event of the socket will tell of */
     struct list more;
     ev_timer more_timer;

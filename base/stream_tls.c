@@ -6,6 +6,7 @@
  * may have to write first, or the other way round: the watcher of the other direction is then
  * started for it. Errors never carry what was sent, only OpenSSL's name for what was wrong. */
 #include "check.h"
+#include "held.h"
 #include "stream_internal.h"
 
 #include <sys/socket.h>
@@ -15,6 +16,10 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
+
+/* What OpenSSL holds for one connection, an estimate: some 10 KiB where it is idle (its buffers are
+ * released then), some 50 within a handshake. */
+#define TLS_HELD_BYTES (24u << 10)
 
 #define RECORD_BYTES 16384u /* RFC 8446 §5.1: the most that one record carries */
 
@@ -370,6 +375,7 @@ int stream_start_tls(struct stream *stream, struct ssl_st *ssl)
     tls->stream = stream;
     list_init(&tls->more);
     stream->tls = tls;
+    held_add(TLS_HELD_BYTES);
     if (!stream->connecting) { /* else when the connect is done */
         stream->connecting = true;
         stream_tls_begin(stream);
@@ -381,6 +387,7 @@ static void free_layer(struct stream *stream)
 {
     list_remove(&stream->tls->more);
     SSL_free(stream->tls->ssl);
+    held_subtract(TLS_HELD_BYTES);
     free(stream->tls);
     stream->tls = NULL;
 }

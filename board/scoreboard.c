@@ -173,6 +173,8 @@ void score_row_bury(struct score_row *row)
     for (unsigned i = 0; i < ROUTING_SERVICES_MAX; i++)
         score_set(&row->queued[i], 0);
     score_set(&row->clients, 0);
+    score_set(&row->memory_held, 0);
+    score_set(&row->memory_pressure, 0);
     score_holds_write(row, NULL, 0, 0);
     score_set(&row->pid, 0);
     score_set(&row->seen_epoch, 0);

@@ -100,6 +100,9 @@ struct score_row {
     _Atomic uint64_t accepted; /* client connections: counter */
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     _Atomic uint64_t access_log_lost; /* lines that could not be written */
+    _Atomic uint64_t memory_held;     /* bytes, by its connections: gauge */
+    _Atomic uint64_t memory_limit;
+    _Atomic uint32_t memory_pressure; /* 0 none, 1 tight, 2 full: gauge */
     /* The split per service since the worker adopted the present weight, in one word so that a
      * reader gets all three of a moment: see score_split_*(). */
     _Atomic uint64_t split[ROUTING_SERVICES_MAX];

@@ -24,6 +24,7 @@ static void leave(struct client *client)
 {
     check(client->state != CLIENT_CLOSED && client->relay == NULL);
     client->state = CLIENT_CLOSED;
+    held_subtract(sizeof(*client));
     client->stream = NULL;
     list_remove(&client->node);
     worker_doom(client->worker, &client->doomed);
@@ -407,9 +408,11 @@ void client_accept(struct listener *listener, int fd, const struct address *addr
         close(fd);
         return;
     }
+    held_add(sizeof(*client));
     client->doomed.free = free_client;
     client->worker = worker;
     client->ticket = ticket;
+    client->accepted_ms = worker->now_ms;
     client->listener = listener;
     client->state = CLIENT_READING;
     client_set_address(client, address);
@@ -442,7 +445,8 @@ unsigned clients_shed_idle(struct worker *worker, unsigned count)
         looks = SHED_LOOKS_MAX;
     while (closed < count && looks-- > 0 && !list_is_empty(&worker->clients)) {
         struct client *client = container_of(worker->clients.next, struct client, node);
-        if (is_idle(client) && !client->recent) {
+        bool may_ask_yet = !client->served && worker->now_ms - client->accepted_ms < SHED_GRACE_MS;
+        if (is_idle(client) && !client->recent && !may_ask_yet) {
             client_close(client);
             closed++;
             continue;

@@ -38,6 +38,7 @@ struct client {
     size_t scanned; /* http1_parse_request()'s memory */
     size_t dropped; /* while lingering */
     struct reader reader;
+    uint64_t accepted_ms;
     struct address address; /* who connected */
     char ip[ADDRESS_TEXT_BYTES];
     uint64_t ticket;   /* admission_enter() */

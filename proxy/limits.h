@@ -43,9 +43,20 @@
 /* Accepting rests so long when there are no descriptors: time for some to be closed. */
 #define ACCEPT_PAUSE_MS 200u
 
+/* Memory, in per cent of limits.memory; see pressure.h. The last 5 % are what the requests that are
+ * there already may still take; the gaps to where a level is left are some ten large answers. */
+#define PRESSURE_TIGHT_PERCENT      92u
+#define PRESSURE_TIGHT_LEFT_PERCENT 85u
+#define PRESSURE_FULL_PERCENT       95u
+#define PRESSURE_FULL_LEFT_PERCENT  90u
+/* What one read brings then, and so about what one connection more can come to hold. */
+#define PRESSURE_READ_BYTES (16u << 10)
+
 /* Idle connections closed at once for want of descriptors or memory: the room that the next clients
  * find, so that not each of them has to look for it. */
 #define SHED_BATCH 32u
+/* A connection that has not asked yet is not idle for so long: its request is on its way. */
+#define SHED_GRACE_MS 1000u
 /* Connections looked at for that, each time: at most so much of a turn, however few are idle. */
 #define SHED_LOOKS_MAX 1024u
 /* "No descriptors" and the like are logged once in so long; the counters have them all. */

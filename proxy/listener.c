@@ -24,7 +24,7 @@ static void on_pause_over(struct timer *timer)
 {
     struct listener *listener = container_of(timer, struct listener, pause);
 
-    if (!listener->worker->stopping)
+    if (!listener->worker->stopping && !listener->worker->accept_held)
         ev_io_start(listener->worker->loop, &listener->watcher);
 }
 
@@ -184,9 +184,16 @@ void listeners_start(struct worker *worker)
         ev_io_start(worker->loop, &worker->listeners[i].watcher);
 }
 
+void listeners_hold(struct worker *worker)
+{
+    worker->accept_held = true;
+    for (size_t i = 0; i < worker->config->listener_count; i++)
+        ev_io_stop(worker->loop, &worker->listeners[i].watcher);
+}
+
 void listeners_resume(struct worker *worker)
 {
-    worker->accept_waits = false;
+    worker->accept_held = worker->accept_waits = false;
     if (worker->stopping)
         return;
     for (size_t i = 0; i < worker->config->listener_count; i++) {

@@ -27,6 +27,8 @@ struct listener {
 int listeners_open(struct worker *worker) __attribute__((warn_unused_result));
 void listeners_start(struct worker *worker);
 /* Stops accepting; the sockets stay open, and what queues in them is for the next worker. */
+/* Accepting rests until listeners_resume(). */
+void listeners_hold(struct worker *worker);
 /* Accepting goes on, where it rested for want of something. */
 void listeners_resume(struct worker *worker);
 void listeners_stop(struct worker *worker);

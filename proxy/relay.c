@@ -42,6 +42,7 @@ static void give_back(struct relay *relay)
 {
     struct worker *worker = relay->exchange.worker;
 
+    held_subtract(sizeof(*relay));
     relay->client->relay = NULL;
     relay->client = NULL;
     buffer_release(&relay->head);
@@ -153,7 +154,8 @@ void relay_fail(struct relay *relay, enum exchange_why why)
     }
     unsigned status = count_refusal(x->worker, why);
     bool whole = relay->request_body.done;
-    bool close = !whole || !relay->keep_alive || relay->client_minor == 0 || x->worker->stopping;
+    bool close =
+        !whole || !relay->keep_alive || relay->client_minor == 0 || !worker_keeps_alive(x->worker);
     bool head_only = relay->method == HTTP_HEAD;
 
     x->status = (uint16_t)status;
@@ -393,7 +395,7 @@ static bool is_whole(const struct http1_request *request)
 static bool must_close(const struct client *client, const struct http1_request *request)
 {
     return !is_whole(request) || !request->keep_alive || request->minor_version == 0 ||
-           client->worker->stopping;
+           !worker_keeps_alive(client->worker);
 }
 
 static void go_on(struct client *client, bool whole, bool close)
@@ -483,6 +485,7 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
         .own_cookie = own_cookie(&worker->config->services[service]),
     };
     size_t length = forward_request(worker->head, HEAD_OUT_BYTES_MAX, request, &options);
+    held_add(sizeof(*relay));
     client->relay = relay;
     relay->client = client;
     list_init(&relay->node);
@@ -522,6 +525,8 @@ static enum exchange_why judge(struct client *client, const struct http1_request
     if (client->listener->tls != NULL &&
         tls_is_misdirected(stream_tls(client->stream), request->host))
         return WHY_MISDIRECTED;
+    if (pressure_is_out(&worker->pressure))
+        return WHY_MEMORY;
     if (service == ROUTE_AMBIGUOUS)
         return WHY_BAD_REQUEST;
     if (service < 0)

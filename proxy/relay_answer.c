@@ -80,8 +80,8 @@ static size_t begin_answer(struct relay *relay, const struct http1_response *res
     char cookie[USER_SET_COOKIE_BYTES];
 
     relay->framing = client_framing(relay, response);
-    relay->close = !relay->keep_alive || worker->stopping || relay->framing == HTTP_BODY_CLOSE ||
-                   !relay->request_body.done;
+    relay->close = !relay->keep_alive || !worker_keeps_alive(worker) ||
+                   relay->framing == HTTP_BODY_CLOSE || !relay->request_body.done;
     relay->upstream_keep_alive = response->keep_alive && response->framing != HTTP_BODY_CLOSE;
     relay->streams = is_event_stream(response);
     body_init(&relay->answer_body, response->framing, response->content_length);

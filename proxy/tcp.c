@@ -33,6 +33,7 @@ static void end(struct tcp *tcp, enum exchange_why why)
     else
         stream_reset(tcp->stream);
     tcp->stream = NULL;
+    held_subtract(sizeof(*tcp));
     worker_doom(worker, &tcp->doomed);
     admission_leave(worker, tcp->ticket);
     worker_count_connection(worker, -1);
@@ -133,6 +134,7 @@ void tcp_accept(struct worker *worker, int fd, const struct address *client,
         close(fd);
         return;
     }
+    held_add(sizeof(*tcp));
     tcp->doomed.free = free_tcp;
     tcp->ticket = ticket;
     stream_want_input(tcp->stream, false); /* until there is somebody to send it to */

@@ -55,6 +55,7 @@ int upstream_open(struct exchange *x, struct upstream **ret_upstream)
         free(upstream);
         return error;
     }
+    held_add(sizeof(*upstream));
     upstream->doomed.free = free_upstream;
     list_init(&upstream->node);
     upstream->worker = worker;
@@ -132,6 +133,7 @@ void upstream_close(struct upstream *upstream)
         score_subtract(&cell->connecting, 1);
     stream_close(upstream->stream);
     upstream->stream = NULL;
+    held_subtract(sizeof(*upstream));
     worker_doom(worker, &upstream->doomed);
     holds_check_drained(worker, upstream->slot);
 }

@@ -59,7 +59,7 @@ uint64_t worker_random(struct worker *worker)
 void worker_count_connection(struct worker *worker, int change)
 {
     worker->connection_count = (uint32_t)((int64_t)worker->connection_count + change);
-    if (worker->accept_waits)
+    if (worker->accept_waits && !worker->accept_held)
         listeners_resume(worker);
 }
 
@@ -80,6 +80,7 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events)
     struct worker *worker = container_of(watcher, struct worker, reaper);
 
     (void)events;
+    pressure_check(worker, &worker->pressure);
     while (!list_is_empty(&worker->doomed)) {
         struct doomed *doomed = container_of(list_take_first(&worker->doomed), struct doomed, node);
         doomed->free(doomed);
@@ -107,6 +108,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
     (void)events;
     score_set(&worker->row->heartbeat_ms, clock_ms());
     scoreboard_look(&worker->scores);
+    score_set(&worker->row->memory_held, held_bytes());
     renew_date(worker);
     adoption_check(worker);
     rotation_tick(worker);
@@ -325,6 +327,7 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     tls_backends_open(worker);
     access_log_open(worker);
     worker->pages = error_pages_open(worker->config);
+    pressure_init(worker);
     error = admission_open(worker);
     return error == 0 ? listeners_open(worker) : error;
 }

@@ -11,6 +11,7 @@
 #include "board/verdicts.h"
 #include "config/config.h"
 #include "exchange.h"
+#include "pressure.h"
 #include "retry_budget.h"
 #include "route.h"
 #include "table.h"
@@ -66,11 +67,13 @@ struct worker {
     struct list free_relays;
     uint32_t free_relay_count;
 
+    struct pressure pressure;                /* of memory */
     struct client_table *client_connections; /* see admission.c; NULL: there is no such limit */
     struct client_table *client_rates;
 
     struct listener *listeners;
     struct tls_backend **backend_tls; /* by the config's service; NULL: plain */
+    bool accept_held;                 /* there is no memory for more */
     bool accept_waits; /* at limits.connections: the next end of one starts it again */
     uint64_t shortage_logged_ms;
     bool stopping;              /* finishes what it has: */
@@ -107,6 +110,12 @@ static inline bool worker_holds(const struct worker *worker, uint16_t service)
     int row = worker->table.by_config[service];
 
     return row >= 0 && worker->table.services[row].held_until_ms > worker->now_ms;
+}
+
+/* Whether a connection may go on after an answer. */
+static inline bool worker_keeps_alive(const struct worker *worker)
+{
+    return !worker->stopping && worker->pressure.level == PRESSURE_NONE;
 }
 
 /* The worker's own cell of a slot. Where the slot went to another generation meanwhile (a backend

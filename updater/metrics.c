@@ -204,7 +204,7 @@ static void access_log_write(FILE *out, const struct updater *updater)
 
 static void refusals_write(FILE *out, const struct updater *updater)
 {
-    fputs("# HELP sluice_refusals_total Error answers of the proxy itself.\n"
+    fputs("# HELP sluice_refusals_total What the proxy refused, by reason.\n"
           "# TYPE sluice_refusals_total counter\n",
           out);
     for (unsigned kind = 0; kind < REFUSAL_COUNT; kind++) {
@@ -214,6 +214,31 @@ static void refusals_write(FILE *out, const struct updater *updater)
             count += score_get(&updater->scores.rows[row]->refusals[kind]);
         fprintf(out, "sluice_refusals_total{reason=\"%s\"} %llu\n",
                 refusal_name((enum refusal)kind), (unsigned long long)count);
+    }
+}
+
+static void workers_write(FILE *out, const struct updater *updater)
+{
+    static const struct {
+        const char *name, *help;
+    } gauges[] = {
+        {"sluice_worker_clients", "HTTP connections of clients."},
+        {"sluice_worker_memory_held_bytes", "What the worker's connections hold."},
+        {"sluice_worker_memory_limit_bytes", "What they may hold."},
+        {"sluice_worker_memory_pressure", "0: none, 1: tight, 2: full, and none are accepted."},
+    };
+
+    for (unsigned i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
+        fprintf(out, "# HELP %s %s\n# TYPE %s gauge\n", gauges[i].name, gauges[i].help,
+                gauges[i].name);
+        for (unsigned n = 0; n < updater->scores.row_count; n++) {
+            const struct score_row *row = updater->scores.rows[n];
+            uint64_t values[] = {score_get(&row->clients), score_get(&row->memory_held),
+                                 score_get(&row->memory_limit), score_get(&row->memory_pressure)};
+            if (score_get(&row->state) == ROW_LIVE)
+                fprintf(out, "%s{worker=\"%u\"} %llu\n", gauges[i].name, n,
+                        (unsigned long long)values[i]);
+        }
     }
 }
 
@@ -234,6 +259,7 @@ char *metrics_write(const struct updater *updater)
     health_write(out, updater);
     refusals_write(out, updater);
     access_log_write(out, updater);
+    workers_write(out, updater);
     check(fclose(out) == 0);
     return text;
 }

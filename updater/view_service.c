@@ -160,6 +160,30 @@ cJSON *view_service(const struct service *service)
     return object;
 }
 
+static void add_memory(cJSON *worker, const struct score_row *row)
+{
+    static const char *const levels[] = {"none", "tight", "full"};
+    uint32_t level = score_get(&row->memory_pressure);
+    cJSON *memory = cJSON_AddObjectToObject(worker, "memory");
+
+    cJSON_AddNumberToObject(memory, "held_bytes", (double)score_get(&row->memory_held));
+    cJSON_AddNumberToObject(memory, "limit_bytes", (double)score_get(&row->memory_limit));
+    cJSON_AddStringToObject(memory, "pressure", level < 3 ? levels[level] : "invalid");
+}
+
+static void add_refusals(cJSON *object, const struct scoreboard *scores)
+{
+    cJSON *refusals = cJSON_AddObjectToObject(object, "refusals");
+
+    for (unsigned kind = 0; kind < REFUSAL_COUNT; kind++) {
+        uint64_t count = 0;
+
+        for (unsigned row = 0; row < scores->row_count; row++)
+            count += score_get(&scores->rows[row]->refusals[kind]);
+        cJSON_AddNumberToObject(refusals, refusal_name((enum refusal)kind), (double)count);
+    }
+}
+
 static void add_workers(cJSON *object, const struct scoreboard *scores)
 {
     cJSON *array = cJSON_AddArrayToObject(object, "workers");
@@ -182,6 +206,7 @@ static void add_workers(cJSON *object, const struct scoreboard *scores)
                                 now_ms > heartbeat_ms ? (double)(now_ms - heartbeat_ms) : 0.);
         cJSON_AddNumberToObject(worker, "clients", score_get(&row->clients));
         cJSON_AddNumberToObject(worker, "accepted", (double)score_get(&row->accepted));
+        add_memory(worker, row);
         cJSON_AddItemToArray(array, worker);
     }
 }
@@ -202,5 +227,6 @@ cJSON *view_health(const struct updater *updater)
                             updater->engine ? updater->engine_message
                                             : "not needed: every service is static");
     add_workers(object, &updater->scores);
+    add_refusals(object, &updater->scores);
     return object;
 }

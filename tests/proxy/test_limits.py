@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import Client, Reader, web
+from harness import Client, Reader, sanitized, web
 
 
 def refused(bench, reason):
@@ -372,12 +372,102 @@ def test_tcp_connections_of_one_client_are_limited_too(world):
     assert world.client(bench).get("/").body == b"a"
 
 
+# --- memory -------------------------------------------------------------------------------------
+
+LARGE = 8 << 20
+
+
+def resident(bench, which="VmHWM"):
+    pid = bench.ask("pids")[0]
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(which)) * 1024
+
+
+def level(scores):
+    return scores["rows"][0]["pressure"]
+
+
+def until_level(bench, wanted, seconds=10):
+    return bench.until(lambda s: level(s) == wanted, seconds)
+
+
+def test_worker_at_its_memory_limit_sheds_rests_refuses_and_recovers(world):
+    go = threading.Event()
+    a = world.backend()
+    a.on("/l", lambda c, r: c.answer(b"z" * LARGE))
+    a.on("/slow", lambda c, r: go.wait(20) and c.answer(b"slow"))
+    bench = world.bench(web(a, limits={"memory": "4m"}))
+    keeper, busy = world.client(bench), world.client(bench)
+    assert keeper.get("/").field("connection") is None
+    busy.request("/slow")
+    begun = [world.client(bench) for _ in range(100)]
+    for client in begun:
+        client.send(b"GET /l HTTP/1.1\r\n")
+    readers = []
+    while level(bench.scores()) == 0:
+        assert len(readers) < 40
+        readers.append(world._add(small_reader(bench, "/l")))
+        readers[-1].reader.head()
+    assert keeper.is_closed()  # it was idle
+    for client in begun[:80]:
+        client.send(b"Host: t\r\n\r\n")
+    until_level(bench, 2)
+    bench.until(lambda s: s["rows"][0]["memory"] > 4 << 20)
+    for client in begun[80:]:
+        client.send(b"Host: t\r\n\r\n")
+    accepted = bench.scores()["rows"][0]["accepted"]
+    late = world.client(bench)
+    late.request("/")
+    until_refused(bench, "memory", 1)
+    go.set()
+    answer = busy.answer()
+    assert (answer.status, answer.body, answer.field("connection")) == (200, b"slow", "close")
+    assert any(b" 503 " in client.reader.line() for client in begun[80:])
+    scores = bench.scores()
+    assert level(scores) == 2 and scores["rows"][0]["accepted"] == accepted
+    assert scores["rows"][0]["memory"] < 8 << 20
+    for client in readers + begun:
+        client.close()
+    until_level(bench, 0)
+    assert late.answer().status == 200
+    again = world.client(bench)
+    assert again.get("/").field("connection") is None
+    log = bench.log()
+    changes = [line.split("level=")[2].split()[0] for line in log.splitlines() if "event=memory-pressure" in line]
+    assert changes[0] in ("tight", "full") and "full" in changes and changes[-1] == "none"
+    assert all(x != y for x, y in zip(changes, changes[1:])) and len(changes) <= 6
+    assert refused(bench, "memory-pressure") == changes.count("full") and refused(bench, "shed") >= 1
+    if not sanitized():
+        assert resident(bench) < 40 << 20
+
+
+def test_what_connections_hold_is_counted_down_to_nothing(world):
+    a = world.backend()
+    a.on("/l", lambda c, r: c.answer(b"z" * LARGE))
+    a.on("/cut", lambda c, r: c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfive!") and False)
+    bench = world.bench(web(a, canary=[], limits={"body": "1m"}))
+    for turn in range(3):
+        for path in ("/", "/l", "/cut", "/none"):
+            client = small_reader(bench, path)
+            client.reader.line()
+            client.close()
+        client = Client(bench.port)
+        client.send(chunked(2 << 20))
+        client.answer()
+        client.close()
+    bench.until(lambda s: s["rows"][0]["clients"] == 0)
+    a.drop_connections()
+    bench.until(lambda s: s["backends"][0]["open"] == 0)
+    bench.until(lambda s: s["rows"][0]["memory"] == 0)
+
+
 # --- connections --------------------------------------------------------------------------------
 
 def test_idle_connection_makes_room_at_the_limit_and_the_longest_idle_first(world):
     bench = world.bench(web(world.backend(), limits={"connections": 3}))
     idle = [world.client(bench) for _ in range(3)]
     bench.until(lambda s: s["rows"][0]["clients"] == 3)
+    time.sleep(1.1)  # one that has just come is about to ask
     assert idle[0].get("/").body == b"a"  # so it is not the longest idle one
     late = world.client(bench)
     assert late.get("/").body == b"a"

@@ -313,11 +313,13 @@ static void print_scores(const struct bench *bench)
     for (unsigned row = 0; row < bench->row_count; row++) {
         const struct score_row *r = bench->scores.rows[row];
         uint64_t split = score_get(&r->split[0]);
-        printf("%s{\"clients\": %u, \"accepted\": %" PRIu64 ", \"queued\": %u, \"split\": "
+        printf("%s{\"memory\": %" PRIu64
+               ", \"pressure\": %u, \"clients\": %u, \"accepted\": %" PRIu64
+               ", \"queued\": %u, \"split\": "
                "[%u, %u, %u], \"refusals\": [",
-               row > 0 ? ", " : "", score_get(&r->clients), score_get(&r->accepted),
-               score_get(&r->queued[0]), score_split_weight(split), score_split_exchanges(split),
-               score_split_canary(split));
+               row > 0 ? ", " : "", score_get(&r->memory_held), score_get(&r->memory_pressure),
+               score_get(&r->clients), score_get(&r->accepted), score_get(&r->queued[0]),
+               score_split_weight(split), score_split_exchanges(split), score_split_canary(split));
         for (unsigned i = 0; i < REFUSAL_COUNT; i++)
             printf("%s%" PRIu64, i > 0 ? ", " : "", score_get(&r->refusals[i]));
         printf("], \"access_log_lost\": %" PRIu64 ", \"refused\": {",
