@@ -39,7 +39,7 @@ struct http_request {
     struct list node;
     struct http_client *client;
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *connect_to;
     struct timer silence;
     uint32_t silence_ms;
     uint64_t started_us;
@@ -64,6 +64,7 @@ static void request_free(struct http_request *request)
         curl_multi_remove_handle(request->client->multi, request->easy);
     curl_easy_cleanup(request->easy);
     curl_slist_free_all(request->headers);
+    curl_slist_free_all(request->connect_to);
     free(request->body);
     free(request);
 }
@@ -374,7 +375,8 @@ struct http_request *http_client_start(struct http_client *client,
     request->context = options->context;
     timer_init(&request->silence, on_silence);
     request->easy = curl_easy_init();
-    if (request->easy == NULL || !http_request_set_up(request->easy, options, &request->headers) ||
+    if (request->easy == NULL ||
+        !http_request_set_up(request->easy, options, &request->headers, &request->connect_to) ||
         !set_callbacks(request))
         goto failed;
     if (client->in_curl) {

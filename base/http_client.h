@@ -20,6 +20,12 @@ struct ev_loop;
 struct http_client;
 struct http_request; /* in flight */
 
+struct http_tls {           /* PEM in memory; outlives the request */
+    bool verify;            /* chain and name */
+    struct slice ca;        /* whom to believe; empty: the system's */
+    struct slice cert, key; /* ours; empty: none */
+};
+
 struct http_answer {
     int error;           /* 0: an answer came; -ETIMEDOUT, -ECONNREFUSED, -ENOENT (no socket),
                             -EACCES, -ECANCELED, -EMSGSIZE (larger than max_bytes: status and the
@@ -36,6 +42,8 @@ struct http_request_options {
     const char *url;            /* http:// or https:// */
     const char *unix_socket;    /* path; NULL: by TCP */
     const char *cert_path;      /* folder with ca.pem, cert.pem, key.pem for TLS; NULL: none */
+    const struct http_tls *tls; /* instead of a folder; NULL: libcurl's defaults */
+    const char *connect_to; /* "::HOST:PORT": connects there, whatever the URL's host; or NULL */
     const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
     struct slice body;          /* copied; data NULL: no body */
     uint32_t connect_timeout_ms;

@@ -89,6 +89,36 @@ static bool set_tls(CURL *easy, const char *folder)
     return true;
 }
 
+static CURLcode set_blob(CURL *easy, CURLoption option, struct slice bytes)
+{
+    struct curl_blob blob = {.data = (void *)(uintptr_t)bytes.data, /* libcurl writes nothing */
+                             .len = bytes.length,
+                             .flags = CURL_BLOB_NOCOPY};
+
+    return bytes.length > 0 ? curl_easy_setopt(easy, option, &blob) : CURLE_OK;
+}
+
+static bool set_tls_of_memory(CURL *easy, const struct http_tls *tls)
+{
+    CURLcode code = CURLE_OK;
+
+    code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, tls->verify ? 1L : 0L);
+    code |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, tls->verify ? 2L : 0L);
+    code |= set_blob(easy, CURLOPT_CAINFO_BLOB, tls->ca);
+    code |= set_blob(easy, CURLOPT_SSLCERT_BLOB, tls->cert);
+    code |= set_blob(easy, CURLOPT_SSLKEY_BLOB, tls->key);
+    return code == CURLE_OK;
+}
+
+static bool set_place(CURL *easy, const char *place, struct curl_slist **connect_to)
+{
+    if (place == NULL)
+        return true;
+    *connect_to = curl_slist_append(NULL, place);
+    return *connect_to != NULL &&
+           curl_easy_setopt(easy, CURLOPT_CONNECT_TO, *connect_to) == CURLE_OK;
+}
+
 static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)context;
@@ -124,8 +154,9 @@ static bool set_transport(CURL *easy, const struct http_request_options *options
 }
 
 bool http_request_set_up(CURL *easy, const struct http_request_options *options,
-                         struct curl_slist **headers)
+                         struct curl_slist **headers, struct curl_slist **connect_to)
 {
-    return set_transport(easy, options) && set_method(easy, options) &&
-           set_headers(easy, options, headers);
+    return set_transport(easy, options) && set_place(easy, options->connect_to, connect_to) &&
+           (options->tls == NULL || set_tls_of_memory(easy, options->tls)) &&
+           set_method(easy, options) && set_headers(easy, options, headers);
 }

@@ -9,9 +9,10 @@ struct http_request_options;
 
 bool http_url_is_valid(const char *url);
 
-/* Returns false where libcurl is out of memory or refuses an option. `*headers` (NULL before) is
- * the caller's to free in either case, once the handle is no longer used. */
+/* Returns false where libcurl is out of memory or refuses an option. `*headers` and `*connect_to`
+ * (NULL before) are the caller's to free in either case, once the handle is no longer used. */
 bool http_request_set_up(CURL *easy, const struct http_request_options *options,
-                         struct curl_slist **headers) __attribute__((warn_unused_result));
+                         struct curl_slist **headers, struct curl_slist **connect_to)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -10,6 +10,7 @@
 #include "board/verdicts.h"
 #include "config/config.h"
 #include "prober.h"
+#include "tls_files.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -24,6 +25,7 @@
 struct health {
     struct ev_loop *loop;
     struct config *config;
+    struct tls_files *tls;
     struct routing_board *routing;
     struct verdicts_board *verdicts;
     struct prober *prober;
@@ -118,6 +120,7 @@ static int set_up(struct health *health, unsigned row_count)
         log_event(LOG_ERROR, "config-unusable", "error", strerror(-error));
         return EXIT_NO_RESTART;
     }
+    health->tls = tls_files_read(health->config);
     code = map_boards(health);
     if (code == 0)
         code = enter_sandbox(health->config);
@@ -132,6 +135,7 @@ static int set_up(struct health *health, unsigned row_count)
         .config = health->config,
         .routing = health->routing,
         .verdicts = health->verdicts,
+        .tls = health->tls,
         .row_count = row_count,
     };
     health->prober = prober_open(&options);
@@ -175,6 +179,8 @@ static void tear_down(struct health *health)
     }
     verdicts_board_unmap(health->verdicts);
     routing_board_unmap(health->routing);
+    if (health->config != NULL)
+        tls_files_free(health->tls, health->config->service_count);
     config_free(health->config);
 }
 

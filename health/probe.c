@@ -6,6 +6,7 @@
 #include "base/http_client.h"
 #include "base/list.h"
 #include "script.h"
+#include "tls_files.h"
 
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -128,17 +129,45 @@ static void on_answer(void *context, const struct http_answer *answer)
     finish(probe);
 }
 
+/* The name that the backend's certificate must have; false: its address, as the URL has it. */
+static bool name_of(const struct probe_subject *subject, char name[256])
+{
+    const char *told = subject->tls != NULL ? subject->tls->name : NULL;
+    struct slice host = slice_from_string(told != NULL ? told : subject->backend->name);
+    const char *colon = told == NULL ? strrchr(subject->backend->name, ':') : NULL;
+    struct address address;
+
+    if (subject->tls == NULL)
+        return false;
+    if (colon != NULL)
+        host.length = (size_t)(colon - subject->backend->name);
+    if (host.length == 0 || host.data[0] == '[' || address_from_ip(host, 0, &address) == 0)
+        return told != NULL && slice_copy_string(host, name, 256);
+    return slice_copy_string(host, name, 256);
+}
+
+static void copy_expectations(struct probe *probe, const struct routing_check *wanted)
+{
+    probe->status_min = wanted->status_min;
+    probe->status_max = wanted->status_max;
+    slice_copy_string((struct slice){wanted->body, strnlen(wanted->body, sizeof(wanted->body))},
+                      probe->body, sizeof(probe->body));
+}
+
 static void start_http(struct probe *probe, const struct probe_subject *subject)
 {
     const struct routing_check *wanted = subject->check;
-    char url[sizeof("http://") + ADDRESS_TEXT_BYTES + sizeof(wanted->path)];
+    char url[sizeof("https://:65535") + 256 + sizeof(wanted->path)];
     char host[sizeof("Host: ") + sizeof(wanted->host)];
-    char address[ADDRESS_TEXT_BYTES];
+    char address[ADDRESS_TEXT_BYTES], place[sizeof("::") + ADDRESS_TEXT_BYTES], name[256];
+    bool named = name_of(subject, name);
     const char *headers[] = {host, NULL};
     struct http_request_options options = {
         .method = "GET",
         .url = url,
-        .headers = wanted->host[0] != '\0' ? headers : NULL,
+        .headers = wanted->host[0] != '\0' || named ? headers : NULL,
+        .tls = subject->tls != NULL ? &subject->tls->http : NULL,
+        .connect_to = named ? place : NULL,
         .timeout_ms = probe->timeout_ms,
         .max_bytes = PROBE_BODY_BYTES,
         .fresh_connection = true,
@@ -146,13 +175,24 @@ static void start_http(struct probe *probe, const struct probe_subject *subject)
         .context = probe,
     };
 
+    if (subject->tls != NULL && subject->tls->reason[0] != '\0') {
+        fail(probe, "%.120s", subject->tls->reason);
+        finish_soon(probe);
+        return;
+    }
     address_format(&subject->backend->address, address);
-    snprintf(url, sizeof(url), "http://%s%.*s", address, (int)sizeof(wanted->path), wanted->path);
-    snprintf(host, sizeof(host), "Host: %.*s", (int)sizeof(wanted->host), wanted->host);
-    probe->status_min = wanted->status_min;
-    probe->status_max = wanted->status_max;
-    slice_copy_string((struct slice){wanted->body, strnlen(wanted->body, sizeof(wanted->body))},
-                      probe->body, sizeof(probe->body));
+    snprintf(place, sizeof(place), "::%s", address);
+    if (named)
+        snprintf(url, sizeof(url), "https://%s:%u%.*s", name, subject->backend->address.port,
+                 (int)sizeof(wanted->path), wanted->path);
+    else
+        snprintf(url, sizeof(url), "http%s://%s%.*s", subject->tls != NULL ? "s" : "", address,
+                 (int)sizeof(wanted->path), wanted->path);
+    if (wanted->host[0] != '\0')
+        snprintf(host, sizeof(host), "Host: %.*s", (int)sizeof(wanted->host), wanted->host);
+    else
+        snprintf(host, sizeof(host), "Host: %s", address);
+    copy_expectations(probe, wanted);
     probe->request = http_client_start(probe->tools->client, &options);
     if (probe->request == NULL) {
         fail(probe, "not a URL: %.90s", url);

@@ -16,6 +16,7 @@ struct http_client;
 struct http_request;
 struct list;
 struct script;
+struct tls_files;
 
 #define PROBE_BODY_BYTES   ((size_t)64 * 1024) /* of an answer, looked at for the wanted piece */
 #define PROBE_REASON_BYTES 128                 /* as in struct verdict */
@@ -36,7 +37,8 @@ struct probe_subject {
     const struct routing_check *check;
     const struct routing_backend *backend;
     const char *service;
-    char *const *argv; /* CHECK_SCRIPT */
+    char *const *argv;           /* CHECK_SCRIPT */
+    const struct tls_files *tls; /* NULL: plain */
 };
 
 struct probe {

@@ -13,6 +13,7 @@
 #include "judge.h"
 #include "probe.h"
 #include "script.h"
+#include "tls_files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -186,6 +187,14 @@ static char *const *script_of(const struct target *target)
                : NULL;
 }
 
+static const struct tls_files *tls_of(const struct target *target)
+{
+    const struct prober_options *options = &target->prober->options;
+    int index = config_find_service(options->config, service_of(target)->name);
+
+    return index >= 0 && options->tls[index].enabled ? &options->tls[index] : NULL;
+}
+
 static void run_probe(struct target *target)
 {
     struct probe_subject subject = {
@@ -193,6 +202,7 @@ static void run_probe(struct target *target)
         .backend = backend_of(target),
         .service = service_of(target)->name,
         .argv = script_of(target),
+        .tls = tls_of(target),
     };
 
     lane_of(target)->running++;

@@ -19,12 +19,15 @@ struct verdicts_board;
 #define PROBER_NETWORK_MAX 256u /* a descriptor each */
 #define PROBER_SCRIPTS_MAX 32u  /* a process and two descriptors each */
 
+struct tls_files;
+
 struct prober_options {
     struct ev_loop *loop; /* not libev's default loop: see script.h */
     const struct config *config;
     const struct routing_board *routing;
     struct verdicts_board *verdicts;
-    unsigned row_count; /* workers' bells to ring */
+    const struct tls_files *tls; /* by the config's service */
+    unsigned row_count;          /* workers' bells to ring */
 };
 
 /* Returns NULL where libcurl cannot be set up. What the options point to must outlive it. */

@@ -185,9 +185,11 @@ static bool set_protocol(SSL_CTX *context, struct tls_listener *tls)
 
     /* Whoever resumes knows its name anew each time; no state is kept here, tickets hold it all. */
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    /* All of the set are good, so whose order counts says little: ours, unless the client puts
+     * ChaCha first, as those do whose processor has no AES. */
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                      (tls_kernel_can() ? SSL_OP_ENABLE_KTLS : 0));
-    SSL_CTX_clear_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_app_data(context, tls);
     SSL_CTX_set_tlsext_servername_callback(context, on_name);
     SSL_CTX_set_tlsext_servername_arg(context, tls);

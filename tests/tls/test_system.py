@@ -1,0 +1,246 @@
+"""The whole of Sluice with TLS: reloads, renewals, privileges, health checks."""
+
+import os
+import shutil
+import signal
+import ssl
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TlsBackend, TlsClient, client_context, secure
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "system"))
+
+from backends import Backend  # noqa: E402
+from sluice import Sluice  # noqa: E402
+
+
+@pytest.fixture
+def start(tmp_path):
+    things = []
+
+    def begin(config, *options):
+        things.append(Sluice(tmp_path, config, *options))
+        return things[-1]
+
+    begin.things = things
+    yield begin
+    for thing in reversed(things):
+        thing.close() if hasattr(thing, "close") else None
+        if isinstance(thing, Sluice):
+            print("\n".join(thing.log.all))
+            thing.stop()
+
+
+@pytest.fixture
+def files(tmp_path, pairs):
+    """A pair that a test may replace, as a renewal does: readable by root alone."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+
+    class Files:
+        cert, key = folder / "live.pem", folder / "live.key"
+
+        def install(self, pair):
+            for source, target in ((pair.key, self.key), (pair.cert, self.cert)):
+                new = target.with_suffix(".new")
+                shutil.copy(source, new)
+                os.chmod(new, 0o600)
+                os.rename(new, target)
+
+        def config(self):
+            return {"cert": str(self.cert), "key": str(self.key)}
+
+    files = Files()
+    files.install(pairs["shop"])
+    return files
+
+
+def shop(start, backend, files, **more):
+    return start({"listeners": {"web": secure(files)}, "services": {"web": {"backends": [backend.address], **more}}, "workers": 2})
+
+
+def reload(sluice):
+    before = len(sluice.log.all)
+    sluice.signal(signal.SIGHUP)
+    wait_reloaded(sluice, before)
+
+
+def wait_reloaded(sluice, before):
+    """Those that were told to finish share the sockets until they have heard of it."""
+    sluice.log.wait(lambda line: "event=reload-completed" in line, after=before)
+    sluice.wait_until(lambda: sum("event=worker-retires" in line for line in sluice.log.all[before:]) >= 2)
+
+
+class TlsClientOf:
+    def __init__(self, sluice, **options):
+        self.sluice, self.options = sluice, options
+
+    def __enter__(self):
+        self.client = TlsClient(self.sluice.address("web")[1], **self.options)
+        return self.client
+
+    def __exit__(self, *_):
+        self.client.close()
+
+
+@pytest.fixture
+def backend():
+    backend = Backend("one")
+    yield backend
+    backend.close()
+
+
+def serial(client):
+    der = client.sock.getpeercert(True)
+    return ssl.DER_cert_to_PEM_cert(der)
+
+
+def shown(sluice):
+    with TlsClientOf(sluice) as client:
+        return serial(client)
+
+
+def test_keys_that_root_alone_may_read_are_served_by_nobody(start, backend, files):
+    sluice = shop(start, backend, files)
+    sluice.wait_healthy("web", 1)
+    with TlsClientOf(sluice) as client:
+        assert client.get("/").body == b"one"
+    if os.geteuid() == 0:
+        for pid in sluice.worker_pids():
+            assert os.stat(f"/proc/{pid}").st_uid != 0
+    maps = Path(f"/proc/{sluice.pid('updater')}/maps").read_text()
+    assert "sluice-tickets" not in maps
+    assert not [link for link in Path(f"/proc/{sluice.pid('updater')}/fd").iterdir() if "tickets" in os.readlink(link)]
+
+
+def test_a_renewed_certificate_is_picked_up_by_itself(start, backend, files, pairs, authority):
+    sluice = shop(start, backend, files)
+    sluice.wait_healthy("web", 1)
+    old = shown(sluice)
+    files.install(authority.issue("shop.test"))
+    sluice.wait_log("event=files-changed")
+    wait_reloaded(sluice, 0)
+    assert shown(sluice) != old
+
+
+def test_a_renewal_by_sighup(start, backend, files, authority):
+    sluice = shop(start, backend, files)
+    sluice.wait_healthy("web", 1)
+    old = shown(sluice)
+    files.install(authority.issue("shop.test"))
+    reload(sluice)
+    assert shown(sluice) != old
+
+
+def test_a_renewal_gone_wrong_is_said_and_tried_once(start, backend, files):
+    """The new worker has nothing to serve this listener with, and says so; the next renewal mends it."""
+    sluice = shop(start, backend, files)
+    sluice.wait_healthy("web", 1)
+    good = files.cert.read_bytes()
+    files.cert.write_text("half a file")
+    sluice.wait_log("event=certificate-left-out")
+    sluice.wait_log("event=reload-completed")
+    before = len(sluice.log.all)
+    files.cert.write_bytes(good)
+    wait_reloaded(sluice, before)
+    with TlsClientOf(sluice) as client:
+        assert client.get("/").body == b"one"
+
+
+def test_sessions_outlive_a_reload(start, backend, files):
+    sluice = shop(start, backend, files)
+    sluice.wait_healthy("web", 1)
+    context = client_context(version=ssl.TLSVersion.TLSv1_2)
+    with TlsClientOf(sluice, context=context) as client:
+        client.get("/")
+        session = client.sock.session
+    reload(sluice)
+    with TlsClientOf(sluice, context=context, session=session) as client:
+        assert client.sock.session_reused and client.get("/").body == b"one"
+
+
+def test_no_request_fails_while_certificates_are_renewed(start, backend, files, authority):
+    sluice = shop(start, backend, files)
+    sluice.wait_healthy("web", 1)
+    stop, failures, done = threading.Event(), [], [0]
+    context = client_context()
+    port = sluice.address("web")[1]
+
+    def ask():
+        client = None
+        while not stop.is_set():
+            try:
+                client = client or TlsClient(port, context=context)
+                answer = client.get("/")
+                assert answer.body == b"one", answer.body
+                done[0] += 1
+                if answer.field("connection") == "close":
+                    client.close()
+                    client = None
+            except Exception as error:  # noqa: BLE001
+                failures.append(repr(error))
+                return
+        client and client.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(2):
+            count = done[0]
+            files.install(authority.issue("shop.test"))
+            reload(sluice)
+            deadline = time.monotonic() + 20
+            while done[0] < count + 50 and not failures:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+    assert not failures and done[0] > 100
+
+
+# --- health by TLS ------------------------------------------------------------------------------------
+
+CHECK = {"http": {"path": "/healthz"}, "interval": "1s", "timeout": "1s", "retries": 1}
+
+
+def with_tls(start, address, **tls):
+    return start({"listeners": {"web": {"address": "127.0.0.1:0"}}, "workers": 1,
+                  "services": {"web": {"backends": [address], "healthcheck": CHECK, "tls": tls}}})
+
+
+def test_checks_verify_as_requests_do(start, authority):
+    backend = TlsBackend(authority.issue("127.0.0.1"))
+    start.things.append(backend)
+    sluice = with_tls(start, backend.address, ca=str(authority.cert))
+    sluice.wait_healthy("web", 1)
+    assert sluice.get()[2] == b"a"
+
+
+def test_a_check_by_name_and_with_a_certificate_of_ours(start, authority, tmp_path):
+    own = authority.issue("sluice", client=True)
+    os.chmod(own.key, 0o600)
+    backend = TlsBackend(authority.issue("app.internal"), clients=authority)
+    start.things.append(backend)
+    sluice = with_tls(start, backend.address, ca=str(authority.cert), name="app.internal", cert=str(own.cert), key=str(own.key))
+    sluice.wait_healthy("web", 1)
+    assert sluice.get()[2] == b"a"
+    assert set(backend.names) == {"app.internal"}
+
+
+@pytest.mark.parametrize("fault", ["name", "authority", "expired", "plain", "file"])
+def test_a_backend_that_requests_would_not_believe_is_not_healthy(start, authority, fault, tmp_path):
+    pair = authority.issue("other.internal" if fault == "name" else "127.0.0.1", ends="20250101000000Z" if fault == "expired" else None)
+    backend = Backend("plain") if fault == "plain" else TlsBackend(pair)
+    start.things.append(backend)
+    ca = {} if fault == "authority" else {"ca": str(tmp_path / "none" if fault == "file" else authority.cert)}
+    sluice = with_tls(start, backend.address, **ca)
+    line = sluice.wait_log("health=unhealthy ")
+    reason = {"name": "subject name", "authority": "certificate", "expired": "expired", "plain": "SSL", "file": "No such file"}[fault]
+    assert reason.lower() in line.lower(), line
