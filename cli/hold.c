@@ -50,7 +50,7 @@ enum exit_code command_release(const struct invocation *invocation)
     enum exit_code code = ask(invocation, "release", NULL, &reply);
     if (code == DONE && !invocation->json)
         printf("%s goes on, with %.0f that waited\n", invocation->arguments[0],
-               json_number(reply.json, "queued"));
+               json_number(reply.json, "waited"));
     api_reply_done(&reply);
     return code;
 }

@@ -44,6 +44,8 @@ void api_hold(struct service *service, const struct admin_request *request,
 void api_release(struct service *service, const struct admin_request *request,
                  struct admin_answer *ret_answer)
 {
+    uint64_t waited = view_queued(service); /* before the workers hear of it */
+
     if (request->body && cJSON_GetArraySize(request->body) > 0) {
         admin_error(ret_answer, 400, "bad-request", "a release takes no keys");
     } else if (!hold_release(service, request->uid)) {
@@ -54,5 +56,6 @@ void api_release(struct service *service, const struct admin_request *request,
         turn_publish(service->updater);
         ret_answer->status = 200;
         ret_answer->body = view_service(service);
+        cJSON_AddNumberToObject(ret_answer->body, "waited", (double)waited);
     }
 }
