@@ -114,6 +114,22 @@ static bool writing_waits_for_input(const struct stream *stream)
     return stream->tls != NULL && stream_tls_write_waits_for_input(stream);
 }
 
+/* The socket reads as if the other side had ended in order. It did not where a write has taken its
+ * reset off the socket meanwhile. */
+static void on_end(struct stream *stream)
+{
+    if (stream->write_failed && stream->error == ECONNRESET) {
+        stream_fail(stream, stream->error);
+        return;
+    }
+    ev_io_stop(stream->hub->loop, &stream->reader);
+    stream->wanted = false;
+    stream->ended = true;
+    stream->handler(stream->owner, STREAM_EOF);
+    if (stream->fd >= 0 && stream->write_failed) /* ended first, then reset: both are told */
+        ev_feed_event(stream->hub->loop, &stream->reader, EV_READ);
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct stream *stream = container_of(watcher, struct stream, reader);
@@ -131,10 +147,7 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
     if (got > 0) {
         take_in(stream, (size_t)got);
     } else if (got == 0) {
-        ev_io_stop(loop, watcher);
-        stream->wanted = false;
-        stream->ended = true;
-        stream->handler(stream->owner, STREAM_EOF);
+        on_end(stream);
     } else if (errno != EAGAIN && errno != EINTR) {
         stream_fail(stream, errno);
     } else if (stream->write_failed) {
@@ -219,6 +232,19 @@ static void shut_now(struct stream *stream)
         fail_writing(stream, errno);
 }
 
+/* A new connection takes some hundred bytes at once; one that does not is broken. */
+static int send_preamble(struct stream *stream)
+{
+    struct slice bytes = buffer_slice(&stream->output);
+
+    if (bytes.length == 0)
+        return 0;
+    ssize_t sent = send(stream->fd, bytes.data, bytes.length, MSG_NOSIGNAL);
+    int error = sent < 0 ? errno : (size_t)sent < bytes.length ? EPIPE : 0;
+    buffer_release(&stream->output);
+    return error;
+}
+
 static void on_connect_done(struct stream *stream)
 {
     int error = 0;
@@ -227,6 +253,8 @@ static void on_connect_done(struct stream *stream)
     ev_io_stop(stream->hub->loop, &stream->writer);
     if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
         error = errno;
+    if (error == 0)
+        error = send_preamble(stream);
     if (error != 0) {
         stream_fail(stream, error);
         return;
@@ -424,6 +452,12 @@ out:
     return error;
 }
 
+int stream_set_preamble(struct stream *stream, struct slice bytes)
+{
+    check(stream->connecting);
+    return buffer_append(&stream->output, bytes);
+}
+
 void stream_close(struct stream *stream)
 {
     if (stream == NULL)
@@ -443,16 +477,21 @@ void stream_close(struct stream *stream)
     list_append(&stream->hub->closed, &stream->node);
 }
 
-void stream_reset(struct stream *stream)
+void stream_set_reset(struct stream *stream)
 {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
 
-    if (stream == NULL)
-        return;
     /* Where this fails the close is an orderly one: the framing still shows what is missing. */
     if (setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) < 0)
         stream->error = errno;
     stream->write_failed = true; /* no goodbye of TLS either */
+}
+
+void stream_reset(struct stream *stream)
+{
+    if (stream == NULL)
+        return;
+    stream_set_reset(stream);
     stream_close(stream);
 }
 

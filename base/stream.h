@@ -51,9 +51,16 @@ struct stream *stream_new(struct stream_hub *hub, int fd, stream_handler *handle
 /* Starts to connect. Returns 0, or -errno where that failed at once. */
 int stream_connect(struct stream_hub *hub, const struct address *address, stream_handler *handler,
                    void *owner, struct stream **ret_stream) __attribute__((warn_unused_result));
+/* At once after stream_connect(): what goes out ahead of everything (of TLS too) when the connect
+ * is done. Returns 0 or -ENOMEM. */
+int stream_set_preamble(struct stream *stream, struct slice bytes)
+    __attribute__((warn_unused_result));
 /* NULL is fine. Queued output is dropped. */
 void stream_close(struct stream *stream);
-/* Closes so that the other side sees a reset: it must not take what it has for the whole. */
+/* When it is closed the other side is to see a reset: it must not take what it has for the whole.
+ */
+void stream_set_reset(struct stream *stream);
+/* Closes it so. NULL is fine. */
 void stream_reset(struct stream *stream);
 
 struct slice stream_input(const struct stream *stream);

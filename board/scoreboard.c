@@ -206,6 +206,9 @@ const char *refusal_name(enum refusal refusal)
         [REFUSAL_RETRY_BUDGET] = "retry-budget",
         [REFUSAL_TLS] = "tls",
         [REFUSAL_MISDIRECTED] = "misdirected",
+        [REFUSAL_UNTRUSTED_PROXY] = "untrusted-proxy",
+        [REFUSAL_PROXY_HEADER] = "proxy-header",
+        [REFUSAL_BAD_HELLO] = "bad-hello",
     };
 
     return (unsigned)refusal < REFUSAL_COUNT ? names[refusal] : "invalid";

@@ -55,6 +55,9 @@ enum refusal {
     REFUSAL_MISDIRECTED, /* 421: the host belongs to another certificate than that of the connection
                           */
     REFUSAL_HELD,        /* 503: held for longer than it may wait, or too many are */
+    REFUSAL_UNTRUSTED_PROXY, /* closed: not in trusted_proxies, on a listener with proxy_protocol */
+    REFUSAL_PROXY_HEADER,    /* closed: its PROXY header was missing, broken or too long */
+    REFUSAL_BAD_HELLO,       /* closed: its TLS ClientHello was broken, cut or too long */
     REFUSAL_COUNT,
 };
 

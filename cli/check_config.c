@@ -56,6 +56,9 @@ static void print_summary(const char *path, const struct config *config)
                listener->protocol == PROTOCOL_TCP ? "tcp" : "http");
         if (listener->service >= 0)
             printf(" to %s", config->services[listener->service].name);
+        if (listener->sni_count > 0)
+            printf(", by SNI to %zu name%s", listener->sni_count,
+                   listener->sni_count == 1 ? "" : "s");
         putchar('\n');
     }
     for (size_t i = 0; i < config->service_count; i++) {

@@ -53,6 +53,7 @@ static cJSON *timeouts_to_json(const struct config_timeouts *timeouts)
     put_duration(json, "response", timeouts->response_ms);
     put_duration(json, "idle", timeouts->idle_ms);
     put_duration(json, "tunnel", timeouts->tunnel_ms);
+    put_duration(json, "tunnel_lifetime", timeouts->tunnel_lifetime_ms);
     put_duration(json, "queue", timeouts->queue_ms);
     return json;
 }
@@ -182,6 +183,19 @@ static cJSON *limits_to_json(const struct config_limits *limits)
     return json;
 }
 
+static cJSON *sni_to_json(const struct config *config, const struct config_listener *listener)
+{
+    cJSON *json = must(cJSON_CreateArray());
+
+    for (size_t i = 0; i < listener->sni_count; i++) {
+        cJSON *entry = must(cJSON_CreateObject());
+        put_text(entry, "host", listener->sni[i].host);
+        put_text(entry, "service", config->services[listener->sni[i].service].name);
+        append(json, entry);
+    }
+    return json;
+}
+
 static cJSON *listener_to_json(const struct config *config, const struct config_listener *listener)
 {
     char address[ADDRESS_TEXT_BYTES];
@@ -201,6 +215,9 @@ static cJSON *listener_to_json(const struct config *config, const struct config_
         snprintf(redirect, sizeof(redirect), "https:%u", listener->redirect_port);
         put_text(json, "redirect", redirect);
     }
+    put(json, "proxy_protocol", cJSON_CreateBool(listener->proxy_protocol));
+    if (listener->sni_count > 0)
+        put(json, "sni", sni_to_json(config, listener));
     return json;
 }
 
@@ -377,6 +394,7 @@ static cJSON *retries_to_json(const struct config_retries *retries)
 static cJSON *service_to_json(const struct config_service *service)
 {
     static const char *const balance[] = {"least_requests", "round_robin", "random"};
+    static const char *const proxy_protocol[] = {"none", "v1", "v2"};
     cJSON *json = must(cJSON_CreateObject());
 
     if (service->protocol == PROTOCOL_HTTP)
@@ -395,6 +413,7 @@ static cJSON *service_to_json(const struct config_service *service)
     put_duration(json, "slow_start", service->slow_start_ms);
     put_ejection(json, &service->ejection);
     put(json, "retries", retries_to_json(&service->retries));
+    put_text(json, "send_proxy_protocol", proxy_protocol[service->send_proxy_protocol]);
     put(json, "healthcheck", check_to_json(&service->check));
     put(json, "timeouts", timeouts_to_json(&service->timeouts));
     put(json, "limits", service_limits_to_json(&service->limits));

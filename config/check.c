@@ -124,6 +124,17 @@ static void tell_no_such_service(struct reader *reader, const struct node *named
         reader_refuse(reader, named, "a service of this file");
 }
 
+int service_resolve(struct reader *reader, const struct node *named)
+{
+    int service = -1;
+
+    if (named->kind != NODE_SCALAR)
+        reader_refuse(reader, named, "the name of a service");
+    else if ((service = config_find_service(reader->config, named->text)) < 0)
+        tell_no_such_service(reader, named);
+    return service;
+}
+
 static void resolve_service(struct reader *reader, const struct node *node,
                             struct config_listener *listener)
 {
@@ -135,9 +146,10 @@ static void resolve_service(struct reader *reader, const struct node *node,
         reader_tell(reader, node->key_line,
                     "found `port` without `protocol: tcp`, allowed with it");
     if (named == NULL) {
-        if (listener->protocol == PROTOCOL_TCP)
+        if (listener->protocol == PROTOCOL_TCP && node_get(node, "sni") == NULL)
             reader_tell(reader, node->key_line,
-                        "found a tcp listener without a service, allowed with `service: NAME`");
+                        "found a tcp listener without a service, allowed with `service: NAME` or "
+                        "`sni`");
         return;
     }
     size_t mark = reader_enter(reader, "service");
@@ -145,10 +157,8 @@ static void resolve_service(struct reader *reader, const struct node *node,
         reader_refuse(reader, named,
                       "only with `protocol: tcp`; for http the services' routes "
                       "decide");
-    else if (named->kind != NODE_SCALAR)
-        reader_refuse(reader, named, "the name of a service");
-    else if ((listener->service = config_find_service(reader->config, named->text)) < 0)
-        tell_no_such_service(reader, named);
+    else
+        listener->service = service_resolve(reader, named);
     reader_leave(reader, mark);
 }
 
@@ -198,6 +208,7 @@ static void check_listeners(struct reader *reader, const struct node *nodes)
         size_t mark = reader_enter(reader, nodes->items[i]->key);
         resolve_service(reader, nodes->items[i], &config->listeners[i]);
         check_tls(reader, nodes->items[i], &config->listeners[i]);
+        listener_check_tcp(reader, nodes->items[i], &config->listeners[i]);
         check_same_address(reader, nodes->items[i], i);
         reader_leave(reader, mark);
     }
@@ -211,9 +222,16 @@ static void derive_protocols(struct reader *reader, const struct node *nodes)
     struct config *config = reader->config;
     size_t outer = reader_enter(reader, "services");
 
-    for (size_t i = 0; i < config->listener_count; i++)
-        if (config->listeners[i].service >= 0 && config->listeners[i].port == 0)
-            config->services[config->listeners[i].service].protocol = PROTOCOL_TCP;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        if (listener->port != 0)
+            continue;
+        if (listener->service >= 0)
+            config->services[listener->service].protocol = PROTOCOL_TCP;
+        for (size_t j = 0; j < listener->sni_count; j++)
+            if (listener->sni[j].service >= 0)
+                config->services[listener->sni[j].service].protocol = PROTOCOL_TCP;
+    }
     for (size_t i = 0; i < config->service_count; i++) {
         struct config_service *service = &config->services[i];
         size_t mark = reader_enter(reader, service->name);

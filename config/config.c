@@ -178,6 +178,9 @@ static void service_done(struct config_service *service)
 
 static void listener_done(struct config_listener *listener)
 {
+    for (size_t i = 0; i < listener->sni_count; i++)
+        free(listener->sni[i].host);
+    free(listener->sni);
     free(listener->name);
     config_tls_done(&listener->tls);
 }

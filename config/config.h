@@ -22,7 +22,8 @@
 #define CONFIG_BACKENDS_MAX    1024 /* static ones per service and group */
 #define CONFIG_RETRIES_MAX     10   /* of one exchange: each backend tried is remembered */
 #define CONFIG_TRUSTED_MAX     256 /* networks of proxies in front; each is compared per connection */
-#define CONFIG_ERROR_PAGES_MAX 32 /* per service; as many for all */
+#define CONFIG_SNI_MAX         256 /* per listener: names that lead to a service */
+#define CONFIG_ERROR_PAGES_MAX 32  /* per service; as many for all */
 #define CONFIG_FILE_BYTES_MAX  (1u << 20)
 #define CONFIG_HOLD_MAX_MS     3600000u /* no operator means to hold a service for longer */
 
@@ -47,16 +48,22 @@ enum config_preview_kind { PREVIEW_NONE, PREVIEW_HEADER, PREVIEW_COOKIE };
 enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE };
 enum config_on_timeout { ON_TIMEOUT_CLOSE, ON_TIMEOUT_WAIT, ON_TIMEOUT_FAIL };
 enum config_access_format { ACCESS_LOGFMT, ACCESS_JSON, ACCESS_COMMON, ACCESS_COMBINED };
+enum config_proxy_protocol {
+    SEND_PROXY_PROTOCOL_NONE,
+    SEND_PROXY_PROTOCOL_V1,
+    SEND_PROXY_PROTOCOL_V2,
+};
 
-struct config_timeouts {  /* milliseconds; DESIGN §8 says what each spans */
-    uint32_t header_ms;   /* default 10 s */
-    uint32_t body_ms;     /* default 30 s */
-    uint32_t connect_ms;  /* default 2 s */
-    uint32_t response_ms; /* default 60 s */
-    uint32_t idle_ms;     /* default 75 s */
-    uint32_t tunnel_ms;   /* default 1 h */
-    uint32_t queue_ms;    /* `queue`: how long an exchange waits for a backend that can serve;
-                             default 5 s, 0: does not wait */
+struct config_timeouts {         /* milliseconds; DESIGN §8 says what each spans */
+    uint32_t header_ms;          /* default 10 s */
+    uint32_t body_ms;            /* default 30 s */
+    uint32_t connect_ms;         /* default 2 s */
+    uint32_t response_ms;        /* default 60 s */
+    uint32_t idle_ms;            /* default 75 s */
+    uint32_t tunnel_ms;          /* default 1 h */
+    uint32_t tunnel_lifetime_ms; /* default 0: none */
+    uint32_t queue_ms; /* `queue`: how long an exchange waits for a backend that can serve;
+                          default 5 s, 0: does not wait */
 };
 
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
@@ -128,15 +135,24 @@ struct config_error_pages {
     size_t count;
 };
 
+struct config_sni {
+    char *host; /* lower case; "*.example.org": every name below it */
+    int service;
+};
+
 struct config_listener {
     char *name;
     struct address address;
     enum config_protocol protocol;
-    int service;   /* index into services for a tcp listener; -1 for http, where routes decide */
+    int service;   /* index into services for a tcp listener; -1: none; for http routes decide */
     uint16_t port; /* tcp: the port in the container, where it is another than the service's, so
                       that a container's second port runs, and drains, as the same service; 0: no */
     struct config_tls tls;
     uint16_t redirect_port; /* `redirect: https`: 308 to https at this port; 0: no */
+    bool proxy_protocol;    /* connections begin with a PROXY header; only trusted_proxies may */
+    struct config_sni *sni; /* tcp: the name in the TLS ClientHello decides; `service` for the
+                               others. The TLS itself is the backend's */
+    size_t sni_count;
 };
 
 struct config_route {
@@ -242,6 +258,7 @@ struct config_service {
     struct config_queue queue;
     struct config_ejection ejection;
     struct config_retries retries;
+    enum config_proxy_protocol send_proxy_protocol; /* to its backends; default none */
     struct config_check check;
     struct config_error_pages error_pages;
     struct config_timeouts timeouts; /* the file's global ones with the service's own over them */

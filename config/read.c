@@ -24,6 +24,7 @@ static const struct field timeouts_fields[] = {
     TIMEOUT("response", response_ms, 1, 24 * HOUR_MS, 60 * 1000),
     TIMEOUT("idle", idle_ms, 1, 24 * HOUR_MS, 75 * 1000),
     TIMEOUT("tunnel", tunnel_ms, 1, DURATION_MAX_MS, HOUR_MS),
+    TIMEOUT("tunnel_lifetime", tunnel_lifetime_ms, 0, DURATION_MAX_MS, 0),
     TIMEOUT("queue", queue_ms, 0, HOUR_MS, 5 * 1000),
 };
 const struct table timeouts_table = TABLE("timeouts", timeouts_fields);
@@ -54,6 +55,11 @@ static const struct field listener_fields[] = {
      .max = UINT16_MAX},
     {.key = "tls", .kind = FIELD_OTHER, .read = listener_tls_read},
     {.key = "redirect", .kind = FIELD_OTHER, .read = listener_redirect_read},
+    {.key = "proxy_protocol",
+     .kind = FIELD_BOOL,
+     .offset = offsetof(struct config_listener, proxy_protocol),
+     .fallback = false},
+    {.key = "sni", .kind = FIELD_OTHER, .read = sni_read},
 };
 const struct table listener_table = TABLE("listener", listener_fields);
 
@@ -220,6 +226,7 @@ const struct table *const config_tables[] = {
     &service_limits_table,
     &rate_table,
     &listener_table,
+    &sni_table,
     &engine_table,
     &admin_table,
     &access_log_table,

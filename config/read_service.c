@@ -7,10 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void read_host(struct reader *reader, const struct node *node, void *target)
+void host_read(struct reader *reader, const struct node *node, char **ret_host)
 {
-    struct config_route *route = target;
-
     if (!reader_wants_text(reader, node))
         return;
     const char *rest = strncmp(node->text, "*.", 2) == 0 ? node->text + 2 : node->text;
@@ -20,10 +18,17 @@ static void read_host(struct reader *reader, const struct node *node, void *targ
                       "*.shop.example (in ASCII, xn-- for other letters)");
         return;
     }
-    free(route->host);
-    route->host = memory_copy_string(node->text);
-    for (char *c = route->host; *c != '\0'; c++)
+    free(*ret_host);
+    *ret_host = memory_copy_string(node->text);
+    for (char *c = *ret_host; *c != '\0'; c++)
         *c = (char)tolower((unsigned char)*c);
+}
+
+static void read_host(struct reader *reader, const struct node *node, void *target)
+{
+    struct config_route *route = target;
+
+    host_read(reader, node, &route->host);
 }
 
 static const struct field route_fields[] = {
@@ -150,6 +155,9 @@ static void read_discover(struct reader *reader, const struct node *node, void *
 
 static const char *const balance_words[] = {"least_requests", "round_robin", "random", NULL};
 
+/* As enum config_proxy_protocol has them. */
+static const char *const proxy_protocol_words[] = {"none", "v1", "v2", NULL};
+
 static const struct field service_fields[] = {
     {.key = "routes", .kind = FIELD_OTHER, .read = read_routes},
     {.key = "backends", .kind = FIELD_OTHER, .read = read_backends},
@@ -186,6 +194,11 @@ static const struct field service_fields[] = {
      .kind = FIELD_TABLE,
      .offset = offsetof(struct config_service, retries),
      .table = &retries_table},
+    {.key = "send_proxy_protocol",
+     .kind = FIELD_WORD,
+     .offset = offsetof(struct config_service, send_proxy_protocol),
+     .words = proxy_protocol_words,
+     .fallback = SEND_PROXY_PROTOCOL_NONE},
     {.key = "healthcheck", .kind = FIELD_OTHER, .read = healthcheck_read},
     {.key = "timeouts",
      .kind = FIELD_TABLE,
@@ -216,6 +229,7 @@ void service_read(struct reader *reader, const struct node *node, struct config_
     size_t before = reader->problems.count;
 
     balance_defaults(service);
+    service->send_proxy_protocol = SEND_PROXY_PROTOCOL_NONE;
     table_defaults(&healthcheck_table, &service->check);
     table_defaults(&rollout_table, &service->rollout);
     table_defaults(&hold_table, &service->hold);

@@ -69,9 +69,9 @@ void table_read(struct reader *reader, const struct node *node, const struct tab
 
 /* Every table there is, for tests and for the schema. NULL-terminated. */
 extern const struct table *const config_tables[];
-extern const struct table config_table, listener_table, service_table, route_table, discover_table,
-    healthcheck_table, http_check_table, tcp_check_table, container_check_table, rollout_table,
-    step_table, pause_table, tls_table, certificate_table, client_certificates_table,
+extern const struct table config_table, listener_table, sni_table, service_table, route_table,
+    discover_table, healthcheck_table, http_check_table, tcp_check_table, container_check_table,
+    rollout_table, step_table, pause_table, tls_table, certificate_table, client_certificates_table,
     backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
     service_limits_table, access_log_table, error_pages_table, rate_table, sticky_table,
     preview_table, preview_match_table, queue_table, ejection_table, retries_table, hold_table;
@@ -97,6 +97,11 @@ bool reader_wants_text(struct reader *reader, const struct node *node);
 /* Checks across fields, with the node for its lines. */
 void service_check(struct reader *reader, const struct node *node, struct config_service *service);
 void config_check(struct reader *reader, const struct node *root);
+/* What belongs to TCP of one listener; in check_tcp.c. */
+void listener_check_tcp(struct reader *reader, const struct node *node,
+                        struct config_listener *listener);
+/* Index of the service that `named` names, or -1 and told. */
+int service_resolve(struct reader *reader, const struct node *named);
 
 /* Reads an element of `services`; in read_service.c. */
 void service_read(struct reader *reader, const struct node *node, struct config_service *service);
@@ -118,6 +123,9 @@ void limits_finish(struct config *config); /* once `workers` is known */
 void balance_defaults(struct config_service *service);
 void ejection_read(struct reader *reader, const struct node *node, void *target);
 void healthcheck_read(struct reader *reader, const struct node *node, void *target);
+/* A host name or "*." and one, into *ret_host in lower case. */
+void host_read(struct reader *reader, const struct node *node, char **ret_host);
+void sni_read(struct reader *reader, const struct node *node, void *target);
 void trusted_proxies_read(struct reader *reader, const struct node *node, void *target);
 /* A list of networks over what *list and *count hold; in read_trust.c. */
 void networks_read(struct reader *reader, const struct node *node, struct network **list,

@@ -205,6 +205,15 @@ void access_log_refused(struct worker *worker, const struct address *client,
     add(log, &record);
 }
 
+void access_log_refused_connection(struct worker *worker, const struct address *client,
+                                   const char *why)
+{
+    struct access_record record = {.event = "connection-refused", .client = *client, .why = why};
+
+    if (worker->access_log != NULL && is_sampled(worker->access_log))
+        add(worker->access_log, &record);
+}
+
 /* --- where it goes -------------------------------------------------------------------------- */
 
 /* The old one is closed first: so there is room for the new one even where no descriptor is left.

@@ -26,4 +26,8 @@ void access_log_exchange(const struct exchange *x, enum exchange_why why);
 void access_log_refused(struct worker *worker, const struct address *client,
                         const struct http1_request *request, unsigned status, const char *why);
 
+/* A connection that was closed before it was a client's. */
+void access_log_refused_connection(struct worker *worker, const struct address *client,
+                                   const char *why);
+
 #endif

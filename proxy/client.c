@@ -389,7 +389,8 @@ static void turn_away(struct client *client)
     client_close(client);
 }
 
-void client_accept(struct listener *listener, int fd, const struct address *address)
+void client_accept(struct listener *listener, int fd, const struct address *address,
+                   const struct address *local)
 {
     struct worker *worker = listener->worker;
     uint64_t ticket;
@@ -416,6 +417,7 @@ void client_accept(struct listener *listener, int fd, const struct address *addr
     client->listener = listener;
     client->state = CLIENT_READING;
     client_set_address(client, address);
+    client->local = *local;
     stream_set_read_max(client->stream, PIPELINED_BYTES_MAX);
     list_append(&worker->clients, &client->node);
     score_add(&worker->row->clients, 1);

@@ -40,6 +40,7 @@ struct client {
     struct reader reader;
     uint64_t accepted_ms;
     struct address address; /* who connected */
+    struct address local;   /* where to: see listener_serve() */
     char ip[ADDRESS_TEXT_BYTES];
     uint64_t ticket;   /* admission_enter() */
     bool trusted;      /* a proxy whose word about its clients counts */
@@ -47,7 +48,8 @@ struct client {
 };
 
 /* Takes over an accepted socket. */
-void client_accept(struct listener *listener, int fd, const struct address *address);
+void client_accept(struct listener *listener, int fd, const struct address *address,
+                   const struct address *local);
 
 /* Who connected, where that is known only later. */
 void client_set_address(struct client *client, const struct address *address);

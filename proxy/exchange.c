@@ -49,6 +49,7 @@ static const char *const why_names[WHY_COUNT] = {
     [WHY_BACKEND_BROKE] = "backend-broke-off",
     [WHY_RESPONSE_TIMEOUT] = "response-timeout",
     [WHY_TUNNEL_SILENT] = "tunnel-silent",
+    [WHY_TUNNEL_LIFETIME] = "tunnel-lifetime",
     [WHY_MEMORY] = "out-of-memory",
     [WHY_ENDED] = "ended",
     [WHY_STOPPED] = "worker-stopped",
@@ -292,7 +293,7 @@ void exchange_place(struct exchange *x)
             return;
         }
         join_backend(x, (uint32_t)slot);
-        if (x->kind == KIND_REQUEST && !x->fresh)
+        if (x->kind == KIND_REQUEST && !x->fresh && !exchange_announces(x))
             x->upstream = upstream_take(worker, (uint32_t)slot, x->unrepeatable);
         if (x->upstream != NULL) {
             x->upstream->exchange = x;
@@ -391,6 +392,13 @@ void exchange_close_upstream(struct exchange *x)
     x->upstream = NULL;
     if (upstream != NULL)
         upstream_close(upstream);
+}
+
+void exchange_end_upstream(struct exchange *x, enum exchange_why why)
+{
+    if (x->upstream != NULL && !exchange_why_is_orderly(why))
+        upstream_set_reset(x->upstream);
+    exchange_close_upstream(x);
 }
 
 void exchange_end(struct exchange *x, enum exchange_why why)

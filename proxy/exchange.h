@@ -51,6 +51,7 @@ enum exchange_why {
     WHY_BACKEND_BROKE, /* broke off before or within its answer */
     WHY_RESPONSE_TIMEOUT,
     WHY_TUNNEL_SILENT,
+    WHY_TUNNEL_LIFETIME,
     WHY_MEMORY,
     WHY_ENDED,   /* by an operator, or at the end of its drain budget */
     WHY_STOPPED, /* the worker's own drain was over */
@@ -83,6 +84,7 @@ struct exchange {
     uint16_t service; /* in the config */
     uint16_t port;    /* of the backend, where it is another than the service's; 0: no */
     struct address client;
+    struct address local; /* where it connected to, for backends that are told; family 0: none */
 
     struct upstream *upstream; /* its connection, once it has one */
     bool placed;               /* counted as active on: */
@@ -141,16 +143,24 @@ void exchange_set_timeout(struct exchange *x, uint64_t after_ms);
 
 /* Closes the connection to the backend, if it has one. */
 void exchange_close_upstream(struct exchange *x);
+/* The same after a tunnel, as `why` has it: what was broken off for one side is for the other. */
+void exchange_end_upstream(struct exchange *x, enum exchange_why why);
 /* Counts it off, logs it. The upstream connection must be closed or given back before. */
 void exchange_end(struct exchange *x, enum exchange_why why);
 /* Ends it from outside: the operator's ends, drain budgets, the worker's own end. */
 void exchange_abort(struct exchange *x, enum exchange_why why);
 
 const struct config_service *exchange_service(const struct exchange *exchange);
+/* Whether its backend is told of the client ahead of everything: then the connection is its own. */
+static inline bool exchange_announces(const struct exchange *exchange)
+{
+    return exchange_service(exchange)->send_proxy_protocol != SEND_PROXY_PROTOCOL_NONE;
+}
 /* Ended in order, though not by its own sides: the client gets an end and no reset. */
 static inline bool exchange_why_is_orderly(enum exchange_why why)
 {
-    return why == WHY_DONE || why == WHY_ENDED || why == WHY_STOPPED || why == WHY_TUNNEL_SILENT;
+    return why == WHY_DONE || why == WHY_ENDED || why == WHY_STOPPED || why == WHY_TUNNEL_SILENT ||
+           why == WHY_TUNNEL_LIFETIME;
 }
 const char *exchange_state_name(enum exchange_state state);
 const char *exchange_why_name(enum exchange_why why);

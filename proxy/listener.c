@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "client.h"
+#include "preface.h"
 #include "tcp.h"
 #include "tls.h"
 #include "worker.h"
@@ -100,17 +101,45 @@ static bool is_past_share(struct listener *listener, int fd)
     return true;
 }
 
+static struct address own_address(int fd)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = sizeof(storage);
+    struct address address;
+
+    if (getsockname(fd, (struct sockaddr *)&storage, &length) < 0 ||
+        address_from_sockaddr(&storage, &address) < 0)
+        address = (struct address){0};
+    return address;
+}
+
+void listener_serve(struct listener *listener, int fd, const struct address *client,
+                    const struct address *local, int service)
+{
+    struct address own;
+
+    if (local->family == 0 && listener->tells_local) {
+        own = own_address(fd);
+        local = &own;
+    }
+    if (listener->config->protocol == PROTOCOL_TCP)
+        tcp_accept(listener, fd, client, local, (uint16_t)service);
+    else
+        client_accept(listener, fd, client, local);
+}
+
 static void take(struct listener *listener, int fd, const struct sockaddr_storage *storage)
 {
+    static const struct address not_told;
     struct address address;
 
     if (address_from_sockaddr(storage, &address) < 0)
         address = (struct address){0};
     score_add(&listener->worker->row->accepted, 1);
-    if (listener->config->protocol == PROTOCOL_TCP)
-        tcp_accept(listener->worker, fd, &address, listener->config);
+    if (preface_is_wanted(listener->config))
+        preface_accept(listener, fd, &address);
     else
-        client_accept(listener, fd, &address);
+        listener_serve(listener, fd, &address, &not_told, listener->config->service);
 }
 
 static void on_acceptable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -152,6 +181,16 @@ static int start_tls(struct listener *listener)
     return tls_listener_open(listener->config, listener->worker->tickets, &listener->tls);
 }
 
+/* A system call per connection, spared where nobody asks. */
+static bool tells_local(const struct config *config, const struct config_listener *listener)
+{
+    for (size_t i = 0; i < config->service_count; i++)
+        if (config->services[i].send_proxy_protocol != SEND_PROXY_PROTOCOL_NONE &&
+            config->services[i].protocol == listener->protocol)
+            return true;
+    return false;
+}
+
 int listeners_open(struct worker *worker)
 {
     size_t count = worker->config->listener_count;
@@ -172,6 +211,8 @@ int listeners_open(struct worker *worker)
         if (error < 0)
             return error;
         listener->reserve = reserve_descriptor();
+        listener->tells_local = tells_local(worker->config, listener->config);
+        route_table_init_names(&listener->names, listener->config);
         timer_init(&listener->pause, on_pause_over);
         ev_io_init(&listener->watcher, on_acceptable, fd, EV_READ);
     }
@@ -212,8 +253,10 @@ void listeners_stop(struct worker *worker)
 
 void listeners_free(struct worker *worker)
 {
-    for (size_t i = 0; i < worker->config->listener_count; i++)
+    for (size_t i = 0; i < worker->config->listener_count; i++) {
         tls_listener_close(worker->listeners[i].tls);
+        route_table_done(&worker->listeners[i].names);
+    }
     free(worker->listeners);
     worker->listeners = NULL;
 }

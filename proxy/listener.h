@@ -2,7 +2,9 @@
 #ifndef PROXY_LISTENER_H
 #define PROXY_LISTENER_H
 
+#include "base/address.h"
 #include "base/timer.h"
+#include "route.h"
 
 #include <ev.h>
 #include <stdint.h>
@@ -19,9 +21,16 @@ struct listener {
     char hsts[80];            /* a whole Strict-Transport-Security line; empty: none */
     uint64_t failure_logged_ms;
     uint64_t failures_untold; /* since then */
+    struct route_table names; /* of its `sni` */
+    bool tells_local;         /* some backend is told where the client connected to */
     struct timer pause;
     int reserve; /* given up to turn a connection away when there are no descriptors */
 };
+
+/* Takes over a client's socket for its protocol, once everything about it is known. `local`: where
+ * the client connected to; of family 0: the socket's own. `service`: of a tcp listener. */
+void listener_serve(struct listener *listener, int fd, const struct address *client,
+                    const struct address *local, int service);
 
 /* Takes up the sockets that were handed down. Returns 0 or -errno. */
 int listeners_open(struct worker *worker) __attribute__((warn_unused_result));

@@ -186,8 +186,8 @@ void relay_finish(struct relay *relay)
     bool close = relay->close || !whole;
 
     /* Bytes behind the answer would be taken for the next one's. */
-    if (relay->upstream_keep_alive && whole && stream_input(upstream->stream).length == 0 &&
-        stream_pending(upstream->stream) == 0) {
+    if (relay->upstream_keep_alive && whole && !exchange_announces(x) &&
+        stream_input(upstream->stream).length == 0 && stream_pending(upstream->stream) == 0) {
         x->upstream = NULL;
         upstream_keep(upstream);
     }
@@ -200,8 +200,10 @@ void relay_finish(struct relay *relay)
 
 static void on_tunnel_end(struct tunnel *tunnel, enum exchange_why why)
 {
-    struct client *client = end(container_of(tunnel, struct relay, tunnel), why);
+    struct relay *relay = container_of(tunnel, struct relay, tunnel);
 
+    exchange_end_upstream(&relay->exchange, why);
+    struct client *client = end(relay, why);
     if (exchange_why_is_orderly(why))
         client_close(client);
     else
@@ -314,7 +316,7 @@ static void on_timeout(struct exchange *x)
     struct relay *relay = relay_of(x);
 
     if (x->state == EXCHANGE_TUNNELLING) {
-        on_tunnel_end(&relay->tunnel, WHY_TUNNEL_SILENT);
+        tunnel_on_timeout(&relay->tunnel);
     } else if (stream_pending(relay->client->stream) > 0) {
         judge_reader(relay);
     } else if (relay->client->ended) {
@@ -558,6 +560,7 @@ void relay_start(struct client *client, const struct http1_request *request, siz
     if (relay != NULL) {
         struct exchange *x = &relay->exchange;
         exchange_start(x, KIND_REQUEST, (uint16_t)service, &asker, &protocol);
+        x->local = client->local;
         x->unrepeatable = !relay->replayable;
         relay->new_user = user_identify(x, request);
         relay->secure = relay->new_user && (stream_tls(client->stream) != NULL ||

@@ -79,6 +79,17 @@ void route_table_init(struct route_table *table, const struct config *config)
     sort(table);
 }
 
+void route_table_init_names(struct route_table *table, const struct config_listener *listener)
+{
+    *table = (struct route_table){0};
+    if (listener->sni_count == 0)
+        return;
+    table->routes = memory_new_array(listener->sni_count, sizeof(*table->routes));
+    for (size_t i = 0; i < listener->sni_count; i++)
+        add(table, listener->sni[i].host, "/", (size_t)listener->sni[i].service);
+    sort(table);
+}
+
 void route_table_done(struct route_table *table)
 {
     for (size_t i = 0; i < table->count; i++)

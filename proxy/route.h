@@ -26,6 +26,8 @@ struct route_table {
 
 /* Hosts point into the config. Exits when out of memory: it is made at start. */
 void route_table_init(struct route_table *table, const struct config *config);
+/* The names of a listener's `sni`, for which the path is "/". */
+void route_table_init_names(struct route_table *table, const struct config_listener *listener);
 void route_table_done(struct route_table *table);
 
 /* Index of the service in the config, or one of the above. `host` may carry a port; `path` may

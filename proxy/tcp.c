@@ -1,6 +1,7 @@
 #include "tcp.h"
 
 #include "admission.h"
+#include "listener.h"
 #include "tunnel.h"
 #include "upstream.h"
 #include "user.h"
@@ -25,7 +26,7 @@ static void end(struct tcp *tcp, enum exchange_why why)
 {
     struct worker *worker = tcp->exchange.worker;
 
-    exchange_close_upstream(&tcp->exchange);
+    exchange_end_upstream(&tcp->exchange, why);
     exchange_end(&tcp->exchange, why);
     exchange_done(&tcp->exchange);
     if (exchange_why_is_orderly(why))
@@ -93,7 +94,7 @@ static void on_upstream(struct exchange *x, enum stream_event event)
 
 static void on_timeout(struct exchange *x)
 {
-    end(tcp_of(x), WHY_TUNNEL_SILENT);
+    tunnel_on_timeout(&tcp_of(x)->tunnel);
 }
 
 static void on_abort(struct exchange *x, enum exchange_why why)
@@ -115,9 +116,10 @@ static const struct exchange_protocol protocol = {
     .request_line = request_line,
 };
 
-void tcp_accept(struct worker *worker, int fd, const struct address *client,
-                const struct config_listener *listener)
+void tcp_accept(struct listener *listener, int fd, const struct address *client,
+                const struct address *local, uint16_t service)
 {
+    struct worker *worker = listener->worker;
     uint64_t ticket;
 
     if (!admission_enter(worker, client, &ticket)) {
@@ -140,8 +142,9 @@ void tcp_accept(struct worker *worker, int fd, const struct address *client,
     stream_want_input(tcp->stream, false); /* until there is somebody to send it to */
     worker_count_connection(worker, 1);
     exchange_init(&tcp->exchange, worker);
-    exchange_start(&tcp->exchange, KIND_TCP, (uint16_t)listener->service, client, &protocol);
-    tcp->exchange.port = listener->port;
+    exchange_start(&tcp->exchange, KIND_TCP, service, client, &protocol);
+    tcp->exchange.port = listener->config->port;
+    tcp->exchange.local = *local;
     user_identify_connection(&tcp->exchange);
     exchange_place(&tcp->exchange);
 }

@@ -4,11 +4,11 @@
 
 #include "base/address.h"
 
-struct config_listener;
-struct worker;
+struct listener;
 
-/* Takes over a socket accepted on this listener. */
-void tcp_accept(struct worker *worker, int fd, const struct address *client,
-                const struct config_listener *listener);
+/* Takes over a socket accepted on this listener, for this service. `local` as in
+ * listener_serve(). */
+void tcp_accept(struct listener *listener, int fd, const struct address *client,
+                const struct address *local, uint16_t service);
 
 #endif

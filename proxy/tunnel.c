@@ -1,6 +1,7 @@
 #include "tunnel.h"
 
 #include "config/config.h"
+#include "worker.h"
 
 /* What came in goes out; the source rests while the sink has not taken it all. */
 static size_t pump(struct stream *from, struct stream *to, bool from_ended)
@@ -25,9 +26,28 @@ static void pump_in(struct tunnel *tunnel)
     tunnel->exchange->bytes_in += pump(tunnel->upstream, tunnel->client, tunnel->upstream_ended);
 }
 
+/* Silence or lifetime, whichever is over first. */
 static void push_deadline(struct tunnel *tunnel)
 {
-    exchange_set_timeout(tunnel->exchange, exchange_service(tunnel->exchange)->timeouts.tunnel_ms);
+    struct exchange *x = tunnel->exchange;
+    uint64_t now_ms = x->worker->now_ms, after_ms = exchange_service(x)->timeouts.tunnel_ms;
+
+    if (tunnel->ends_ms != 0 && tunnel->ends_ms < now_ms + after_ms)
+        after_ms = tunnel->ends_ms > now_ms ? tunnel->ends_ms - now_ms : 1;
+    exchange_set_timeout(x, after_ms);
+}
+
+/* One that takes slowly what is queued for it is not silent. What goes on in the kernel's buffers
+ * only the kernel knows. */
+static bool took_some(struct tunnel *tunnel)
+{
+    if (stream_pending(tunnel->client) + stream_pending(tunnel->upstream) == 0)
+        return false;
+    uint64_t taken = stream_acknowledged(tunnel->client) + stream_acknowledged(tunnel->upstream);
+    bool some = taken != tunnel->taken_seen;
+
+    tunnel->taken_seen = taken;
+    return some;
 }
 
 static void end_if_both_ended(struct tunnel *tunnel)
@@ -39,6 +59,10 @@ static void end_if_both_ended(struct tunnel *tunnel)
 
 void tunnel_start(struct tunnel *tunnel)
 {
+    uint32_t lifetime_ms = exchange_service(tunnel->exchange)->timeouts.tunnel_lifetime_ms;
+
+    if (lifetime_ms != 0)
+        tunnel->ends_ms = tunnel->exchange->worker->now_ms + lifetime_ms;
     push_deadline(tunnel);
     pump_out(tunnel);
     pump_in(tunnel);
@@ -94,4 +118,14 @@ void tunnel_on_upstream(struct tunnel *tunnel, enum stream_event event)
     case STREAM_TIMEOUT:
         break;
     }
+}
+
+void tunnel_on_timeout(struct tunnel *tunnel)
+{
+    if (tunnel->ends_ms != 0 && tunnel->exchange->worker->now_ms >= tunnel->ends_ms)
+        tunnel->on_end(tunnel, WHY_TUNNEL_LIFETIME);
+    else if (took_some(tunnel))
+        push_deadline(tunnel);
+    else
+        tunnel->on_end(tunnel, WHY_TUNNEL_SILENT);
 }

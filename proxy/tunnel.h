@@ -11,6 +11,8 @@ struct tunnel {
     struct exchange *exchange;
     struct stream *client, *upstream;
     bool client_ended, upstream_ended;
+    uint64_t ends_ms;    /* its lifetime is over then; 0: never */
+    uint64_t taken_seen; /* of what was sent to both, at the last deadline */
     void (*on_end)(struct tunnel *tunnel, enum exchange_why why); /* closes both */
 };
 
@@ -18,5 +20,7 @@ struct tunnel {
 void tunnel_start(struct tunnel *tunnel);
 void tunnel_on_client(struct tunnel *tunnel, enum stream_event event);
 void tunnel_on_upstream(struct tunnel *tunnel, enum stream_event event);
+/* The exchange's deadline passed. */
+void tunnel_on_timeout(struct tunnel *tunnel);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "holds.h"
+#include "proxy_protocol.h"
 #include "tls_backend.h"
 
 #include <errno.h>
@@ -40,6 +41,19 @@ static void free_upstream(struct doomed *doomed)
     free(container_of(doomed, struct upstream, doomed));
 }
 
+/* Says who the client is, ahead of everything. */
+static int announce(const struct exchange *x, struct stream *stream)
+{
+    char bytes[PROXY_PROTOCOL_OUT_BYTES_MAX];
+    struct slice header = {bytes, 0};
+
+    if (!exchange_announces(x))
+        return 0;
+    header.length = proxy_protocol_write(bytes, exchange_service(x)->send_proxy_protocol,
+                                         &x->client, &x->local);
+    return stream_set_preamble(stream, header);
+}
+
 int upstream_open(struct exchange *x, struct upstream **ret_upstream)
 {
     struct worker *worker = x->worker;
@@ -51,7 +65,10 @@ int upstream_open(struct exchange *x, struct upstream **ret_upstream)
     if (x->port != 0)
         address.port = x->port;
     int error = stream_connect(worker->hub, &address, on_event, upstream, &upstream->stream);
+    if (error == 0)
+        error = announce(x, upstream->stream);
     if (error < 0) {
+        stream_close(upstream->stream);
         free(upstream);
         return error;
     }
@@ -118,6 +135,11 @@ void upstream_keep(struct upstream *upstream)
     backend->idle_count++;
     score_add(&cell_of(upstream)->idle, 1);
     stream_set_deadline(upstream->stream, worker->now_ms + POOL_IDLE_MS, worker->now_ms);
+}
+
+void upstream_set_reset(struct upstream *upstream)
+{
+    stream_set_reset(upstream->stream);
 }
 
 void upstream_close(struct upstream *upstream)

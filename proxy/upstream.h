@@ -28,6 +28,8 @@ int upstream_open(struct exchange *x, struct upstream **ret_upstream)
 struct upstream *upstream_take(struct worker *worker, uint32_t slot, bool look);
 /* Back to the pool where its backend is still in rotation; closed otherwise. */
 void upstream_keep(struct upstream *upstream);
+/* Its close will be a reset. */
+void upstream_set_reset(struct upstream *upstream);
 void upstream_close(struct upstream *upstream);
 /* Closes the idle connections of a slot. */
 void upstream_close_idle(struct worker *worker, uint32_t slot);

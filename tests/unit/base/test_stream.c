@@ -3,6 +3,7 @@
 #include "base/stream.h"
 #include "tests/unit/unit.h"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <ev.h>
@@ -158,6 +159,65 @@ static void write_to_a_closed_side_is_told_even_while_not_reading(void **state)
     close_world(&world);
 }
 
+/* Two ends of a TCP connection: only there is a reset. */
+static void open_tcp_world(struct world *world)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    *world = (struct world){.loop = ev_loop_new(EVBACKEND_EPOLL)};
+    world->hub = stream_hub_new(world->loop, 4096);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, length), 0);
+    world->peer = accept(listener, NULL, NULL);
+    close(listener);
+    world->stream = stream_new(world->hub, fd, on_event, world);
+    assert_non_null(world->stream);
+}
+
+static void a_reset_that_a_write_met_first_is_no_end(void **state)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    const struct slice byte = SLICE("x");
+    struct world world;
+
+    (void)state;
+    open_tcp_world(&world);
+    assert_int_equal(setsockopt(world.peer, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+    close(world.peer);
+    world.peer = -1;
+    stream_write(world.stream, &byte, 1); /* takes the error off the socket */
+    ev_run(world.loop, EVRUN_ONCE);
+    assert_int_equal(world.events[STREAM_EOF], 0);
+    assert_int_equal(world.events[STREAM_ERROR], 1);
+    close_world(&world);
+}
+
+static void an_end_and_then_a_reset_are_both_told(void **state)
+{
+    const struct slice byte = SLICE("x");
+    struct world world;
+
+    (void)state;
+    open_tcp_world(&world);
+    stream_want_input(world.stream, false);
+    ev_run(world.loop, EVRUN_NOWAIT);
+    close(world.peer); /* in order; the byte that comes then is answered by a reset */
+    world.peer = -1;
+    stream_write(world.stream, &byte, 1);
+    stream_write(world.stream, &byte, 1);
+    stream_want_input(world.stream, true);
+    for (unsigned i = 0; i < 5 && world.events[STREAM_ERROR] == 0; i++)
+        ev_run(world.loop, EVRUN_NOWAIT);
+    assert_int_equal(world.events[STREAM_EOF], 1);
+    assert_int_equal(world.events[STREAM_ERROR], 1);
+    close_world(&world);
+}
+
 static void stream_may_be_closed_in_its_own_handler(void **state)
 {
     struct world world;
@@ -198,6 +258,8 @@ int main(void)
         cmocka_unit_test(queued_output_is_written_in_order_and_told_of),
         cmocka_unit_test(end_of_input_is_told_once),
         cmocka_unit_test(write_to_a_closed_side_is_told_even_while_not_reading),
+        cmocka_unit_test(a_reset_that_a_write_met_first_is_no_end),
+        cmocka_unit_test(an_end_and_then_a_reset_are_both_told),
         cmocka_unit_test(stream_may_be_closed_in_its_own_handler),
         cmocka_unit_test(deadline_is_told_and_may_be_taken_back),
     };
