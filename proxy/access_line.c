@@ -23,7 +23,8 @@ struct line {
 static void put_bytes(struct line *line, const char *bytes, size_t length)
 {
     check(length <= ACCESS_LINE_BYTES_MAX - line->length);
-    memcpy(line->text + line->length, bytes, length);
+    if (length > 0) /* an empty slice may have no data at all */
+        memcpy(line->text + line->length, bytes, length);
     line->length += length;
 }
 

@@ -25,7 +25,8 @@
 static const char ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
                               "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
                               "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-static const char groups[] = "X25519:P-256:P-384";
+static char groups[] = /* OpenSSL's macro takes it so, and does not write to it */
+    "X25519:P-256:P-384";
 
 struct tls_listener {
     const struct config_listener *config;

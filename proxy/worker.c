@@ -398,6 +398,8 @@ static int fail(const char *what, int error)
 
 int main(int argc, char **argv)
 {
+    static struct worker
+        *worker; /* static: where it cannot start, all of it ends with the process */
     struct arguments arguments;
 
     log_init("worker");
@@ -407,7 +409,7 @@ int main(int argc, char **argv)
     int error = parse_arguments(argc, argv, &arguments);
     if (error < 0)
         return fail("arguments: --row N --rows COUNT --slot K --generation G", error);
-    struct worker *worker = memory_new(sizeof(*worker));
+    worker = memory_new(sizeof(*worker));
     worker->accept_fd_max = raise_descriptor_limit();
     error = worker_open(worker, &arguments);
     if (error < 0)

@@ -34,8 +34,8 @@ def test_a_backend_whose_certificate_is_good_is_asked(world, secure_backend, aut
         assert client.get("/").body == b"a"
     assert backend.connection_count == 1
     assert backend.names == [None]  # an address is no name
-    scores = bench.scores()["backends"][0]
-    assert scores["connect_failures"] == 0 and scores["open"] == 1 and scores["idle"] == 1
+    scores = bench.until(lambda scores: scores["backends"][0]["idle"] == 1)["backends"][0]
+    assert scores["connect_failures"] == 0 and scores["open"] == 1
 
 
 def test_the_name_is_sent_and_looked_for(world, secure_backend, authority):
