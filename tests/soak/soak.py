@@ -222,9 +222,10 @@ async def clients(world, seconds):
     for _ in range(8):
         add(0.5, lambda: traffic.tcp(ledger, lines))
     await asyncio.sleep(seconds)
-    for loop in loops:
-        loop.cancel()
-    await asyncio.gather(*loops, return_exceptions=True)
+    while loops:  # more than once: a cancellation that meets the end of a wait_for() is lost in it
+        for loop in loops:
+            loop.cancel()
+        loops = (await asyncio.wait(loops, timeout=1))[1]
     for client in kept:
         client.close()
 
@@ -335,6 +336,7 @@ def summary(result):
 def main():
     seconds, folder = float(sys.argv[1]), pathlib.Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # with all that it has started
     with tempfile.TemporaryDirectory(prefix="sluice-soak-") as scratch:
         os.chmod(scratch, 0o755)
         result = run(seconds, scratch)
