@@ -57,7 +57,7 @@ static int give_up_root(enum role role, const char *user, const char **ret_missi
         *ret_missing = "bounding-set"; /* no new privileges holds what it would have held */
 #ifndef INSTRUMENTED                   /* sanitizers and coverage read and write files at the end */
     if (roles[role].faces_strangers && empty_root_enter() < 0)
-        *ret_missing = "empty-root";
+        *ret_missing = *ret_missing != NULL ? "bounding-set, empty-root" : "empty-root";
 #endif
     if (entry != NULL)
         error = change_user(entry);

@@ -74,7 +74,8 @@ def test_a_reload_writes_to_the_file_that_it_names(start_sluice, start_backend, 
     sluice.wait_log(["event=access-log-refused", "No such file or directory"], after=position)
     sluice.write_config(logging([one], tmp_path / "b"))
     sluice.signal(signal.SIGHUP)
-    sluice.wait_log("event=reload-completed", after=position)
+    # until then the old ones may take a connection yet
+    sluice.wait_until(lambda: sum("event=worker-retires" in line for line in sluice.log.all) == 2)
     assert sluice.get(path="/second")[0] == 200
     sluice.close()
     assert (paths_in(tmp_path / "a"), paths_in(tmp_path / "b")) == (["/first"], ["/second"])
