@@ -20,6 +20,19 @@ static uint32_t sum_active(const struct score_cell *cell)
     return sum;
 }
 
+uint32_t scoreboard_active_everywhere(const struct scoreboard *board, uint32_t slot,
+                                      uint32_t generation)
+{
+    uint32_t sum = 0;
+
+    for (unsigned i = 0; i < board->row_count; i++) {
+        const struct score_cell *cell = find_cell(board->rows[i], slot, generation);
+        if (cell != NULL)
+            sum += sum_active(cell);
+    }
+    return sum;
+}
+
 uint32_t scoreboard_active(const struct scoreboard *board, uint32_t slot, uint32_t generation)
 {
     uint32_t sum = 0;

@@ -170,8 +170,11 @@ void score_row_bury(struct score_row *row)
         score_set(&cell->idle, 0);
         score_set(&cell->ejected, 0);
     }
-    for (unsigned i = 0; i < ROUTING_SERVICES_MAX; i++)
+    for (unsigned i = 0; i < ROUTING_SERVICES_MAX; i++) {
         score_set(&row->queued[i], 0);
+        for (unsigned g = 0; g < GROUP_COUNT; g++)
+            score_set(&row->queued_since_ms[i][g], 0);
+    }
     score_set(&row->clients, 0);
     score_set(&row->memory_held, 0);
     score_set(&row->memory_pressure, 0);
@@ -209,6 +212,8 @@ const char *refusal_name(enum refusal refusal)
         [REFUSAL_UNTRUSTED_PROXY] = "untrusted-proxy",
         [REFUSAL_PROXY_HEADER] = "proxy-header",
         [REFUSAL_BAD_HELLO] = "bad-hello",
+        [REFUSAL_QUEUE_FULL] = "queue-full",
+        [REFUSAL_QUEUE_TIMEOUT] = "queue-timeout",
     };
 
     return (unsigned)refusal < REFUSAL_COUNT ? names[refusal] : "invalid";

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCORE_VERSION    5u
+#define SCORE_VERSION    9u
 #define SCORE_HOLDS_MAX  128u /* holding exchanges listed per row; `hold_total` has all */
 #define SCORE_TEXT_BYTES 97   /* a request line cut at 96 bytes */
 
@@ -58,6 +58,8 @@ enum refusal {
     REFUSAL_UNTRUSTED_PROXY, /* closed: not in trusted_proxies, on a listener with proxy_protocol */
     REFUSAL_PROXY_HEADER,    /* closed: its PROXY header was missing, broken or too long */
     REFUSAL_BAD_HELLO,       /* closed: its TLS ClientHello was broken, cut or too long */
+    REFUSAL_QUEUE_FULL,      /* 503: no room on the backends, nor in the queue for it */
+    REFUSAL_QUEUE_TIMEOUT,   /* 503: waited for room in vain */
     REFUSAL_COUNT,
 };
 
@@ -111,6 +113,8 @@ struct score_row {
     _Atomic uint64_t split[ROUTING_SERVICES_MAX];
     /* exchanges waiting for a backend, per service: gauge */
     _Atomic uint32_t queued[ROUTING_SERVICES_MAX];
+    /* clock_ms() since when the first of a group's waits for room; 0: none does */
+    _Atomic uint64_t queued_since_ms[ROUTING_SERVICES_MAX][GROUP_COUNT];
     /* holds: a seqlock guards count and entries */
     _Atomic uint32_t hold_sequence;
     uint32_t hold_count; /* entries below */
@@ -202,6 +206,10 @@ void scoreboard_sum(const struct scoreboard *board, uint32_t slot, uint32_t gene
 /* The gauge that least_requests compares: active over the rows that had a worker when last looked.
  */
 uint32_t scoreboard_active(const struct scoreboard *board, uint32_t slot, uint32_t generation);
+/* The same over every row, also of a worker that has come since the last look: for what must not be
+ * exceeded. */
+uint32_t scoreboard_active_everywhere(const struct scoreboard *board, uint32_t slot,
+                                      uint32_t generation);
 
 /* Latency below which `share` (0..1) of the counted ones lie; 0 where there are none. */
 uint64_t histogram_quantile_us(const uint64_t latency[HISTOGRAM_BUCKETS], double share);

@@ -370,6 +370,14 @@ static void put_number(cJSON *object, const char *key, uint32_t number)
     put(object, key, cJSON_CreateNumber(number));
 }
 
+static cJSON *queue_to_json(const struct config_queue *queue)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put_number(json, "max", queue->max);
+    return json;
+}
+
 /* What is off has no word in the file and none here. */
 static void put_ejection(cJSON *object, const struct config_ejection *ejection)
 {
@@ -411,6 +419,8 @@ static cJSON *service_to_json(const struct config_service *service)
     }
     put_text(json, "balance", balance[service->balance]);
     put_duration(json, "slow_start", service->slow_start_ms);
+    put_number(json, "max_connections", service->max_connections);
+    put(json, "queue", queue_to_json(&service->queue));
     put_ejection(json, &service->ejection);
     put(json, "retries", retries_to_json(&service->retries));
     put_text(json, "send_proxy_protocol", proxy_protocol[service->send_proxy_protocol]);

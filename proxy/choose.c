@@ -1,6 +1,7 @@
 #include "choose.h"
 
 #include "balance.h"
+#include "queue.h"
 #include "rotation.h"
 #include "split.h"
 #include "sticky.h"
@@ -8,6 +9,7 @@
 
 struct members {
     struct exchange *exchange;
+    const struct service *service;
     const uint16_t *slots; /* in rotation */
 };
 
@@ -29,9 +31,21 @@ static struct worker *worker_of(void *context)
     return ((const struct members *)context)->exchange->worker;
 }
 
+static bool has_room(const struct worker *worker, const struct service *service, uint32_t slot)
+{
+    uint32_t max = service->config != NULL ? service->config->max_connections : 0;
+
+    return max == 0 || scoreboard_active_everywhere(&worker->scores, slot,
+                                                    worker->table.backends[slot].generation) < max;
+}
+
 static bool can_serve(void *context, uint32_t index)
 {
-    return !was_tried(((const struct members *)context)->exchange, slot_of(context, index));
+    const struct members *members = context;
+    uint32_t slot = slot_of(context, index);
+
+    return !was_tried(members->exchange, slot) &&
+           has_room(members->exchange->worker, members->service, slot);
 }
 
 static uint32_t load(void *context, uint32_t index)
@@ -63,7 +77,7 @@ static int choose_member(struct exchange *x, struct service *service)
 {
     struct worker *worker = x->worker;
     enum group g = x->group;
-    struct members members = {x, &worker->table.rotation[service->first[g]]};
+    struct members members = {x, service, &worker->table.rotation[service->first[g]]};
     const struct balance_group group = {
         .count = service->in_rotation[g],
         .share_max = service->share_max[g],
@@ -80,7 +94,7 @@ static int choose_member(struct exchange *x, struct service *service)
                                  : balance_choose(&group, service->balance, worker_random(worker),
                                                   x->try_count > 0 ? &extra : &service->turn[g]);
 
-    return chosen < 0 ? -1 : members.slots[chosen];
+    return chosen < 0 ? CHOICE_FULL : members.slots[chosen];
 }
 
 /* Whether the group has a member in rotation that the exchange has not tried. */
@@ -113,6 +127,28 @@ static void decide_group(struct exchange *x, uint32_t index, const bool serves[G
                   split_count(score_get(&worker->row->split[index]), service->weight, x->group));
 }
 
+/* Whether room was made last on one that this exchange may take: it need not be looked for. */
+static bool takes_freed(const struct exchange *x, const struct service *service)
+{
+    const struct worker *worker = x->worker;
+    const struct backend *backend = &worker->table.backends[worker->freed_slot];
+
+    return &worker->table.services[backend->service] == service && backend->group == x->group &&
+           table_can_serve(worker, worker->freed_slot) && !ejection_is_on(&backend->ejection) &&
+           !was_tried(x, worker->freed_slot) && has_room(worker, service, worker->freed_slot);
+}
+
+bool choose_finds_room(const struct worker *worker, uint32_t index, enum group group)
+{
+    const struct service *service = &worker->table.services[index];
+    const uint16_t *slots = &worker->table.rotation[service->first[group]];
+
+    for (uint32_t i = 0; i < service->in_rotation[group]; i++)
+        if (has_room(worker, service, slots[i]))
+            return true;
+    return false;
+}
+
 int choose_backend(struct exchange *x)
 {
     struct worker *worker = x->worker;
@@ -120,7 +156,7 @@ int choose_backend(struct exchange *x)
     bool serves[GROUP_COUNT];
 
     if (index < 0)
-        return -1;
+        return CHOICE_NONE;
     if (rotation_is_stale(worker))
         rotation_renew_all(worker);
     struct service *service = &worker->table.services[index];
@@ -130,7 +166,15 @@ int choose_backend(struct exchange *x)
         decide_group(x, (uint32_t)index, serves);
     else if (!serves[x->group] && serves[GROUP_COUNT - 1 - x->group])
         x->group = GROUP_COUNT - 1 - x->group;
-    return x->group == GROUP_COUNT || !serves[x->group] ? -1 : choose_member(x, service);
+    if (x->group == GROUP_COUNT || !serves[x->group])
+        return CHOICE_NONE;
+    if (service->config->max_connections > 0) {
+        if (x->queued_ms == 0 && queue_is_behind(worker, x->service, x->group))
+            return CHOICE_FULL;
+        if (x->queued_ms != 0 && !x->has_user && takes_freed(x, service))
+            return (int)worker->freed_slot;
+    }
+    return choose_member(x, service);
 }
 
 bool choose_has_other_group(const struct exchange *x)

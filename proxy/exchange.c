@@ -43,6 +43,8 @@ static const char *const why_names[WHY_COUNT] = {
     [WHY_NO_BACKEND] = "no-backend",
     [WHY_MISDIRECTED] = "misdirected",
     [WHY_HELD] = "held",
+    [WHY_QUEUE_FULL] = "queue-full",
+    [WHY_QUEUE_TIMEOUT] = "queue-timeout",
     [WHY_CONNECT_FAILED] = "connect-failed",
     [WHY_RETRY_BUDGET] = "retry-budget",
     [WHY_BAD_RESPONSE] = "bad-response",
@@ -104,7 +106,9 @@ static void on_timer(struct timer *timer)
 
     switch (x->state) {
     case EXCHANGE_QUEUED:
-        x->protocol->on_refused(x, x->held ? WHY_HELD : WHY_NO_BACKEND);
+        x->protocol->on_refused(x, x->held             ? WHY_HELD
+                                   : x->waits_for_room ? WHY_QUEUE_TIMEOUT
+                                                       : WHY_NO_BACKEND);
         break;
     case EXCHANGE_CONNECTING:
         score_add(&cell_of(x)->timeouts, 1);
@@ -153,8 +157,9 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->upstream = NULL;
     x->placed = x->fresh = x->unrepeatable = x->from_backend = false;
     x->group = x->asked = GROUP_COUNT;
-    x->has_user = x->held = x->owes_retry = false;
+    x->has_user = x->held = x->owes_retry = x->waits_for_room = false;
     x->try_count = x->join_count = x->retry_count = 0;
+    x->queued_ms = 0;
     x->started_us = worker->now_us;
     x->placed_us = x->connected_us = x->answered_us = 0;
     x->head_bytes_in = x->bytes_in = x->bytes_out = x->counted_in = x->counted_out = 0;
@@ -165,21 +170,40 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
 
 /* --- a backend ---------------------------------------------------------------------------- */
 
-/* In the turn of the choice: from here on the backend is not drained. */
-static void join_backend(struct exchange *x, uint32_t slot)
+/* Counts first and looks then, with a fence between, as all others do: of several workers that
+ * take a last place at once, none or one stays, so the bound holds exactly, without a lock. */
+static bool has_place(const struct exchange *x, uint32_t slot, uint32_t generation)
+{
+    uint32_t max = exchange_service(x)->max_connections;
+
+    if (max == 0)
+        return true;
+    atomic_thread_fence(memory_order_seq_cst);
+    return scoreboard_active_everywhere(&x->worker->scores, slot, generation) <= max;
+}
+
+/* In the turn of the choice: from here on the backend is not drained. False: it has no room. */
+static bool join_backend(struct exchange *x, uint32_t slot)
 {
     struct score_cell *cell = &x->worker->row->cells[slot];
+    uint32_t generation = x->worker->table.backends[slot].generation;
 
+    score_cell_claim(cell, generation);
+    score_add(&cell->active[x->kind], 1);
+    if (!has_place(x, slot, generation)) {
+        score_subtract(&cell->active[x->kind], 1);
+        return false;
+    }
     x->slot = (uint16_t)slot;
-    x->generation = x->worker->table.backends[slot].generation;
+    x->generation = generation;
     x->group = x->worker->table.backends[slot].group;
     x->placed = true;
+    x->queued_ms = 0; /* should it wait again, it is for another backend */
     x->join_count++;
     x->placed_us = x->worker->now_us;
     x->connected_us = 0;
-    score_cell_claim(cell, x->generation);
-    score_add(&cell->active[x->kind], 1);
     score_add(&cell->exchanges, 1);
+    return true;
 }
 
 static void count_bytes(struct exchange *x)
@@ -204,6 +228,7 @@ static void leave_backend(struct exchange *x)
     score_set(&cell->last_end_us, x->worker->now_us);
     score_subtract(&cell->active[x->kind], 1);
     x->placed = false;
+    queue_note_room(x->worker, x->service, x->slot);
     holds_check_drained(x->worker, x->slot);
 }
 
@@ -217,15 +242,28 @@ void exchange_change_kind(struct exchange *x, enum exchange_kind kind)
     x->kind = kind;
 }
 
-static void refuse_or_queue(struct exchange *x)
+/* However often it is woken in vain, it waits for so long in all. */
+static uint64_t queue_ms_left(const struct exchange *x)
 {
-    uint32_t wait_ms = exchange_service(x)->timeouts.queue_ms;
+    uint64_t wait_ms = exchange_service(x)->timeouts.queue_ms;
+    uint64_t waited_ms = x->queued_ms != 0 ? x->worker->now_ms - x->queued_ms : 0;
 
-    if (x->try_count > 0) {
+    return waited_ms < wait_ms ? wait_ms - waited_ms : 0;
+}
+
+static void refuse_or_queue(struct exchange *x, bool full)
+{
+    uint64_t wait_ms = queue_ms_left(x);
+
+    x->waits_for_room = full;
+    if (x->try_count > 0 && !full) {
         x->protocol->on_refused(x, WHY_CONNECT_FAILED);
-    } else if (wait_ms == 0 || !queue_has_room(x->worker, x->service)) {
-        x->protocol->on_refused(x, WHY_NO_BACKEND);
+    } else if (wait_ms == 0 && x->queued_ms != 0) {
+        x->protocol->on_refused(x, full ? WHY_QUEUE_TIMEOUT : WHY_NO_BACKEND);
+    } else if (wait_ms == 0 || (x->queued_ms == 0 && !queue_has_room(x->worker, x->service))) {
+        x->protocol->on_refused(x, full ? WHY_QUEUE_FULL : WHY_NO_BACKEND);
     } else {
+        x->try_count = 0; /* what failed it may have come back until it is its turn */
         exchange_enter(x, EXCHANGE_QUEUED);
         exchange_set_timeout(x, wait_ms);
     }
@@ -276,15 +314,16 @@ static enum exchange_why take_retry(struct exchange *x, enum exchange_why failur
 void exchange_place(struct exchange *x)
 {
     struct worker *worker = x->worker;
+    unsigned lost_count = 0;
 
     if (x->join_count == 0 && worker_holds(worker, x->service)) {
         hold(x);
         return;
     }
     for (;;) {
-        int slot = choose_backend(x);
+        int slot = lost_count < JOIN_TRIES_MAX ? choose_backend(x) : CHOICE_FULL;
         if (slot < 0) {
-            refuse_or_queue(x);
+            refuse_or_queue(x, slot == CHOICE_FULL);
             return;
         }
         enum exchange_why why = x->owes_retry ? take_retry(x, WHY_CONNECT_FAILED) : WHY_DONE;
@@ -292,7 +331,10 @@ void exchange_place(struct exchange *x)
             x->protocol->on_refused(x, why);
             return;
         }
-        join_backend(x, (uint32_t)slot);
+        if (!join_backend(x, (uint32_t)slot)) {
+            lost_count++;
+            continue;
+        }
         if (x->kind == KIND_REQUEST && !x->fresh && !exchange_announces(x))
             x->upstream = upstream_take(worker, (uint32_t)slot, x->unrepeatable);
         if (x->upstream != NULL) {

@@ -43,8 +43,10 @@ enum exchange_why {
     WHY_RATE,
     WHY_NO_ROUTE,
     WHY_NO_BACKEND,
-    WHY_MISDIRECTED, /* a Host of another certificate */
-    WHY_HELD,        /* by an operator, for longer than it may wait */
+    WHY_MISDIRECTED,   /* a Host of another certificate */
+    WHY_HELD,          /* by an operator, for longer than it may wait */
+    WHY_QUEUE_FULL,    /* its backends have no room, nor has the queue */
+    WHY_QUEUE_TIMEOUT, /* waited for room in vain */
     WHY_CONNECT_FAILED,
     WHY_RETRY_BUDGET, /* failed, and the service's retries were used up */
     WHY_BAD_RESPONSE,
@@ -76,7 +78,7 @@ struct exchange {
     struct worker *worker;
     const struct exchange_protocol *protocol;
     struct list node;         /* worker->exchanges[state] */
-    struct list waiting_node; /* worker->waiting[service], while queued */
+    struct list waiting_node; /* worker->waiting[service][group], while queued */
     struct timer timer;       /* the state's deadline */
     uint64_t id;
     enum exchange_state state;
@@ -95,14 +97,16 @@ struct exchange {
     bool held;        /* queued because an operator holds the service */
     bool has_user;    /* keeps to a group and a backend: */
     uint64_t user;
-    bool unrepeatable; /* a pooled connection must be looked at before it is trusted */
-    bool fresh;        /* a pooled connection failed it: wants one of its own */
-    bool owes_retry;   /* the next backend is another try, paid for when there is one */
+    bool unrepeatable;   /* a pooled connection must be looked at before it is trusted */
+    bool fresh;          /* a pooled connection failed it: wants one of its own */
+    bool waits_for_room; /* while queued, or not for any backend that can serve */
+    bool owes_retry;     /* the next backend is another try, paid for when there is one */
     uint8_t retry_count;
     uint8_t join_count; /* backends it was given to, one after the other */
     uint8_t try_count;  /* of them, those whose connect failed: */
     uint16_t tried[TRIES_MAX];
 
+    uint64_t queued_ms; /* since when it waits, or waited; 0: never */
     uint64_t started_us, placed_us, connected_us, answered_us;
     uint64_t bytes_in, bytes_out;     /* from and to the backend */
     uint64_t head_bytes_in;           /* of them, up to the end of the answer's head */

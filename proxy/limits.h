@@ -68,8 +68,13 @@
 #define CLIENT_TABLE_SETS 8192u
 #define CLIENT_TABLE_WAYS 8u
 
-/* Exchanges that wait for a backend, per service and worker: at some KiB each a few MiB. */
-#define QUEUE_MAX 1024u
+/* How long an exchange may wait though a place became free on another worker; and how much longer
+ * than another worker's first it may have waited before that one stands back. A look costs less
+ * than a thousandth of this time; standing back leaves a place unused for a look's length. */
+#define QUEUE_LOOK_MS 10u
+#define QUEUE_FAIR_MS 50u
+/* Times that another worker may take a backend's last place first, until the exchange waits. */
+#define JOIN_TRIES_MAX 4u
 
 /* Backends tried for one exchange: the first, and each retry that a config may allow. */
 #define TRIES_MAX (1u + CONFIG_RETRIES_MAX)

@@ -87,6 +87,8 @@ static unsigned count_refusal(struct worker *worker, enum exchange_why why)
         [WHY_NO_ROUTE] = {REFUSAL_NO_ROUTE, 404},
         [WHY_NO_BACKEND] = {REFUSAL_NO_BACKEND, 503},
         [WHY_HELD] = {REFUSAL_HELD, 503},
+        [WHY_QUEUE_FULL] = {REFUSAL_QUEUE_FULL, 503},
+        [WHY_QUEUE_TIMEOUT] = {REFUSAL_QUEUE_TIMEOUT, 503},
         [WHY_CONNECT_FAILED] = {REFUSAL_CONNECT, 502},
         [WHY_RETRY_BUDGET] = {REFUSAL_RETRY_BUDGET, 502},
         [WHY_BAD_RESPONSE] = {REFUSAL_BAD_RESPONSE, 502},

@@ -76,8 +76,12 @@ static void on_placed(struct exchange *x)
 static void on_refused(struct exchange *x, enum exchange_why why)
 {
     static const enum refusal refusals[WHY_COUNT] = {
-        [WHY_NO_BACKEND] = REFUSAL_NO_BACKEND,  [WHY_HELD] = REFUSAL_HELD,
-        [WHY_CONNECT_FAILED] = REFUSAL_CONNECT, [WHY_RETRY_BUDGET] = REFUSAL_RETRY_BUDGET,
+        [WHY_HELD] = REFUSAL_HELD,
+        [WHY_NO_BACKEND] = REFUSAL_NO_BACKEND,
+        [WHY_QUEUE_FULL] = REFUSAL_QUEUE_FULL,
+        [WHY_QUEUE_TIMEOUT] = REFUSAL_QUEUE_TIMEOUT,
+        [WHY_CONNECT_FAILED] = REFUSAL_CONNECT,
+        [WHY_RETRY_BUDGET] = REFUSAL_RETRY_BUDGET,
         [WHY_MEMORY] = REFUSAL_MEMORY,
     };
 

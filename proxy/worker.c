@@ -80,6 +80,8 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events)
     struct worker *worker = container_of(watcher, struct worker, reaper);
 
     (void)events;
+    if (worker->queue_due)
+        queue_turn(worker);
     pressure_check(worker, &worker->pressure);
     while (!list_is_empty(&worker->doomed)) {
         struct doomed *doomed = container_of(list_take_first(&worker->doomed), struct doomed, node);
@@ -258,8 +260,7 @@ static void init_lists(struct worker *worker)
 {
     for (unsigned i = 0; i < EXCHANGE_STATE_COUNT; i++)
         list_init(&worker->exchanges[i]);
-    for (unsigned i = 0; i < CONFIG_SERVICES_MAX; i++)
-        list_init(&worker->waiting[i]);
+    queue_init(worker);
     list_init(&worker->clients);
     list_init(&worker->doomed);
     list_init(&worker->free_relays);

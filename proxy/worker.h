@@ -57,9 +57,13 @@ struct worker {
     char date[32]; /* a Date field's value, renewed each second */
 
     struct list exchanges[EXCHANGE_STATE_COUNT]; /* the state is the list */
-    struct list waiting[CONFIG_SERVICES_MAX];    /* queued ones, by the config's service */
+    /* queued ones, by the config's service and their group, GROUP_COUNT: none yet; see queue.h */
+    struct list waiting[CONFIG_SERVICES_MAX][GROUP_COUNT + 1];
     uint32_t waiting_count[CONFIG_SERVICES_MAX];
     uint32_t held_count[CONFIG_SERVICES_MAX]; /* of them, those that an operator holds */
+    uint32_t freed_slot;                      /* where room was made last */
+    bool queue_due;                           /* room was made in this turn */
+    ev_timer queue_look;
     struct retry_budget retry_budgets[CONFIG_SERVICES_MAX];
     struct list clients;       /* HTTP connections */
     uint32_t connection_count; /* of every protocol */

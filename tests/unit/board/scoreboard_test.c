@@ -117,6 +117,8 @@ static void burying_a_row_clears_gauges_and_keeps_counters(void **state)
     score_set(&cell->exchanges, 77);
     score_set(&board.rows[0]->clients, 8);
     score_set(&board.rows[0]->queued[1], 4);
+    score_set(&board.rows[0]->queued_since_ms[1][GROUP_CANARY], 5);
+    score_set(&cell->ejected, 1);
     score_holds_write(board.rows[0], &hold, 1, 1);
     assert_false(drained());
     score_row_bury(board.rows[0]);
@@ -126,6 +128,8 @@ static void burying_a_row_clears_gauges_and_keeps_counters(void **state)
     assert_int_equal(sum.idle, 0);
     assert_int_equal(score_get(&board.rows[0]->clients), 0);
     assert_int_equal(score_get(&board.rows[0]->queued[1]), 0);
+    assert_int_equal(score_get(&board.rows[0]->queued_since_ms[1][GROUP_CANARY]), 0);
+    assert_int_equal(sum.ejected, 0);
     assert_int_equal(score_get(&board.rows[0]->seen_epoch), 0);
     assert_int_equal(score_holds_read(board.rows[0], &hold, 1, &total), 0);
     assert_int_equal(total, 0);
