@@ -16,7 +16,7 @@ bool slice_equals_ignoring_case(struct slice a, struct slice b)
     if (a.length != b.length)
         return false;
     for (size_t i = 0; i < a.length; i++)
-        if (lower(a.data[i]) != lower(b.data[i]))
+        if (a.data[i] != b.data[i] && lower(a.data[i]) != lower(b.data[i]))
             return false;
     return true;
 }
@@ -47,7 +47,7 @@ int slice_to_u64(struct slice s, uint64_t *ret_value)
         if (s.data[i] < '0' || s.data[i] > '9')
             return -EINVAL;
         uint64_t digit = (uint64_t)(s.data[i] - '0');
-        if (value > (UINT64_MAX - digit) / 10)
+        if (i >= 19 && value > (UINT64_MAX - digit) / 10) /* 19 digits fit */
             return -ERANGE;
         value = value * 10 + digit;
     }

@@ -40,15 +40,18 @@ size_t answer_write(char buffer[ANSWER_BYTES_MAX], const struct answer *answer,
     if (status == 503 || status == 429)
         snprintf(retry, sizeof(retry), "Retry-After: %u\r\n",
                  answer->retry_s > 0 ? answer->retry_s : 1);
+    bool has_id = answer->request_id.length > 0;
     bool allow = status == 405 || status == 200, plain = page == NULL && !answer->head_only;
-    int length = snprintf(buffer, ANSWER_BYTES_MAX,
-                          "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n"
-                          "Content-Length: %zu\r\n%s%s%s\r\n%s%s",
-                          status, answers[i].reason, date, page != NULL ? page->type : "text/plain",
-                          page != NULL ? page->body.length : strlen(answers[i].text) + 1, retry,
-                          allow ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
-                          answer->close ? "Connection: close\r\n" : "",
-                          plain ? answers[i].text : "", plain ? "\n" : "");
+    int length =
+        snprintf(buffer, ANSWER_BYTES_MAX,
+                 "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n"
+                 "Content-Length: %zu\r\n%s%s%s%s%.*s%s\r\n%s%s",
+                 status, answers[i].reason, date, page != NULL ? page->type : "text/plain",
+                 page != NULL ? page->body.length : strlen(answers[i].text) + 1, retry,
+                 allow ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
+                 answer->close ? "Connection: close\r\n" : "", has_id ? "X-Request-Id: " : "",
+                 (int)answer->request_id.length, has_id ? answer->request_id.data : "",
+                 has_id ? "\r\n" : "", plain ? answers[i].text : "", plain ? "\n" : "");
     check(length > 0 && (size_t)length < ANSWER_BYTES_MAX);
     return (size_t)length;
 }

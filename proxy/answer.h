@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#define ANSWER_BYTES_MAX 512u
+#define ANSWER_BYTES_MAX 768u
 
 struct answer_page { /* the operator's own body */
     struct slice body;
@@ -15,9 +15,10 @@ struct answer_page { /* the operator's own body */
 
 struct answer {
     unsigned status;
-    uint32_t retry_s; /* what 503 and 429 say in Retry-After; 0 is as good as 1 */
-    bool close;       /* the connection ends with it */
-    bool head_only;   /* to a HEAD */
+    uint32_t retry_s;        /* what 503 and 429 say in Retry-After; 0 is as good as 1 */
+    bool close;              /* the connection ends with it */
+    bool head_only;          /* to a HEAD */
+    struct slice request_id; /* empty: the request had none yet */
 };
 
 /* Writes an HTTP/1.1 answer; returns its length. With a page, its body is not in it: that is sent

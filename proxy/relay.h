@@ -56,6 +56,11 @@ void relay_on_client(struct relay *relay, enum stream_event event);
 void relay_free_kept(struct worker *worker);
 
 /* Within this folder's relay*.c: */
+extern const struct exchange_protocol relay_protocol;
+/* Nothing refers to it any more: kept for the next request. */
+void relay_give_back(struct relay *relay);
+/* Counts why a request gets no answer of a backend; returns the status that says so. */
+unsigned relay_count_refusal(struct worker *worker, enum exchange_why why);
 /* What streams and deadline wait for, from the state: the back-pressure. */
 void relay_update(struct relay *relay);
 /* Sends what can be sent of head and body. */

@@ -107,6 +107,16 @@ def test_head_from_a_trusted_proxy(behind_a_proxy, rule, fields, present, absent
     judge_head(behind_a_proxy, rule, fields, present, absent)
 
 
+def test_error_of_the_proxy_tells_the_request_id(world):
+    """RFC 9110 7.6"""
+    port, recorder = world
+    recorder.clear()
+    recorder.answers[b"/case"] = b"nonsense"
+    answer, = split_answers(converse(port, b"GET /case HTTP/1.1\r\nHost: h\r\n\r\n"), ["GET"])
+    assert answer.status == 502
+    assert answer.values(b"x-request-id") == recorder.requests[0].values(b"x-request-id")
+
+
 def test_options_without_forwards_left_are_answered_here(world):
     """RFC 9110 7.6.2"""
     port, recorder = world

@@ -1,6 +1,7 @@
 /* Heads as they go out, parsed from what came in. */
 #include "proxy/answer.h"
 #include "proxy/forward.h"
+#include "proxy/forwarded.h"
 #include "proxy/limits.h"
 #include "tests/unit/unit.h"
 
@@ -271,22 +272,29 @@ static void own_answers_carry_their_length_and_never_a_body_to_a_head(void **sta
 {
     static const unsigned statuses[] = {200, 400, 404, 405, 408, 414, 417,
                                         431, 501, 502, 503, 504, 505};
+    char id[REQUEST_ID_BYTES_MAX];
     char text[ANSWER_BYTES_MAX];
 
     (void)state;
+    memset(id, 'a', sizeof(id));
     for (unsigned i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++)
-        for (unsigned variant = 0; variant < 4; variant++) {
+        for (unsigned variant = 0; variant < 8; variant++) {
             size_t scanned = 0, head = 0;
             bool head_only = (variant & 1) != 0, close = (variant & 2) != 0;
-            size_t length = answer_write(
-                text,
-                &(struct answer){.status = statuses[i], .close = close, .head_only = head_only},
-                NULL, "Thu, 01 Jan 1970 00:00:00 GMT");
+            bool has_id = (variant & 4) != 0;
+            size_t length =
+                answer_write(text,
+                             &(struct answer){.status = statuses[i],
+                                              .close = close,
+                                              .head_only = head_only,
+                                              .request_id = {id, has_id ? sizeof(id) : 0}},
+                             NULL, "Thu, 01 Jan 1970 00:00:00 GMT");
             assert_int_equal(http1_parse_response((struct slice){text, length}, HTTP_GET, &scanned,
                                                   &response, &head),
                              HTTP1_DONE);
             assert_int_equal(response.status, statuses[i]);
             assert_int_equal(response.keep_alive, !close);
+            assert_int_equal((response.seen & 1u << FIELD_X_REQUEST_ID) != 0, has_id);
             assert_int_equal(length - head, head_only ? 0 : response.content_length);
         }
 }
