@@ -252,3 +252,24 @@ def test_backends_that_break_off_at_any_point_of_the_handshake(world, authority)
     listener.close()
     scores = bench.scores()["backends"][0]
     assert scores["connecting"] == 0 and scores["open"] == 0 and scores["active"] == [0, 0, 0]
+
+
+class AnnouncedBackend(TlsBackend):
+    """Reads a PROXY line (version 1) ahead of TLS."""
+
+    def _serve(self, sock):
+        line = b""
+        while not line.endswith(b"\r\n"):
+            line += sock.recv(1)
+        self.announced.append(line)
+        super()._serve(sock)
+
+
+def test_the_proxy_line_goes_ahead_of_tls(world, authority):
+    backend = world._add(AnnouncedBackend(authority.issue("127.0.0.1")))
+    backend.announced = []
+    bench = world.bench(web(backend, tls={"ca": str(authority.cert)}, send_proxy_protocol="v1"))
+    client = world.client(bench)
+    assert client.get("/").body == b"a"
+    port = client.sock.getsockname()[1]
+    assert backend.announced == [f"PROXY TCP4 127.0.0.1 127.0.0.1 {port} {bench.port}\r\n".encode()]

@@ -383,3 +383,33 @@ def test_a_worker_that_stops_finishes_what_it_has(shop, connect):
     client.sock.suppress_ragged_eofs = False
     assert client.sock.recv(1) == b""
     assert bench.ask("wait") == [0]
+
+
+def test_a_proxy_line_ahead_of_the_hello(world, pairs, authority):
+    """Whose word counts may say who the client is, in the clear, before TLS begins."""
+    backend = world.backend()
+    listener = {**secure(pairs["shop"]), "proxy_protocol": True}
+    bench = world.bench({**web(backend, listeners={"web": listener}), "trusted_proxies": ["127.0.0.1"]})
+    for pause in (False, True):
+        raw = socket.create_connection(("127.0.0.1", bench.port), timeout=10)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line = b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n"
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client_context(authority).wrap_bio(incoming, outgoing, server_hostname="shop.test")
+        if pause:
+            raw.sendall(line)
+            line = b""
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                raw.sendall(line + outgoing.read())  # in one piece with the hello
+                line = b""
+                incoming.write(raw.recv(65536))
+        tls.write(b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+        raw.sendall(outgoing.read())
+        bench.until(lambda s: s["backends"][0]["status"][2] == 1 + pause)
+        raw.close()
+        assert backend.requests[-1].field("x-forwarded-for").endswith("192.0.2.7")
+        assert backend.requests[-1].field("x-forwarded-proto") == "https"
