@@ -49,8 +49,12 @@ static void add_head(const struct picture *picture, struct lines *lines)
     if (queued > 0)
         snprintf(waiting, sizeof waiting, "  %.0f queued", queued);
     lines_add(lines, BOLD "%s" PLAIN "  %s  %s%s" PLAIN "  %.0f/%.0f healthy%s%s",
-              json_text(service, "name"), json_text(service, "protocol"), well ? GOOD : BAD, state,
-              json_number(service, "healthy"), json_number(service, "replicas"), rate, waiting);
+              json_text(service, "name"), json_text(service, "protocol"),
+              well                         ? GOOD
+              : strcmp(state, "held") == 0 ? WARN
+                                           : BAD,
+              state, json_number(service, "healthy"), json_number(service, "replicas"), rate,
+              waiting);
     if (message[0] != '\0')
         lines_add(lines, "  " BAD "%s" PLAIN, message);
 }

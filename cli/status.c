@@ -41,7 +41,11 @@ static void add_services(const struct cJSON *services, struct lines *lines)
         const char *state = json_text(service, "state");
         bool well = strcmp(state, "steady") == 0 || strcmp(state, "rollout") == 0;
         table_cell(&table, "%s", json_text(service, "name"));
-        table_cell(&table, "%s%s" PLAIN, well ? GOOD : BAD, state);
+        table_cell(&table, "%s%s" PLAIN,
+                   well                         ? GOOD
+                   : strcmp(state, "held") == 0 ? WARN
+                                                : BAD,
+                   state);
         image_cell(&table, json_get(service, "groups.stable"));
         table_cell(&table, "%s", text_weight(json_number(service, "weight"), weight));
         table_cell(&table, "%.0f/%.0f", json_number(service, "healthy"),

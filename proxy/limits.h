@@ -35,6 +35,10 @@
  * list that somebody made up costs no more. */
 #define FORWARDED_HOPS_MAX 32u
 
+/* Cookies of one name whose signature is looked at: a browser sends one, or one per path. A head
+ * has room for hundreds, and each costs an HMAC. */
+#define USER_COOKIES_MAX 4u
+
 /* Connections accepted in one turn, so that a flood of them does not starve those in progress. */
 #define ACCEPTS_PER_TURN 64u
 /* Of all descriptors, one in so many is kept for connections to backends: a client that is taken on

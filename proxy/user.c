@@ -41,16 +41,18 @@ static void identify_by_header(struct exchange *x, const struct http1_request *r
     }
 }
 
-/* One that we signed; others of its name are passed over. */
+/* One that we signed; others of its name are passed over, so many. */
 static bool find_user(struct exchange *x, const struct http1_request *request, struct slice name,
                       uint64_t *ret_user)
 {
+    unsigned looked_at = 0;
+
     for (unsigned i = 0; i < request->field_count; i++) {
         struct slice rest = request->fields[i].value, pair, found;
         if (request->fields[i].known != FIELD_COOKIE)
             continue;
         while (cookies_next(&rest, &pair, &found))
-            if (slice_equals(found, name) &&
+            if (slice_equals(found, name) && looked_at++ < USER_COOKIES_MAX &&
                 user_key_read_cookie(x->worker->user_key, cookies_value(pair, found), ret_user))
                 return true;
     }

@@ -178,6 +178,17 @@ def test_forged_cookie_is_replaced_and_the_good_one_beside_it_counts(world):
     assert answer.field("set-cookie") is None
 
 
+def test_only_so_many_signatures_are_looked_at(world):
+    bench, _, _ = sticky_bench(world, sticky={"cookie": "user"})
+    user = User(bench)
+    user.get()
+    garbage = "user=" + "A" * 32 + "; "
+    client = world.client(bench)
+    for count, told in ((3, False), (4, True), (300, True)):
+        answer = client.get("/", fields=[("Cookie", garbage * count + f"user={user.cookie}")])
+        assert (answer.field("set-cookie") is not None) == told
+
+
 def test_cookie_is_not_sent_on_and_says_nothing_of_backends(world):
     bench, (a,), _ = sticky_bench(world, sticky={"cookie": "user"})
     user = User(bench)
@@ -266,6 +277,22 @@ def test_client_address_is_the_user_for_http_and_tcp(world):
     assert all(len(place) == 1 for place in web_places)
     assert web_places == raw_places
     assert 6 < web_places.count({b"b"}) < 26
+
+
+def test_behind_a_trusted_proxy_the_user_is_whom_it_names(world):
+    a, b = world.backend("a"), world.backend("b")
+    bench = world.bench({**web(a, canary=[b], sticky={"client_address": True}), "trusted_proxies": ["127.0.0.1"]})
+    bench.ask("salt 0 4711"), bench.ask("weight 0 5000")
+    client = world.client(bench)
+
+    def ask(address):
+        return client.get("/", fields=[("X-Forwarded-For", address)]).body
+
+    places = {f"192.0.2.{i}": ask(f"192.0.2.{i}") for i in range(40)}
+    assert {ask(address) == place for address, place in places.items()} == {True}
+    assert 8 < list(places.values()).count(b"b") < 32
+    for network in ("2001:db8:0:1", "2001:db8:0:2", "2001:db8:0:3"):  # hosts give themselves addresses
+        assert len({ask(f"{network}::{i}") for i in range(1, 20)}) == 1
 
 
 def preview_header(value):
