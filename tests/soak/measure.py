@@ -11,16 +11,15 @@ GROWTH_DESCRIPTORS = 0.3  # of its number, and 10: traffic is random. What leaks
 
 
 def read_process(pid):
-    """(name, PSS in bytes, descriptors), or None where it has gone."""
+    """(name, memory in bytes, descriptors), or None where it has gone. Memory is the proportional set size without the
+    pages of files: how many programs share a library is not Sluice's doing, and changes while others come and go."""
     folder = pathlib.Path("/proc", str(pid))
     try:
         name = (folder / "comm").read_text().strip()
-        for line in (folder / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return name, int(line.split()[1]) << 10, len(list((folder / "fd").iterdir()))
-    except OSError:
-        pass
-    return None
+        sizes = dict(line.split()[:2] for line in (folder / "smaps_rollup").read_text().splitlines()[1:])
+        return name, (int(sizes["Pss_Anon:"]) + int(sizes["Pss_Shmem:"])) << 10, len(list((folder / "fd").iterdir()))
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def slope(points):
