@@ -50,6 +50,7 @@ static void leave(struct preface *preface)
 
     ev_io_stop(worker->loop, &preface->watcher);
     timer_stop(worker->loop, &preface->deadline);
+    held_subtract(sizeof(*preface));
     admission_leave(worker, preface->ticket);
     worker_doom(worker, &preface->doomed);
     worker_count_connection(worker, -1);
@@ -280,6 +281,7 @@ void preface_accept(struct listener *listener, int fd, const struct address *pee
         close(fd);
         return;
     }
+    held_add(sizeof(*preface));
     preface->doomed.free = free_preface;
     preface->listener = listener;
     preface->fd = fd;
