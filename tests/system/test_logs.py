@@ -1,11 +1,16 @@
 """The access log's file over the life of a whole Sluice: who opens it, and when anew."""
+import gzip
 import json
 import os
+import re
+import shutil
 import signal
+import subprocess
 import threading
 
 import pytest
 
+from sluice import ROOT
 from test_static import config_of
 
 
@@ -47,6 +52,32 @@ def test_sigusr1_gives_every_worker_the_new_file_and_no_line_is_lost(start_sluic
     logged = paths_in(file, old)
     assert len(logged) == len(set(logged)) == sum(counts)
     assert paths_in(file) and paths_in(old)
+
+
+def test_the_packaged_logrotate_file_works_with_logrotate(start_sluice, start_backend, tmp_path):
+    """packaging/logrotate as it is, but for the folder and for how the supervisor is found without systemd."""
+    if shutil.which("logrotate") is None:
+        pytest.skip("needs logrotate: scripts/packages test")
+    folder = tmp_path / "log"
+    folder.mkdir(mode=0o700)
+    sluice = start_sluice(logging([start_backend("one")], folder / "access.log"))
+    sluice.wait_healthy("web", 1)
+    text = (ROOT / "packaging" / "logrotate").read_text()
+    signalled = re.search(r"/bin/systemctl kill --kill-who=main --signal=SIGUSR1 sluice.service", text)[0]
+    rules = tmp_path / "rules"
+    rules.write_text(text.replace("/var/log/sluice", str(folder)).replace(signalled, f"kill -USR1 {sluice.process.pid}"))
+    rules.chmod(0o600)
+    for turn in range(3):
+        assert sluice.get(path=f"/{turn}")[0] == 200
+        sluice.wait_until(lambda: (folder / "access.log").stat().st_size > 0)
+        position = sluice.log_position()
+        done = subprocess.run(["logrotate", "--force", "--state", tmp_path / "state", rules], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        sluice.wait_log("event=access-log-reopened workers=2", after=position)
+    sluice.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["access.log", "access.log.1", "access.log.2.gz", "access.log.3.gz"]
+    assert paths_in(folder / "access.log.1") == ["/2"] and (folder / "access.log").stat().st_size == 0
+    assert b'"/0"' in gzip.decompress((folder / "access.log.3.gz").read_bytes())
 
 
 def test_a_worker_that_is_replaced_writes_to_the_file_of_that_name(start_sluice, start_backend, tmp_path):
