@@ -378,6 +378,21 @@ static cJSON *queue_to_json(const struct config_queue *queue)
     return json;
 }
 
+static void put_hash(cJSON *object, const struct config_hash *hash)
+{
+    cJSON *json;
+
+    if (hash->kind == HASH_NONE)
+        return;
+    json = must(cJSON_CreateObject());
+    if (hash->kind == HASH_PATH || hash->kind == HASH_CLIENT_ADDRESS)
+        put(json, hash->kind == HASH_PATH ? "path" : "client_address", cJSON_CreateTrue());
+    else
+        put_text(json, hash->kind == HASH_COOKIE ? "cookie" : "header", hash->name);
+    put_number(json, "bound", hash->bound_percent);
+    put(object, "hash", json);
+}
+
 /* What is off has no word in the file and none here. */
 static void put_ejection(cJSON *object, const struct config_ejection *ejection)
 {
@@ -401,7 +416,7 @@ static cJSON *retries_to_json(const struct config_retries *retries)
 
 static cJSON *service_to_json(const struct config_service *service)
 {
-    static const char *const balance[] = {"least_requests", "round_robin", "random"};
+    static const char *const balance[] = {"least_requests", "round_robin", "random", "hash"};
     static const char *const proxy_protocol[] = {"none", "v1", "v2"};
     cJSON *json = must(cJSON_CreateObject());
 
@@ -418,6 +433,7 @@ static cJSON *service_to_json(const struct config_service *service)
         put(json, "canary", texts_to_json(service->canary, service->canary_count));
     }
     put_text(json, "balance", balance[service->balance]);
+    put_hash(json, &service->hash);
     put_duration(json, "slow_start", service->slow_start_ms);
     put_number(json, "max_connections", service->max_connections);
     put(json, "queue", queue_to_json(&service->queue));

@@ -169,6 +169,7 @@ static void service_done(struct config_service *service)
     free(service->rollout.steps);
     free(service->limits.trusted);
     free(service->sticky.name);
+    free(service->hash.name);
     free(service->preview.name);
     free(service->preview.value);
     free(service->preview.never);

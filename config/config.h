@@ -30,7 +30,8 @@
 #define WEIGHT_MAX 10000u /* a weight is in hundredths of a per cent */
 
 enum config_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
-enum config_balance { BALANCE_LEAST_REQUESTS, BALANCE_ROUND_ROBIN, BALANCE_RANDOM };
+enum config_balance { BALANCE_LEAST_REQUESTS, BALANCE_ROUND_ROBIN, BALANCE_RANDOM, BALANCE_HASH };
+enum config_hash_kind { HASH_NONE, HASH_HEADER, HASH_COOKIE, HASH_CLIENT_ADDRESS, HASH_PATH };
 enum config_check_kind {
     CHECK_NONE,      /* no check given: a backend counts as healthy */
     CHECK_HTTP,      /* GET path, status in range, optionally a piece of the body */
@@ -216,6 +217,12 @@ struct config_preview { /* which requests ask for the canary group */
     char *never; /* asks for stable; NULL: none does */
 };
 
+struct config_hash { /* `balance: hash`: what the choice follows from */
+    enum config_hash_kind kind;
+    char *name;             /* of header or cookie; NULL otherwise */
+    uint16_t bound_percent; /* of the mean load, that a backend has at most; default 125 */
+};
+
 struct config_queue {
     uint16_t max; /* exchanges that wait at once, over all workers; default 1024, 0: none does */
 };
@@ -253,6 +260,7 @@ struct config_service {
     char *network;     /* NULL: the only one, or an error that lists them */
     bool published;    /* `published: true`: reach it by its published host port */
     enum config_balance balance;
+    struct config_hash hash;  /* balance: hash only; tcp: client_address only */
     uint32_t slow_start_ms;   /* a newly ready backend's share grows over so long; default 0 */
     uint16_t max_connections; /* exchanges per backend, over all workers; default 0: no limit */
     struct config_queue queue;

@@ -249,6 +249,7 @@ const struct table *const config_tables[] = {
     &sticky_table,
     &preview_table,
     &preview_match_table,
+    &hash_table,
     &queue_table,
     &ejection_table,
     &retries_table,

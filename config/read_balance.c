@@ -1,6 +1,101 @@
 /* How a service's backends share its exchanges beyond `balance` itself: slow start, capacity,
  * passive health and retries. */
+#include "base/memory.h"
 #include "reader.h"
+#include "value.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_BYTES_MAX 64
+
+static void read_name(struct reader *reader, const struct node *node, struct config_hash *hash,
+                      enum config_hash_kind kind, const char *what)
+{
+    if (!reader_wants_text(reader, node))
+        return;
+    if (!token_is_valid(node->text) || strlen(node->text) > NAME_BYTES_MAX) {
+        reader_refuse(reader, node, "the name of a %s, up to %d bytes", what, NAME_BYTES_MAX);
+        return;
+    }
+    free(hash->name);
+    hash->name = memory_copy_string(node->text);
+    hash->kind = kind;
+}
+
+static void read_header(struct reader *reader, const struct node *node, void *target)
+{
+    read_name(reader, node, target, HASH_HEADER, "header");
+}
+
+static void read_cookie(struct reader *reader, const struct node *node, void *target)
+{
+    read_name(reader, node, target, HASH_COOKIE, "cookie");
+}
+
+static void read_true(struct reader *reader, const struct node *node, struct config_hash *hash,
+                      enum config_hash_kind kind)
+{
+    if (node->kind != NODE_SCALAR || node->scalar != SCALAR_BOOL || strcmp(node->text, "true") != 0)
+        reader_refuse(reader, node, "true; without it, leave the key out");
+    else
+        hash->kind = kind;
+}
+
+static void read_client_address(struct reader *reader, const struct node *node, void *target)
+{
+    read_true(reader, node, target, HASH_CLIENT_ADDRESS);
+}
+
+static void read_path(struct reader *reader, const struct node *node, void *target)
+{
+    read_true(reader, node, target, HASH_PATH);
+}
+
+static const struct field hash_fields[] = {
+    {.key = "header", .kind = FIELD_OTHER, .read = read_header},
+    {.key = "cookie", .kind = FIELD_OTHER, .read = read_cookie},
+    {.key = "client_address", .kind = FIELD_OTHER, .read = read_client_address},
+    {.key = "path", .kind = FIELD_OTHER, .read = read_path},
+    {.key = "bound",
+     .kind = FIELD_NUMBER16,
+     .offset = offsetof(struct config_hash, bound_percent),
+     .min = 101,
+     .max = 10000,
+     .fallback = 125},
+};
+const struct table hash_table = TABLE("hash", hash_fields);
+
+void hash_read(struct reader *reader, const struct node *node, void *target)
+{
+    struct config_hash *hash = &((struct config_service *)target)->hash;
+
+    table_defaults(&hash_table, hash);
+    table_read(reader, node, &hash_table, hash);
+    if (node->kind != NODE_MAPPING)
+        return;
+    size_t kinds = node->count - (node_get(node, "bound") != NULL);
+    if (kinds != 1)
+        reader_tell(reader, node->line,
+                    "found %zu of header, cookie, client_address, path, allowed is one", kinds);
+}
+
+void hash_check(struct reader *reader, const struct node *node,
+                const struct config_service *service)
+{
+    const struct node *hash = node_get(node, "hash");
+
+    if (service->balance == BALANCE_HASH && hash == NULL)
+        reader_tell(reader, node_get(node, "balance")->line,
+                    "balance: found hash without `hash`, allowed with it, such as "
+                    "`hash: { client_address: true }`");
+    if (service->balance != BALANCE_HASH && hash != NULL)
+        reader_tell(reader, hash->key_line, "hash: found without `balance: hash`, allowed with it");
+    if (service->protocol == PROTOCOL_TCP && service->hash.kind != HASH_NONE &&
+        service->hash.kind != HASH_CLIENT_ADDRESS)
+        reader_tell(reader, hash->key_line,
+                    "hash: found with a tcp service, allowed is `client_address: true`");
+}
 
 static const struct field queue_fields[] = {
     {.key = "max",

@@ -153,7 +153,8 @@ static void read_discover(struct reader *reader, const struct node *node, void *
         reader_tell(reader, node->line, "found no label, allowed is `label: KEY=VALUE`");
 }
 
-static const char *const balance_words[] = {"least_requests", "round_robin", "random", NULL};
+static const char *const balance_words[] = {"least_requests", "round_robin", "random", "hash",
+                                            NULL};
 
 /* As enum config_proxy_protocol has them. */
 static const char *const proxy_protocol_words[] = {"none", "v1", "v2", NULL};
@@ -183,6 +184,7 @@ static const struct field service_fields[] = {
      .offset = offsetof(struct config_service, balance),
      .words = balance_words,
      .fallback = BALANCE_LEAST_REQUESTS},
+    {.key = "hash", .kind = FIELD_OTHER, .read = hash_read},
     {.key = "slow_start",
      .kind = FIELD_DURATION,
      .offset = offsetof(struct config_service, slow_start_ms),

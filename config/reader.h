@@ -74,7 +74,8 @@ extern const struct table config_table, listener_table, sni_table, service_table
     rollout_table, step_table, pause_table, tls_table, certificate_table, client_certificates_table,
     backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
     service_limits_table, access_log_table, error_pages_table, rate_table, sticky_table,
-    preview_table, preview_match_table, queue_table, ejection_table, retries_table, hold_table;
+    preview_table, preview_match_table, hash_table, queue_table, ejection_table, retries_table,
+    hold_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -121,6 +122,10 @@ void config_backend_tls_done(struct config_backend_tls *tls);
 void service_limits_begin(const struct config *config, struct config_service *service);
 void limits_finish(struct config *config); /* once `workers` is known */
 void balance_defaults(struct config_service *service);
+void hash_read(struct reader *reader, const struct node *node, void *target);
+/* Whether `balance` and `hash` fit together, and the protocol. */
+void hash_check(struct reader *reader, const struct node *node,
+                const struct config_service *service);
 void ejection_read(struct reader *reader, const struct node *node, void *target);
 void healthcheck_read(struct reader *reader, const struct node *node, void *target);
 /* A host name or "*." and one, into *ret_host in lower case. */

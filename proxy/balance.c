@@ -126,6 +126,7 @@ int32_t balance_choose(const struct balance_group *group, enum config_balance ba
         return -1;
     switch (balance) {
     case BALANCE_LEAST_REQUESTS:
+    case BALANCE_HASH: /* without a key */
         index = choose_least(group, &random);
         break;
     case BALANCE_ROUND_ROBIN:

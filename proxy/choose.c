@@ -73,6 +73,64 @@ static uint64_t identity(void *context, uint32_t index)
     return worker_of(context)->table.backends[slot_of(context, index)].identity;
 }
 
+/* --- by hash ------------------------------------------------------------------------------ */
+
+/* The group's load, and this exchange. Summing asks each member, so it is done for some
+ * microseconds per member at most once: between two sums what this worker adds is counted on. */
+static uint64_t total_with(struct worker *worker, struct service *service, enum group g)
+{
+    const uint16_t *slots = &worker->table.rotation[service->first[g]];
+    uint32_t count = service->in_rotation[g];
+
+    if (service->sums[g].summed_us == 0 ||
+        worker->now_us - service->sums[g].summed_us >= (uint64_t)count * HASH_SUM_US) {
+        service->sums[g].summed_us = worker->now_us;
+        service->sums[g].load = 0;
+        for (uint32_t i = 0; i < count; i++)
+            service->sums[g].load += scoreboard_active(&worker->scores, slots[i],
+                                                       worker->table.backends[slots[i]].generation);
+    }
+    return ++service->sums[g].load;
+}
+
+struct bounded {
+    struct members *members;
+    uint64_t total, weights;
+    uint32_t bound_percent;
+};
+
+static bool may_take(void *context, uint32_t index)
+{
+    const struct bounded *bounded = context;
+
+    return can_serve(bounded->members, index) &&
+           load(bounded->members, index) + (uint64_t)1 <=
+               hash_bound(bounded->total, weight(bounded->members, index), bounded->weights,
+                          bounded->bound_percent);
+}
+
+static int32_t choose_by_hash(struct exchange *x, struct service *service, struct members *members)
+{
+    enum group g = x->group;
+    struct bounded bounded = {
+        members,
+        total_with(x->worker, service, g),
+        service->sums[g].weights,
+        service->config != NULL ? service->config->hash.bound_percent : HASH_BOUND_PERCENT,
+    };
+    struct hash_circle circle = {&x->worker->table.points[service->first[g]],
+                                 service->in_rotation[g], may_take, &bounded};
+    int32_t chosen = hash_choose(&circle, x->key);
+
+    if (chosen >= 0)
+        return chosen;
+    circle.may_take = can_serve; /* those below the bound were tried, or have no room */
+    circle.context = members;
+    return hash_choose(&circle, x->key);
+}
+
+/* --- any way ------------------------------------------------------------------------------ */
+
 static int choose_member(struct exchange *x, struct service *service)
 {
     struct worker *worker = x->worker;
@@ -90,9 +148,11 @@ static int choose_member(struct exchange *x, struct service *service)
     const struct sticky_members of_user = {group.count, can_serve, identity, &members};
     /* A retry takes nobody's turn: else one that is down would be the first of every pair. */
     struct balance_turn extra = service->turn[g];
+    bool by_hash = service->balance == BALANCE_HASH && x->has_key;
     int32_t chosen = x->has_user ? sticky_choose(&of_user, x->user)
+                     : by_hash   ? choose_by_hash(x, service, &members)
                                  : balance_choose(&group, service->balance, worker_random(worker),
-                                                  x->try_count > 0 ? &extra : &service->turn[g]);
+                                                x->try_count > 0 ? &extra : &service->turn[g]);
 
     return chosen < 0 ? CHOICE_FULL : members.slots[chosen];
 }
@@ -171,7 +231,7 @@ int choose_backend(struct exchange *x)
     if (service->config->max_connections > 0) {
         if (x->queued_ms == 0 && queue_is_behind(worker, x->service, x->group))
             return CHOICE_FULL;
-        if (x->queued_ms != 0 && !x->has_user && takes_freed(x, service))
+        if (x->queued_ms != 0 && !x->has_user && !x->has_key && takes_freed(x, service))
             return (int)worker->freed_slot;
     }
     return choose_member(x, service);

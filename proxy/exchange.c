@@ -157,7 +157,7 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->upstream = NULL;
     x->placed = x->fresh = x->unrepeatable = x->from_backend = false;
     x->group = x->asked = GROUP_COUNT;
-    x->has_user = x->held = x->owes_retry = x->waits_for_room = false;
+    x->has_user = x->has_key = x->held = x->owes_retry = x->waits_for_room = false;
     x->try_count = x->join_count = x->retry_count = 0;
     x->queued_ms = 0;
     x->started_us = worker->now_us;

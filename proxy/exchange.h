@@ -97,6 +97,8 @@ struct exchange {
     bool held;        /* queued because an operator holds the service */
     bool has_user;    /* keeps to a group and a backend: */
     uint64_t user;
+    bool has_key; /* goes where its key leads: */
+    uint64_t key;
     bool unrepeatable;   /* a pooled connection must be looked at before it is trusted */
     bool fresh;          /* a pooled connection failed it: wants one of its own */
     bool waits_for_room; /* while queued, or not for any backend that can serve */

@@ -77,6 +77,10 @@
  * than a thousandth of this time; standing back leaves a place unused for a look's length. */
 #define QUEUE_LOOK_MS 10u
 #define QUEUE_FAIR_MS 50u
+/* Between two sums of a group's load, per member: some hundredths of one core at most. */
+#define HASH_SUM_US 1u
+/* Where the config has none: the table is of another generation's. */
+#define HASH_BOUND_PERCENT 125u
 /* Times that another worker may take a backend's last place first, until the exchange waits. */
 #define JOIN_TRIES_MAX 4u
 

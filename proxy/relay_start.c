@@ -4,6 +4,7 @@
 #include "asset.h"
 #include "client.h"
 #include "forward.h"
+#include "hash_key.h"
 #include "listener.h"
 #include "redirect.h"
 #include "relay.h"
@@ -246,6 +247,7 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         x->local = client->local;
         x->unrepeatable = !relay->replayable;
         relay->new_user = user_identify(x, request);
+        hash_key_set(x, request);
         relay->secure = relay->new_user && (stream_tls(client->stream) != NULL ||
                                             (client->trusted && user_came_by_tls(request)));
         relay->asset = worker->config->services[service].retry_assets && asset_is_asked(request);

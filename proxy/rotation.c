@@ -72,6 +72,21 @@ static uint32_t find_share_max(struct worker *worker, const struct service *serv
     return lowest < highest ? highest : 0;
 }
 
+static void fill_points(struct worker *worker, struct service *service, enum group group)
+{
+    struct table *table = &worker->table;
+    uint32_t first = service->first[group], count = service->in_rotation[group];
+
+    service->sums[group].summed_us = 0;
+    service->sums[group].weights = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct backend *backend = &table->backends[table->rotation[first + i]];
+        table->points[first + i] = (struct hash_point){backend->identity, (uint16_t)i};
+        service->sums[group].weights += weight_of(backend);
+    }
+    hash_sort(&table->points[first], count);
+}
+
 void rotation_renew(struct worker *worker, uint32_t index)
 {
     struct service *service = &worker->table.services[index];
@@ -82,6 +97,8 @@ void rotation_renew(struct worker *worker, uint32_t index)
             count = fill_rotation(worker, service, g, true);
         service->in_rotation[g] = count;
         service->share_max[g] = find_share_max(worker, service, g);
+        if (service->balance == BALANCE_HASH)
+            fill_points(worker, service, g);
     }
 }
 

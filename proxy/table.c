@@ -37,7 +37,7 @@ static void adopt_services(struct table *table, struct worker *worker,
         struct service *service = &table->services[i];
         memcpy(service->name, from->name, sizeof(service->name));
         service->name[sizeof(service->name) - 1] = 0;
-        service->balance = from->balance <= BALANCE_RANDOM ? from->balance : BALANCE_LEAST_REQUESTS;
+        service->balance = from->balance <= BALANCE_HASH ? from->balance : BALANCE_LEAST_REQUESTS;
         service->unchecked = from->check.kind == CHECK_NONE;
         service->weight = from->weight <= WEIGHT_MAX ? from->weight : WEIGHT_MAX;
         service->salt = from->salt;

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "board/routing.h"
 #include "ejection.h"
+#include "hash_choice.h"
 
 struct ssl_session_st;
 struct worker;
@@ -43,15 +44,21 @@ struct service {
     /* rotation.h: of that stretch of `rotation` so many are in use */
     uint32_t in_rotation[GROUP_COUNT], ejected[GROUP_COUNT], share_max[GROUP_COUNT];
     struct balance_turn turn[GROUP_COUNT];
+    /* balance: hash: of the rotation, as last summed */
+    struct {
+        uint64_t summed_us; /* 0: not yet */
+        uint64_t load, weights;
+    } sums[GROUP_COUNT];
 };
 
 struct table {
     uint64_t epoch;
     uint32_t service_count, backend_count;
     uint32_t draining_count;
-    int by_config[CONFIG_SERVICES_MAX];      /* the config's index to this table's, or -1 */
-    uint16_t members[ROUTING_BACKENDS_MAX];  /* READY slots, by service and group */
-    uint16_t rotation[ROUTING_BACKENDS_MAX]; /* of them, those that get exchanges */
+    int by_config[CONFIG_SERVICES_MAX];             /* the config's index to this table's, or -1 */
+    uint16_t members[ROUTING_BACKENDS_MAX];         /* READY slots, by service and group */
+    uint16_t rotation[ROUTING_BACKENDS_MAX];        /* of them, those that get exchanges */
+    struct hash_point points[ROUTING_BACKENDS_MAX]; /* the same, for balance: hash */
     struct service services[ROUTING_SERVICES_MAX];
     struct backend backends[ROUTING_BACKENDS_MAX];
 };

@@ -1,6 +1,7 @@
 #include "tcp.h"
 
 #include "admission.h"
+#include "hash_key.h"
 #include "listener.h"
 #include "tunnel.h"
 #include "upstream.h"
@@ -150,5 +151,6 @@ void tcp_accept(struct listener *listener, int fd, const struct address *client,
     tcp->exchange.port = listener->config->port;
     tcp->exchange.local = *local;
     user_identify_connection(&tcp->exchange);
+    hash_key_set_of_connection(&tcp->exchange);
     exchange_place(&tcp->exchange);
 }

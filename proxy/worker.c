@@ -285,10 +285,11 @@ static void start_watchers(struct worker *worker)
     ev_signal_start(worker->loop, &worker->hangup);
 }
 
-static bool is_sticky(const struct config *config)
+static bool needs_user_key(const struct config *config)
 {
     for (size_t i = 0; i < config->service_count; i++)
-        if (config->services[i].sticky.kind != STICKY_NONE)
+        if (config->services[i].sticky.kind != STICKY_NONE ||
+            config->services[i].hash.kind != HASH_NONE)
             return true;
     return false;
 }
@@ -315,7 +316,7 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     worker->hub = stream_hub_new(worker->loop, READ_BYTES_MAX);
     if (worker->hub == NULL)
         return -ENOMEM;
-    if (is_sticky(worker->config) && (worker->user_key = user_key_new()) == NULL)
+    if (needs_user_key(worker->config) && (worker->user_key = user_key_new()) == NULL)
         return -ENOMEM;
     worker->published = memory_new(sizeof(*worker->published));
     worker->request = memory_new(sizeof(*worker->request));
