@@ -50,6 +50,7 @@ struct http_request_options {
     uint32_t timeout_ms;   /* of the whole request; 0: none (streams) */
     uint32_t silence_ms;   /* streams: no byte for so long is -ETIMEDOUT; 0: none */
     size_t max_bytes;      /* of the body, where it is gathered; 0: 16 MiB */
+    bool says_proxy;       /* begins with a PROXY header, version 1, that names this end of it */
     bool fresh_connection; /* a connection of its own, closed after (health checks) */
     /* Streams: called with each piece of a body whose status is 2xx; NULL: gathered for on_done.
      * Returns false to cancel (on_done then gets -ECANCELED). */

@@ -146,6 +146,8 @@ static bool set_transport(CURL *easy, const struct http_request_options *options
             curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
     if (options->unix_socket != NULL)
         code |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
+    if (options->says_proxy)
+        code |= curl_easy_setopt(easy, CURLOPT_HAPROXYPROTOCOL, 1L);
     if (options->fresh_connection) {
         code |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
         code |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);

@@ -170,6 +170,7 @@ static void start_http(struct probe *probe, const struct probe_subject *subject)
         .connect_to = named ? place : NULL,
         .timeout_ms = probe->timeout_ms,
         .max_bytes = PROBE_BODY_BYTES,
+        .says_proxy = subject->proxy_protocol != SEND_PROXY_PROTOCOL_NONE,
         .fresh_connection = true,
         .on_done = on_answer,
         .context = probe,
@@ -202,6 +203,21 @@ static void start_http(struct probe *probe, const struct probe_subject *subject)
 
 /* --- TCP ------------------------------------------------------------------------------------ */
 
+/* Speaks for nobody, or backends that wait for a header would log every check as broken. That it
+ * cannot be sent shows nothing that the connect did not: the backend may have closed at once. */
+static void send_header(struct probe *probe, int fd)
+{
+    static const char unknown[] = "PROXY UNKNOWN\r\n";
+    static const char local[] = "\r\n\r\n\0\r\nQUIT\n\x20\0\0"; /* and its own last 0 */
+    ssize_t sent = 0;
+
+    if (probe->proxy_protocol == SEND_PROXY_PROTOCOL_V1)
+        sent = send(fd, unknown, sizeof(unknown) - 1, MSG_NOSIGNAL);
+    else if (probe->proxy_protocol == SEND_PROXY_PROTOCOL_V2)
+        sent = send(fd, local, sizeof(local), MSG_NOSIGNAL);
+    (void)sent;
+}
+
 static void on_connect(struct ev_loop *loop, ev_io *io, int events)
 {
     struct probe *probe = container_of(io, struct probe, connect);
@@ -212,10 +228,12 @@ static void on_connect(struct ev_loop *loop, ev_io *io, int events)
     (void)events;
     if (getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
         error = errno;
-    if (error == 0)
+    if (error == 0) {
+        send_header(probe, io->fd);
         probe->result.passed = true;
-    else
+    } else {
         fail(probe, "connect: %s", strerror(error));
+    }
     finish(probe);
 }
 
@@ -230,6 +248,7 @@ static void start_tcp(struct probe *probe, const struct probe_subject *subject)
         finish_soon(probe);
         return;
     }
+    probe->proxy_protocol = subject->proxy_protocol;
     ev_io_set(&probe->connect, fd, EV_WRITE);
     if (connect(fd, (struct sockaddr *)&storage, length) < 0 && errno != EINPROGRESS) {
         fail(probe, "connect: %s", strerror(errno));

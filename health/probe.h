@@ -7,6 +7,7 @@
 
 #include "base/timer.h"
 #include "board/routing.h"
+#include "config/config.h"
 
 #include <ev.h>
 #include <stdbool.h>
@@ -37,8 +38,9 @@ struct probe_subject {
     const struct routing_check *check;
     const struct routing_backend *backend;
     const char *service;
-    char *const *argv;           /* CHECK_SCRIPT */
-    const struct tls_files *tls; /* NULL: plain */
+    char *const *argv;                         /* CHECK_SCRIPT */
+    const struct tls_files *tls;               /* NULL: plain */
+    enum config_proxy_protocol proxy_protocol; /* what its connections begin with */
 };
 
 struct probe {
@@ -48,6 +50,7 @@ struct probe {
     ev_io connect;
     struct http_request *request;
     struct script *script;
+    enum config_proxy_protocol proxy_protocol; /* of a TCP check */
     uint64_t started_us;
     uint32_t timeout_ms;
     bool running;

@@ -195,6 +195,14 @@ static const struct tls_files *tls_of(const struct target *target)
     return index >= 0 && options->tls[index].enabled ? &options->tls[index] : NULL;
 }
 
+static enum config_proxy_protocol proxy_protocol_of(const struct target *target)
+{
+    const struct config *config = target->prober->options.config;
+    int index = config_find_service(config, service_of(target)->name);
+
+    return index >= 0 ? config->services[index].send_proxy_protocol : SEND_PROXY_PROTOCOL_NONE;
+}
+
 static void run_probe(struct target *target)
 {
     struct probe_subject subject = {
@@ -203,6 +211,7 @@ static void run_probe(struct target *target)
         .service = service_of(target)->name,
         .argv = script_of(target),
         .tls = tls_of(target),
+        .proxy_protocol = proxy_protocol_of(target),
     };
 
     lane_of(target)->running++;

@@ -20,12 +20,13 @@ PATIENCE = 20  # seconds; only a test that fails waits so long
 class Bench:
     """One run of health_bench. `lines` is everything that it has said."""
 
-    def __init__(self, folder, check):
+    def __init__(self, folder, check, **service):
         self.folder = folder
         config = folder / "config.json"
         config.write_text(json.dumps({
             "listeners": {"web": {"address": "127.0.0.1:0"}},
-            "services": {"web": {"discover": {"label": "test"}, "port": 9, "healthcheck": check}}}))
+            "services": {"web": {"discover": {"label": "test"}, "port": 9, "healthcheck": check,
+                                 **service}}}))
         self.log = (folder / "health.log").open("wb+")
         self.process = subprocess.Popen(
             [BUILD / "tests/health_bench", BUILD / "libexec/sluice/sluice-health", config],
@@ -98,10 +99,10 @@ def start_bench(tmp_path):
     """start_bench(check) gives a Bench. At the end each one must end well."""
     benches = []
 
-    def start(check):
+    def start(check, **service):
         folder = tmp_path / str(len(benches))
         folder.mkdir()
-        benches.append(Bench(folder, check))
+        benches.append(Bench(folder, check, **service))
         return benches[-1]
 
     yield start

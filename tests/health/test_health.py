@@ -132,6 +132,35 @@ def test_a_tcp_check_passes_where_somebody_listens(start_bench, backend):
     assert backend.seen == []
 
 
+@pytest.mark.parametrize("version, header", [
+    ("v1", b"PROXY UNKNOWN\r\n"), ("v2", b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0")])
+def test_a_tcp_check_speaks_for_nobody_where_a_proxy_header_is_wanted(start_bench, version, header):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        bench = start_bench({"tcp": {}, **FAST}, send_proxy_protocol=version)
+        bench.add("127.0.0.1:%d" % server.getsockname()[1])
+        with server.accept()[0] as connection:
+            connection.settimeout(10)
+            with connection.makefile("rb") as file:
+                assert file.read() == header
+        assert bench.verdict() == ("healthy", "")
+
+
+def test_an_http_check_says_who_it_is_where_a_proxy_header_is_wanted(start_bench):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        bench = start_bench({"http": {}, **FAST}, send_proxy_protocol="v2")
+        bench.add("127.0.0.1:%d" % server.getsockname()[1])
+        connection, (host, port) = server.accept()
+        with connection, connection.makefile("rb") as file:
+            connection.settimeout(10)
+            own = server.getsockname()[1]
+            assert file.readline() == b"PROXY TCP4 %s 127.0.0.1 %d %d\r\n" % (host.encode(), port, own)
+            assert file.readline() == b"GET / HTTP/1.1\r\n"
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            assert bench.verdict() == ("healthy", "")
+
+
 def test_a_tcp_check_fails_where_nobody_listens(start_bench, closed_address):
     bench = start_bench({"tcp": {}, **FAST, "retries": 1})
     bench.add(closed_address)
