@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import Client
+from harness import Client, sanitized
 
 KINDS = ["tcp", "websocket"]
 SIDES = ["client", "backend"]
@@ -269,4 +269,5 @@ def test_a_thousand_tunnels_leave_nothing_behind(world, kind):
     some(1000)
     first.bench.until(lambda s: sum(s["backends"][0]["active"]) == 1)
     assert descriptors(worker) == before
-    assert resident_kib(worker) - memory < 1500
+    if not sanitized():  # the address sanitizer keeps what is freed for a while
+        assert resident_kib(worker) - memory < 1500
