@@ -184,17 +184,26 @@ void score_row_bury(struct score_row *row)
     atomic_store_explicit(&row->state, ROW_EMPTY, memory_order_release);
 }
 
+uint64_t scoreboard_refusals(const struct scoreboard *board, enum refusal refusal)
+{
+    uint64_t count = 0;
+
+    for (unsigned row = 0; row < board->row_count; row++)
+        count += score_get(&board->rows[row]->refusals[refusal]);
+    return count;
+}
+
 const char *refusal_name(enum refusal refusal)
 {
     static const char *const names[] = {
         [REFUSAL_BAD_REQUEST] = "bad-request",
         [REFUSAL_NO_ROUTE] = "no-route",
         [REFUSAL_NO_BACKEND] = "no-backend",
-        [REFUSAL_CONNECT] = "connect",
+        [REFUSAL_CONNECT_FAILED] = "connect-failed",
         [REFUSAL_BAD_RESPONSE] = "bad-response",
-        [REFUSAL_TIMEOUT] = "timeout",
+        [REFUSAL_RESPONSE_TIMEOUT] = "response-timeout",
         [REFUSAL_SLOW_CLIENT] = "slow-client",
-        [REFUSAL_MEMORY] = "memory",
+        [REFUSAL_MEMORY] = "out-of-memory",
         [REFUSAL_HEAD_SIZE] = "head-size",
         [REFUSAL_BODY_SIZE] = "body-size",
         [REFUSAL_HELD] = "held",

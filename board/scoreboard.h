@@ -29,21 +29,22 @@ enum row_state {
     ROW_LIVE,  /* from before its fork until it is reaped */
 };
 
-/* Why a client got an error answer from the proxy itself, or none at all. */
+/* Why a client got an error answer from the proxy itself, or none at all. Where the log says why an
+ * exchange ended, it has the same name (`exchange_why`). */
 enum refusal {
-    REFUSAL_BAD_REQUEST,  /* 400, 417, 501, 505: what came is not HTTP as we take it */
-    REFUSAL_NO_ROUTE,     /* 404: no service for this host and path */
-    REFUSAL_NO_BACKEND,   /* 503: none could serve within the queue timeout */
-    REFUSAL_CONNECT,      /* 502: could not connect, retries included */
-    REFUSAL_BAD_RESPONSE, /* 502: the backend broke off or did not speak HTTP */
-    REFUSAL_TIMEOUT,      /* 504: the backend did not answer in time */
-    REFUSAL_SLOW_CLIENT,  /* 408: head or body did not come in time, or the answer was not taken */
-    REFUSAL_MEMORY,       /* 503: out of memory */
-    REFUSAL_HEAD_SIZE,    /* 414, 431: the head is too large */
-    REFUSAL_BODY_SIZE,    /* 413: the body is */
-    REFUSAL_SLOW_BODY,    /* 408: the body came below limits.min_rate */
-    REFUSAL_SLOW_READ,    /* cut: the answer was taken below limits.min_rate */
-    REFUSAL_RATE,         /* 429: too many requests of one client */
+    REFUSAL_BAD_REQUEST,      /* 400, 417, 501, 505: what came is not HTTP as we take it */
+    REFUSAL_NO_ROUTE,         /* 404: no service for this host and path */
+    REFUSAL_NO_BACKEND,       /* 503: none could serve within the queue timeout */
+    REFUSAL_CONNECT_FAILED,   /* 502: could not connect, retries included */
+    REFUSAL_BAD_RESPONSE,     /* 502: the backend broke off or did not speak HTTP */
+    REFUSAL_RESPONSE_TIMEOUT, /* 504: the backend did not answer in time */
+    REFUSAL_SLOW_CLIENT, /* 408: head or body did not come in time, or the answer was not taken */
+    REFUSAL_MEMORY,      /* 503: out of memory */
+    REFUSAL_HEAD_SIZE,   /* 414, 431: the head is too large */
+    REFUSAL_BODY_SIZE,   /* 413: the body is */
+    REFUSAL_SLOW_BODY,   /* 408: the body came below limits.min_rate */
+    REFUSAL_SLOW_READ,   /* cut: the answer was taken below limits.min_rate */
+    REFUSAL_RATE,        /* 429: too many requests of one client */
     REFUSAL_CLIENT_CONNECTIONS, /* closed: too many connections of one client */
     /* These count times, not clients: accepting rested, and new ones waited in the kernel. */
     REFUSAL_CONNECTIONS,  /* the worker had all that it may */
@@ -237,6 +238,8 @@ bool scoreboard_is_drained(const struct scoreboard *board, uint32_t slot, uint32
 uint32_t score_holds_read(const struct score_row *row, struct score_hold *holds, uint32_t max,
                           uint32_t *ret_total);
 
+/* Over every row; those of workers that are gone are counted too. */
+uint64_t scoreboard_refusals(const struct scoreboard *board, enum refusal refusal);
 const char *refusal_name(enum refusal refusal); /* "bad-request", ... */
 
 #endif

@@ -79,7 +79,31 @@ static void add_backends(const struct cJSON *service, const char *group, struct 
     }
 }
 
-static void print_status(const struct invocation *invocation, const struct cJSON *services)
+/* Those that there were; what never happened would hide them. */
+static void add_refusals(const struct cJSON *refusals, struct lines *lines)
+{
+    const struct cJSON *reason;
+    struct table table;
+    table_init(&table, "lr", "REFUSED|TIMES");
+    size_t header = table.count;
+    cJSON_ArrayForEach(reason, refusals)
+    {
+        if (!cJSON_IsNumber(reason) || reason->valuedouble < 1)
+            continue;
+        table_cell(&table, "%s", reason->string);
+        table_cell(&table, "%.0f", reason->valuedouble);
+    }
+    bool any = table.count > header;
+    if (any)
+        lines_add(lines, "%s", "");
+    struct lines none = {0};
+    table_finish(&table, "", any ? lines : &none);
+    lines_done(&none);
+}
+
+/* `refusals`: NULL where one service was asked for, for they are the whole proxy's. */
+static void print_status(const struct invocation *invocation, const struct cJSON *services,
+                         const struct cJSON *refusals)
 {
     const struct cJSON *service;
     struct lines lines = {0};
@@ -102,6 +126,7 @@ static void print_status(const struct invocation *invocation, const struct cJSON
     struct lines backends = {0};
     table_finish(&table, "", any ? &lines : &backends);
     lines_done(&backends);
+    add_refusals(refusals, &lines);
     lines_print(&lines, stdout, invocation->colour);
     lines_done(&lines);
 }
@@ -117,11 +142,12 @@ enum exit_code command_status(const struct invocation *invocation)
         if (invocation->json) {
             json_print(reply.json);
         } else if (name == NULL) {
-            print_status(invocation, json_get(reply.json, "services"));
+            print_status(invocation, json_get(reply.json, "services"),
+                         json_get(reply.json, "refusals"));
         } else {
             struct cJSON *services = cJSON_CreateArray();
             cJSON_AddItemReferenceToArray(services, reply.json);
-            print_status(invocation, services);
+            print_status(invocation, services, NULL);
             cJSON_Delete(services);
         }
     }

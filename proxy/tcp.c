@@ -81,7 +81,7 @@ static void on_refused(struct exchange *x, enum exchange_why why)
         [WHY_NO_BACKEND] = REFUSAL_NO_BACKEND,
         [WHY_QUEUE_FULL] = REFUSAL_QUEUE_FULL,
         [WHY_QUEUE_TIMEOUT] = REFUSAL_QUEUE_TIMEOUT,
-        [WHY_CONNECT_FAILED] = REFUSAL_CONNECT,
+        [WHY_CONNECT_FAILED] = REFUSAL_CONNECT_FAILED,
         [WHY_RETRY_BUDGET] = REFUSAL_RETRY_BUDGET,
         [WHY_MEMORY] = REFUSAL_MEMORY,
     };

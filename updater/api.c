@@ -42,6 +42,7 @@ static void services_list(struct updater *updater, struct admin_answer *answer)
 
     for (size_t i = 0; i < updater->service_count; i++)
         cJSON_AddItemToArray(array, view_service(&updater->services[i]));
+    view_add_refusals(object, updater);
     answer_json(answer, object);
 }
 

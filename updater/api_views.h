@@ -13,6 +13,8 @@ struct cJSON *view_backend(const struct service *service, int slot);
 struct cJSON *view_drains(const struct service *service);
 /* Exchanges that wait in the workers. */
 uint64_t view_queued(const struct service *service);
+/* Adds "refusals": what the workers refused, by reason. */
+void view_add_refusals(struct cJSON *object, const struct updater *updater);
 struct cJSON *view_health(const struct updater *updater);
 /* The split of every live row as it stands, for the weight given (rows that have not adopted it
  * are left out); `weight` UINT32_MAX: whatever they have. */

@@ -207,14 +207,9 @@ static void refusals_write(FILE *out, const struct updater *updater)
     fputs("# HELP sluice_refusals_total What the proxy refused, by reason.\n"
           "# TYPE sluice_refusals_total counter\n",
           out);
-    for (unsigned kind = 0; kind < REFUSAL_COUNT; kind++) {
-        uint64_t count = 0;
-
-        for (unsigned row = 0; row < updater->scores.row_count; row++)
-            count += score_get(&updater->scores.rows[row]->refusals[kind]);
-        fprintf(out, "sluice_refusals_total{reason=\"%s\"} %llu\n",
-                refusal_name((enum refusal)kind), (unsigned long long)count);
-    }
+    for (enum refusal why = 0; why < REFUSAL_COUNT; why++)
+        fprintf(out, "sluice_refusals_total{reason=\"%s\"} %llu\n", refusal_name(why),
+                (unsigned long long)scoreboard_refusals(&updater->scores, why));
 }
 
 static void workers_write(FILE *out, const struct updater *updater)

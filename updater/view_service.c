@@ -171,17 +171,13 @@ static void add_memory(cJSON *worker, const struct score_row *row)
     cJSON_AddStringToObject(memory, "pressure", level < 3 ? levels[level] : "invalid");
 }
 
-static void add_refusals(cJSON *object, const struct scoreboard *scores)
+void view_add_refusals(cJSON *object, const struct updater *updater)
 {
     cJSON *refusals = cJSON_AddObjectToObject(object, "refusals");
 
-    for (unsigned kind = 0; kind < REFUSAL_COUNT; kind++) {
-        uint64_t count = 0;
-
-        for (unsigned row = 0; row < scores->row_count; row++)
-            count += score_get(&scores->rows[row]->refusals[kind]);
-        cJSON_AddNumberToObject(refusals, refusal_name((enum refusal)kind), (double)count);
-    }
+    for (enum refusal why = 0; why < REFUSAL_COUNT; why++)
+        cJSON_AddNumberToObject(refusals, refusal_name(why),
+                                (double)scoreboard_refusals(&updater->scores, why));
 }
 
 static void add_workers(cJSON *object, const struct scoreboard *scores)
@@ -227,6 +223,6 @@ cJSON *view_health(const struct updater *updater)
                             updater->engine ? updater->engine_message
                                             : "not needed: every service is static");
     add_workers(object, &updater->scores);
-    add_refusals(object, &updater->scores);
+    view_add_refusals(object, updater);
     return object;
 }

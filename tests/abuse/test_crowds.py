@@ -140,7 +140,7 @@ def test_crowd_past_the_descriptors_sheds_the_idle_and_backends_are_reached(stag
         socks += [connect(bench.port) for _ in range(300)]
         visitor.end(at_least=3)
     scores = bench.scores()
-    assert scores["rows"][0]["refused"]["shed"] > 0 and scores["rows"][0]["refused"]["connect"] == 0
+    assert scores["rows"][0]["refused"]["shed"] > 0 and scores["rows"][0]["refused"]["connect-failed"] == 0
     for sock in socks:
         sock.close()
     bench.until(lambda s: s["rows"][0]["clients"] == 0, 15)

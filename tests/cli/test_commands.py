@@ -119,6 +119,17 @@ def test_status_of_one_service(run, daemon):
     assert json.loads(run("status", "web", "--json").out) == value
 
 
+def test_status_tells_what_was_refused_and_nothing_where_nothing_was(run, daemon):
+    answer = {"services": [service("web")], "refusals": {"bad-request": 12, "tls": 0, "rate": 3000}}
+    daemon.answers["GET", "/v1/services"] = 200, answer
+    assert [line.split() for line in run("status").out.splitlines()[-3:]] == [
+        ["REFUSED", "TIMES"], ["bad-request", "12"], ["rate", "3000"]]
+    assert json.loads(run("status", "--json").out) == answer
+    for none in ({}, {"tls": 0}):
+        daemon.answers["GET", "/v1/services"] = 200, {"services": [service("web")], "refusals": none}
+        assert "REFUSED" not in run("status").out
+
+
 def test_control_bytes_of_others_never_reach_the_terminal(run, daemon):
     daemon.answers["GET", "/v1/services"] = 200, {"services": [service("web", message="a\x1b[2Jb\rc")]}
     result = run("status")

@@ -221,7 +221,7 @@ def test_retries_end_with_the_budget(world):
     assert connects == 1000 + retries
     # a fifth of them, 80 free ones, and 10 more each second that it took
     assert 280 <= retries <= 400
-    assert refused["retry-budget"] + refused["connect"] == 1000 and refused["retry-budget"] > 500
+    assert refused["retry-budget"] + refused["connect-failed"] == 1000 and refused["retry-budget"] > 500
     assert "why=retry-budget" in bench.log()
 
 
@@ -232,7 +232,7 @@ def test_little_traffic_has_all_its_attempts(world):
         assert client.get("/").status == 502
     scores = bench.scores()
     assert sum(b["connect_failures"] for b in scores["backends"]) == 40
-    assert scores["rows"][0]["refused"]["connect"] == 10
+    assert scores["rows"][0]["refused"]["connect-failed"] == 10
 
 
 def test_no_attempts_is_no_retry(world):

@@ -418,7 +418,7 @@ def test_worker_at_its_memory_limit_sheds_rests_refuses_and_recovers(world):
     accepted = bench.scores()["rows"][0]["accepted"]
     late = world.client(bench)
     late.request("/")
-    until_refused(bench, "memory", 1)
+    until_refused(bench, "out-of-memory", 1)
     go.set()
     answer = busy.answer()
     assert (answer.status, answer.body, answer.field("connection")) == (200, b"slow", "close")

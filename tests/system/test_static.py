@@ -54,6 +54,19 @@ def test_requests_reach_the_backends(start_sluice, start_backend):
     assert (status, headers["X-Backend"] in ("one", "two")) == (404, True)
 
 
+def test_what_was_refused_is_told_by_reason(start_sluice, start_backend):
+    web = {"backends": [start_backend("one").address], "routes": [{"host": "here.example"}]}
+    sluice = start_sluice({"listeners": {"web": {"address": "127.0.0.1:0"}}, "services": {"web": web}, "workers": 2})
+    sluice.wait_healthy("web", 1)
+    for _ in range(3):
+        assert sluice.get(headers={"Host": "elsewhere.example"})[0] == 404
+    assert sluice.get(headers={"Host": "here.example"})[0] == 200
+    refusals = sluice.api("GET", "/services")["refusals"]
+    assert {reason: times for reason, times in refusals.items() if times} == {"no-route": 3}
+    assert sluice.api("GET", "/healthz")["refusals"] == refusals
+    assert 'sluice_refusals_total{reason="no-route"} 3' in sluice.api("GET", "/metrics")
+
+
 def test_a_backend_sees_whom_it_serves(start_sluice, start_backend):
     sluice = start_sluice(config_of([start_backend("one")]))
     sluice.wait_healthy("web", 1)
