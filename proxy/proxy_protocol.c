@@ -71,10 +71,10 @@ static enum proxy_protocol_result parse_v1(struct slice bytes, struct proxy_prot
     const char *end = memchr(bytes.data, '\r', length);
 
     if (end == NULL || end == bytes.data + length - 1) {
-        if (length == PROXY_PROTOCOL_V1_BYTES_MAX)
-            return PROXY_PROTOCOL_TOO_LONG;
-        return memchr(bytes.data, '\n', length) != NULL ? PROXY_PROTOCOL_BROKEN
-                                                        : PROXY_PROTOCOL_MORE;
+        if (memchr(bytes.data, '\n', length) != NULL)
+            return PROXY_PROTOCOL_BROKEN; /* first, so that pieces are told the same as the whole */
+        return length == PROXY_PROTOCOL_V1_BYTES_MAX ? PROXY_PROTOCOL_TOO_LONG
+                                                     : PROXY_PROTOCOL_MORE;
     }
     struct slice line = {bytes.data, (size_t)(end - bytes.data)};
     if (end[1] != '\n' || memchr(line.data, '\n', line.length) != NULL)

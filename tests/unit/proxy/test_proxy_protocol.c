@@ -123,6 +123,8 @@ static void version_1_ends_within_107_bytes(void **state)
     line[105] = 'x';
     memcpy(line + 106, "\r\n", 2);
     check_refused((struct slice){line, 108}, PROXY_PROTOCOL_TOO_LONG);
+    line[20] = '\n'; /* as when only those bytes had come */
+    check_refused((struct slice){line, 108}, PROXY_PROTOCOL_BROKEN);
 }
 
 static void what_is_no_header_is_seen_at_its_first_byte_that_differs(void **state)
