@@ -302,6 +302,7 @@ static void turn(struct access_clock *clock, uint64_t second)
     strftime(clock->common, sizeof(clock->common), "%d/%b/%Y:%H:%M:%S +0000", &utc);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the writer writes to it */
 size_t access_line_write(char line[ACCESS_LINE_BYTES_MAX], enum config_access_format format,
                          bool query, struct access_clock *clock, uint64_t wall_ms,
                          const struct access_record *record)

@@ -31,6 +31,7 @@ static bool refuse(char reason[CERTIFICATE_REASON_BYTES], const char *path, cons
 }
 
 /* A key with a passphrase is refused: nobody is there to type it. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's */
 static int no_passphrase(char *buffer, int size, int writing, void *context)
 {
     (void)buffer;

@@ -1,5 +1,7 @@
 #include "cookies.h"
 
+#include "http1.h"
+
 bool cookies_next(struct slice *rest, struct slice *ret_pair, struct slice *ret_name)
 {
     while (rest->length > 0) {
@@ -33,4 +35,23 @@ bool cookies_have(struct slice field, struct slice name)
         if (slice_equals(found, name))
             return true;
     return false;
+}
+
+bool cookies_find(const struct http1_request *request, struct slice name,
+                  struct cookies_place *place, struct slice *ret_value)
+{
+    struct slice pair, found;
+
+    for (;;) {
+        while (cookies_next(&place->rest, &pair, &found))
+            if (slice_equals(found, name)) {
+                *ret_value = cookies_value(pair, found);
+                return true;
+            }
+        do {
+            if (place->field == request->field_count)
+                return false;
+        } while (request->fields[place->field++].known != FIELD_COOKIE);
+        place->rest = request->fields[place->field - 1].value;
+    }
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* The longest that repetition makes it (Envoy's max_ejection_time). */
-#define EJECTION_MS_MAX (5u * 60 * 1000)
+#define EJECTION_MS_MAX (UINT64_C(5) * 60 * 1000)
 
 struct ejection {         /* zero is the start */
     uint16_t failures;    /* in a row */

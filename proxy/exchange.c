@@ -311,12 +311,38 @@ static enum exchange_why take_retry(struct exchange *x, enum exchange_why failur
     return WHY_DONE;
 }
 
+/* By an idle connection, or a new one: it goes on from there, or has ended. False where the backend
+ * could not be reached. */
+static bool reach(struct exchange *x, uint32_t slot)
+{
+    if (x->kind == KIND_REQUEST && !x->fresh && !exchange_announces(x))
+        x->upstream = upstream_take(x->worker, slot, x->unrepeatable);
+    if (x->upstream != NULL) {
+        x->upstream->exchange = x;
+        x->connected_us = x->placed_us;
+        exchange_enter(x, EXCHANGE_ASKING);
+        x->protocol->on_placed(x);
+        return true;
+    }
+    int error = upstream_open(x, &x->upstream);
+    if (error == 0) {
+        exchange_enter(x, EXCHANGE_CONNECTING);
+        exchange_set_timeout(x, exchange_service(x)->timeouts.connect_ms);
+        return true;
+    }
+    if (error == -ENOMEM || error == -EMFILE || error == -ENFILE) {
+        leave_backend(x); /* our fault, not the backend's */
+        x->protocol->on_refused(x, WHY_MEMORY);
+        return true;
+    }
+    return false;
+}
+
 void exchange_place(struct exchange *x)
 {
-    struct worker *worker = x->worker;
     unsigned lost_count = 0;
 
-    if (x->join_count == 0 && worker_holds(worker, x->service)) {
+    if (x->join_count == 0 && worker_holds(x->worker, x->service)) {
         hold(x);
         return;
     }
@@ -335,26 +361,8 @@ void exchange_place(struct exchange *x)
             lost_count++;
             continue;
         }
-        if (x->kind == KIND_REQUEST && !x->fresh && !exchange_announces(x))
-            x->upstream = upstream_take(worker, (uint32_t)slot, x->unrepeatable);
-        if (x->upstream != NULL) {
-            x->upstream->exchange = x;
-            x->connected_us = x->placed_us;
-            exchange_enter(x, EXCHANGE_ASKING);
-            x->protocol->on_placed(x);
+        if (reach(x, (uint32_t)slot))
             return;
-        }
-        int error = upstream_open(x, &x->upstream);
-        if (error == 0) {
-            exchange_enter(x, EXCHANGE_CONNECTING);
-            exchange_set_timeout(x, exchange_service(x)->timeouts.connect_ms);
-            return;
-        }
-        if (error == -ENOMEM || error == -EMFILE || error == -ENFILE) {
-            leave_backend(x); /* our fault, not the backend's */
-            x->protocol->on_refused(x, WHY_MEMORY);
-            return;
-        }
         count_connect_failure(x);
     }
 }

@@ -32,13 +32,14 @@ static void put_field(struct writer *writer, struct slice name, struct slice val
     }
     memcpy(at, name.data, name.length);
     at += name.length;
-    memcpy(at, ": ", 2);
-    at += 2;
+    *at++ = ':';
+    *at++ = ' ';
     if (value.length > 0)
         memcpy(at, value.data, value.length);
     at += value.length;
-    memcpy(at, "\r\n", 2);
-    writer->at = at + 2;
+    *at++ = '\r';
+    *at++ = '\n';
+    writer->at = at;
 }
 
 /* Fields, but not those that are hop by hop or in `left_out`. A run of lines that stand in the

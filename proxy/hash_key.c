@@ -23,15 +23,11 @@ static struct slice find_header(const struct http1_request *request, struct slic
 
 static struct slice find_cookie(const struct http1_request *request, struct slice name)
 {
-    for (unsigned i = 0; i < request->field_count; i++) {
-        struct slice rest = request->fields[i].value, pair, found;
-        if (request->fields[i].known != FIELD_COOKIE)
-            continue;
-        while (cookies_next(&rest, &pair, &found))
-            if (slice_equals(found, name))
-                return cookies_value(pair, found);
-    }
-    return (struct slice){"", 0};
+    struct cookies_place place = {0};
+    struct slice value = {"", 0};
+
+    (void)cookies_find(request, name, &place, &value);
+    return value;
 }
 
 /* What follows from a path's query is mostly not what is cached by. */

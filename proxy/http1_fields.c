@@ -50,7 +50,7 @@ static inline unsigned find_plain(const char *at)
 static inline const char *find_stop(const char *at, const char *end)
 {
 #ifdef __SSE2__
-    for (const char *last = end - at >= 16 ? end - 16 : NULL; last != NULL && at <= last;) {
+    while (end - at >= 16) {
         unsigned visible = find_visible(at);
         if (visible == ALL_SIXTEEN) {
             at += 16;

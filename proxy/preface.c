@@ -137,15 +137,16 @@ static void wait_for_more(struct preface *preface, size_t seen, enum refusal ref
  * of whether this port is open, which is nobody's fault. */
 static bool peek(struct preface *preface, struct slice *ret_bytes)
 {
-    static char bytes[PROXY_PROTOCOL_BYTES_MAX > CLIENT_HELLO_BYTES_MAX ? PROXY_PROTOCOL_BYTES_MAX
-                                                                        : CLIENT_HELLO_BYTES_MAX];
-    ssize_t got = recv(preface->fd, bytes, sizeof(bytes), MSG_PEEK);
+    static union {
+        char proxy_header[PROXY_PROTOCOL_BYTES_MAX], client_hello[CLIENT_HELLO_BYTES_MAX];
+    } room; /* for either */
+    ssize_t got = recv(preface->fd, &room, sizeof(room), MSG_PEEK);
 
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
         hang_up(preface);
         return false;
     }
-    *ret_bytes = (struct slice){bytes, got > 0 ? (size_t)got : 0};
+    *ret_bytes = (struct slice){(const char *)&room, got > 0 ? (size_t)got : 0};
     return true;
 }
 

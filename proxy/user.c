@@ -45,17 +45,12 @@ static void identify_by_header(struct exchange *x, const struct http1_request *r
 static bool find_user(struct exchange *x, const struct http1_request *request, struct slice name,
                       uint64_t *ret_user)
 {
-    unsigned looked_at = 0;
+    struct cookies_place place = {0};
+    struct slice value;
 
-    for (unsigned i = 0; i < request->field_count; i++) {
-        struct slice rest = request->fields[i].value, pair, found;
-        if (request->fields[i].known != FIELD_COOKIE)
-            continue;
-        while (cookies_next(&rest, &pair, &found))
-            if (slice_equals(found, name) && looked_at++ < USER_COOKIES_MAX &&
-                user_key_read_cookie(x->worker->user_key, cookies_value(pair, found), ret_user))
-                return true;
-    }
+    for (unsigned i = 0; i < USER_COOKIES_MAX && cookies_find(request, name, &place, &value); i++)
+        if (user_key_read_cookie(x->worker->user_key, value, ret_user))
+            return true;
     return false;
 }
 
@@ -101,27 +96,21 @@ static bool says(const struct config_preview *preview, struct slice text, enum g
     return true;
 }
 
-static bool cookie_says(const struct config_preview *preview, struct slice field,
-                        enum group *ret_asked)
-{
-    struct slice pair, name;
-
-    while (cookies_next(&field, &pair, &name))
-        if (slice_equals(name, slice_from_string(preview->name)) &&
-            says(preview, cookies_value(pair, name), ret_asked))
-            return true;
-    return false;
-}
-
+/* The first cookie, or field, that says one or the other. */
 static void look_for_preview(struct exchange *x, const struct http1_request *request,
                              const struct config_preview *preview)
 {
+    struct slice name = slice_from_string(preview->name), value;
+    struct cookies_place place = {0};
+
+    if (preview->kind == PREVIEW_COOKIE) {
+        while (cookies_find(request, name, &place, &value) && !says(preview, value, &x->asked))
+            ;
+        return;
+    }
     for (unsigned i = 0; i < request->field_count; i++) {
         const struct http_field *field = &request->fields[i];
-        if (preview->kind == PREVIEW_COOKIE
-                ? field->known == FIELD_COOKIE && cookie_says(preview, field->value, &x->asked)
-                : slice_equals_ignoring_case(field->name, slice_from_string(preview->name)) &&
-                      says(preview, field->value, &x->asked))
+        if (slice_equals_ignoring_case(field->name, name) && says(preview, field->value, &x->asked))
             return;
     }
 }

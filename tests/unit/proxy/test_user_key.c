@@ -1,5 +1,6 @@
 /* Users' cookies: written and read back, and nothing else is taken. */
 #include "proxy/cookies.h"
+#include "proxy/http1.h"
 #include "proxy/user_key.h"
 #include "tests/unit/unit.h"
 
@@ -128,6 +129,26 @@ static void cookies_are_found_between_semicolons(void **state)
     assert_false(cookies_have(SLICE(""), SLICE("y")));
 }
 
+static void cookies_are_found_over_several_fields(void **state)
+{
+    struct http1_request request = {.field_count = 4};
+    struct cookies_place place = {0};
+    struct slice value;
+    static const char *const values[] = {"1", "", "4"};
+
+    (void)state;
+    request.fields[0].value = SLICE("y=not a cookie");
+    request.fields[1] = (struct http_field){.known = FIELD_COOKIE, .value = SLICE("y=1; x=2; y=")};
+    request.fields[2] = (struct http_field){.known = FIELD_COOKIE, .value = SLICE("x=3")};
+    request.fields[3] = (struct http_field){.known = FIELD_COOKIE, .value = SLICE("y=4; y")};
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(cookies_find(&request, SLICE("y"), &place, &value));
+        assert_true(slice_equals(value, slice_from_string(values[i])));
+    }
+    assert_false(cookies_find(&request, SLICE("y"), &place, &value));
+    assert_false(cookies_find(&request, SLICE("y"), &place, &value));
+}
+
 static void any_bytes_are_taken_apart_within_their_bounds(void **state)
 {
     static const char bytes[] = "=; \ta\"\\\x80";
@@ -166,6 +187,7 @@ int main(void)
         cmocka_unit_test(nothing_is_good_before_there_is_a_secret),
         cmocka_unit_test(any_bytes_are_taken_apart_within_their_bounds),
         cmocka_unit_test(cookies_are_found_between_semicolons),
+        cmocka_unit_test(cookies_are_found_over_several_fields),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
