@@ -427,7 +427,7 @@ void exchange_switch_group(struct exchange *x, uint16_t status)
     leave_backend(x);
     x->status = 0;
     x->from_backend = false;
-    x->bytes_in = x->counted_in = 0; /* of this answer the client gets nothing */
+    x->head_bytes_in = x->bytes_in = x->counted_in = 0; /* of this answer the client gets nothing */
     x->group = GROUP_COUNT - 1 - x->group;
     exchange_enter(x, EXCHANGE_PLACING);
     exchange_place(x);

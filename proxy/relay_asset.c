@@ -46,6 +46,7 @@ void relay_try_other_version(struct relay *relay, size_t head_length)
         exchange_close_upstream(x);
     }
     relay->asset = false;
+    relay->head_sent = false; /* what the client does until it is must not set the deadline */
     relay->scanned = 0;
     relay->interim_count = 0;
     exchange_switch_group(x, response->status);

@@ -1,6 +1,7 @@
 """Runs the real worker for the tests of this folder: the bench (worker_bench.c) stands for the
 supervisor, the updater and health; backends are small raw servers that the tests can script."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -349,3 +350,17 @@ def unused_address():
     """An address that refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return f"127.0.0.1:{sock.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def hanging_address():
+    """An address where connects get no answer: its backlog is full."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+        yield "127.0.0.1:%d" % full.getsockname()[1]

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from harness import unused_address, web
+from harness import hanging_address, unused_address, web
 
 
 def missing(body=b"not here", fields=()):
@@ -15,10 +15,10 @@ def found(c, r):
     c.answer(c.backend.name.encode() + b" has it")
 
 
-def two_versions(world, weight=0, **service):
+def two_versions(world, weight=0, log="on", **service):
     """Stable a, canary b. Neither has anything that it was not given."""
     a, b = world.backend("a"), world.backend("b")
-    bench = world.bench(web(a, canary=[b], retry_assets=True, **service))
+    bench = world.bench({**web(a, canary=[b], retry_assets=True, **service), "access_log": log})
     bench.ask(f"weight 0 {weight}")
     return bench, a, b
 
@@ -213,3 +213,27 @@ def test_pipelined_assets_are_answered_in_order(world):
     client = world.client(bench)
     client.send(b"".join(b"GET /%d.js HTTP/1.1\r\nHost: t\r\n\r\n" % n for n in range(8)))
     assert [client.answer().body for _ in range(8)] == [b"/%d.js" % n for n in range(8)]
+
+
+def test_sizes_in_the_log_are_those_of_the_answer_that_was_given(world):
+    bench, a, b = two_versions(world, log={"format": "combined"})
+    a.on("/x.js", missing())
+    b.on("/x.js", lambda c, r: False)
+    assert world.client(bench).get("/x.js").status == 502
+    bench.until(lambda s: '"GET /x.js HTTP/1.1" 502 - ' in bench.log())
+
+
+def test_client_that_goes_on_sending_does_not_put_off_the_connect_timeout(world):
+    a = world.backend("a")
+    a.on("/x.js", missing(b"a has it not"))
+    with hanging_address() as address:
+        config = web(a, retry_assets=True, timeouts={"connect": "300ms", "response": "60s"})
+        config["services"]["web"]["canary"] = [address]
+        bench = world.bench(config)
+        bench.ask("weight 0 0")
+        client = world.client(bench)
+        client.request("/x.js")
+        bench.until(lambda s: s["backends"][1]["connecting"] == 1)
+        client.request("/page")
+        assert [client.answer().status for _ in range(2)] == [404, 200]
+        assert bench.scores()["backends"][1]["timeouts"] == 1

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from harness import unused_address, web
+from harness import hanging_address, unused_address, web
 
 
 def until_idle(bench):
@@ -44,29 +44,16 @@ def test_all_connects_failed_is_502(world):
 
 
 def test_connect_timeout_is_a_failure_that_is_retried(world):
-    # a full backlog: connects hang
-    full = socket.socket()
-    full.bind(("127.0.0.1", 0))
-    full.listen(0)
-    fillers = []
-    for _ in range(4):
-        filler = socket.socket()
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
-        fillers.append(filler)
     a = world.backend()
-    config = web(a, timeouts={"connect": "200ms"})
-    config["services"]["web"]["backends"].insert(0, "127.0.0.1:%d" % full.getsockname()[1])
-    config["services"]["web"]["balance"] = "round_robin"
-    bench = world.bench(config)
-    client = world.client(bench)
-    for _ in range(3):
-        assert client.get("/").body == b"a"
-    scores = until_idle(bench)
-    assert scores["backends"][0]["timeouts"] == scores["backends"][0]["connect_failures"] > 0
-    for filler in fillers:
-        filler.close()
-    full.close()
+    config = web(a, timeouts={"connect": "200ms"}, balance="round_robin")
+    with hanging_address() as address:
+        config["services"]["web"]["backends"].insert(0, address)
+        bench = world.bench(config)
+        client = world.client(bench)
+        for _ in range(3):
+            assert client.get("/").body == b"a"
+        scores = until_idle(bench)
+        assert scores["backends"][0]["timeouts"] == scores["backends"][0]["connect_failures"] > 0
 
 
 def test_slow_backend_is_504(world):
