@@ -64,28 +64,23 @@ int upstream_open(struct exchange *x, struct upstream **ret_upstream)
     struct address address = worker->table.backends[x->slot].address;
     if (x->port != 0)
         address.port = x->port;
-    int error = stream_connect(worker->hub, &address, on_event, upstream, &upstream->stream);
-    if (error == 0)
-        error = announce(x, upstream->stream);
-    if (error < 0) {
-        stream_close(upstream->stream);
-        free(upstream);
-        return error;
-    }
-    held_add(sizeof(*upstream));
     upstream->doomed.free = free_upstream;
     list_init(&upstream->node);
     upstream->worker = worker;
     upstream->exchange = x;
     upstream->slot = x->slot;
     upstream->generation = x->generation;
-    if (worker->backend_tls[x->service] != NULL)
+    int error = stream_connect(worker->hub, &address, on_event, upstream, &upstream->stream);
+    if (error == 0)
+        error = announce(x, upstream->stream);
+    if (error == 0 && worker->backend_tls[x->service] != NULL)
         error = tls_backend_start(worker->backend_tls[x->service], upstream);
     if (error < 0) {
         stream_close(upstream->stream);
         free(upstream);
         return error;
     }
+    held_add(sizeof(*upstream));
     score_add(&worker_cell(worker, x->slot, x->generation)->connecting, 1);
     *ret_upstream = upstream;
     return 0;

@@ -1,5 +1,6 @@
 """TLS to backends: whom the proxy believes."""
 
+import contextlib
 import os
 import socket
 import ssl
@@ -117,6 +118,16 @@ def test_an_authority_that_cannot_be_read_fails_every_connect(world, secure_back
     bench = world.bench(service(backend, ca=str(tmp_path / "none.pem")))
     assert world.client(bench).get("/").status == 502
     assert "event=service-tls-unusable" in bench.log() and backend.count() == 0
+
+
+def test_connects_that_fail_at_once_hold_no_memory(world, secure_backend, authority, tmp_path):
+    backend = secure_backend(authority.issue("127.0.0.1"))
+    bench = world.bench(service(backend, ca=str(tmp_path / "none.pem")))
+    with contextlib.closing(Client(bench.port)) as client:
+        for _ in range(20):
+            assert client.get("/").status == 502
+        bench.until(lambda s: s["rows"][0]["memory"] > 0)  # it has been summed up
+    bench.until(lambda s: s["rows"][0]["clients"] == 0 and s["rows"][0]["memory"] == 0)
 
 
 def test_a_good_backend_is_tried_after_a_bad_one(world, secure_backend, authority):
