@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from harness import web
+from test_proxy_protocol import V1, trusting
 from test_tunnels import TcpServer, open_websocket, tcp_config, upgrade
 
 
@@ -135,3 +136,14 @@ def test_worker_refuses_to_start_with_a_descriptor_that_is_not_its_own(world):
         os.close(high)
     assert "event=strange-descriptor descriptor=300" in str(refused.value)
     assert "exit status 100" in str(refused.value)
+
+
+def test_retired_worker_does_not_wait_long_for_the_request_behind_a_late_proxy_header(world):
+    bench = world.bench(trusting(web(world.backend(), timeouts={"header": "500ms", "idle": "60s"})))
+    client = world.client(bench)
+    bench.until(lambda s: s["rows"][0]["accepted"] == 1)
+    bench.ask("retire")
+    bench.until(lambda s: "event=worker-retires" in bench.log())
+    client.send(V1)
+    assert client.is_closed()
+    assert bench.ask("wait") == [0]
