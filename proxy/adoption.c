@@ -52,6 +52,7 @@ static void adopt(struct worker *worker)
         if (!table_keeps_pool(&worker->table, published, i))
             upstream_close_idle(worker, i);
     table_adopt(&worker->table, worker, published);
+    scoreboard_look(&worker->scores);
     if (worker->user_key != NULL && user_key_set(worker->user_key, published->secret) < 0)
         log_event(LOG_ERROR, "users-not-told-apart", "reason", "out of memory");
     queue_publish(worker);

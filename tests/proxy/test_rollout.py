@@ -133,6 +133,7 @@ def test_least_requests_avoids_the_busy_one_over_all_workers(world):
     holder = world.client(bench)
     holder.request("/hold")
     scores = bench.until(lambda s: sum(b["active"][0] for b in s["backends"]) == 1)
+    bench.ask("ready 0")  # with a table each worker looks who else is there
     free = next(i for i, s in enumerate(scores["backends"]) if s["active"][0] == 0)
     for _ in range(20):  # connections land on both workers
         bench.until(lambda s: sum(b["active"][0] for b in s["backends"]) == 1)
