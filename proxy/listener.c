@@ -219,6 +219,16 @@ int listeners_open(struct worker *worker)
     return 0;
 }
 
+unsigned listeners_unusable(const struct worker *worker)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < worker->config->listener_count; i++)
+        if (worker->listeners[i].tls != NULL)
+            count += tls_listener_unusable(worker->listeners[i].tls);
+    return count;
+}
+
 void listeners_start(struct worker *worker)
 {
     for (size_t i = 0; i < worker->config->listener_count; i++)

@@ -34,6 +34,8 @@ void listener_serve(struct listener *listener, int fd, const struct address *cli
 
 /* Takes up the sockets that were handed down. Returns 0 or -errno. */
 int listeners_open(struct worker *worker) __attribute__((warn_unused_result));
+/* How many of the files that they need for TLS cannot be used. */
+unsigned listeners_unusable(const struct worker *worker);
 void listeners_start(struct worker *worker);
 /* Stops accepting; the sockets stay open, and what queues in them is for the next worker. */
 /* Accepting rests until listeners_resume(). */

@@ -351,6 +351,13 @@ int tls_listener_open(const struct config_listener *config, const struct tickets
     return 0;
 }
 
+unsigned tls_listener_unusable(const struct tls_listener *tls)
+{
+    unsigned left_out = (unsigned)tls->config->tls.certificate_count - (unsigned)tls->count;
+
+    return left_out + (tls->context == NULL && tls->count > 0);
+}
+
 void tls_listener_close(struct tls_listener *tls)
 {
     if (tls == NULL)

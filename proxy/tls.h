@@ -19,6 +19,8 @@ struct tls_listener;
 int tls_listener_open(const struct config_listener *config, const struct tickets_board *tickets,
                       struct tls_listener **ret_tls) __attribute__((warn_unused_result));
 void tls_listener_close(struct tls_listener *tls);
+/* How many of its files or pairs of files cannot be used. */
+unsigned tls_listener_unusable(const struct tls_listener *tls);
 
 /* For a connection just accepted. NULL: there is nothing to serve with, or no memory. */
 struct ssl_st *tls_listener_accept(struct tls_listener *tls);

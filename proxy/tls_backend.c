@@ -253,6 +253,15 @@ void tls_backends_open(struct worker *worker)
             worker->backend_tls[i] = open_one(&config->services[i]);
 }
 
+unsigned tls_backends_unusable(const struct worker *worker)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < worker->config->service_count; i++)
+        count += worker->backend_tls[i] != NULL && worker->backend_tls[i]->context == NULL;
+    return count;
+}
+
 void tls_backends_close(struct worker *worker)
 {
     for (size_t i = 0; i < worker->config->service_count; i++) {

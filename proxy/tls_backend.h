@@ -18,6 +18,8 @@ struct worker;
  * logged, and every connect of that service fails. */
 void tls_backends_open(struct worker *worker);
 void tls_backends_close(struct worker *worker);
+/* How many services cannot be reached for want of their files. */
+unsigned tls_backends_unusable(const struct worker *worker);
 
 /* Begins TLS on a connect that is under way. Returns 0, or -errno with the stream untouched. */
 int tls_backend_start(struct tls_backend *tls, struct upstream *upstream)

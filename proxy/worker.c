@@ -165,18 +165,17 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
 
 struct arguments {
     unsigned row, rows, slot, generation;
+    unsigned tolerate; /* so many files for TLS may be unusable, no more: else it is to refuse */
 };
 
 static int parse_arguments(int argc, char **argv, struct arguments *ret_arguments)
 {
     static const struct option options[] = {
-        {"row", required_argument, NULL, 'r'},
-        {"rows", required_argument, NULL, 'n'},
-        {"slot", required_argument, NULL, 's'},
-        {"generation", required_argument, NULL, 'g'},
-        {NULL, 0, NULL, 0},
+        {"row", required_argument, NULL, 'r'},      {"rows", required_argument, NULL, 'n'},
+        {"slot", required_argument, NULL, 's'},     {"generation", required_argument, NULL, 'g'},
+        {"tolerate", required_argument, NULL, 't'}, {NULL, 0, NULL, 0},
     };
-    struct arguments arguments = {0};
+    struct arguments arguments = {.tolerate = UINT32_MAX};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -187,6 +186,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_argument
         *(option == 'r'   ? &arguments.row
           : option == 'n' ? &arguments.rows
           : option == 's' ? &arguments.slot
+          : option == 't' ? &arguments.tolerate
                           : &arguments.generation) = (unsigned)value;
     }
     if (arguments.rows == 0 || arguments.rows > ROWS_MAX || arguments.row >= arguments.rows)
@@ -342,10 +342,33 @@ static bool speaks_tls(const struct config *config)
     return false;
 }
 
+static unsigned count_unusable(const struct worker *worker)
+{
+    unsigned count = listeners_unusable(worker) + tls_backends_unusable(worker);
+
+    return count < UINT8_MAX ? count : UINT8_MAX; /* a byte tells it to the supervisor */
+}
+
+/* A reload is to lose nothing: what is served by files that were good stays so with the workers
+ * that have read them. Which files those are has been logged. */
+static bool refuses_reload(const struct worker *worker, const struct arguments *arguments)
+{
+    unsigned count = count_unusable(worker);
+    struct log_line line;
+
+    if (count <= arguments->tolerate)
+        return false;
+    log_begin(&line, LOG_ERROR, "worker-refuses-reload");
+    log_u64(&line, "unusable_files", count);
+    log_string(&line, "hint", "mend what the lines above name; it is tried again by itself");
+    log_end(&line);
+    return true;
+}
+
 static void say_ready(struct worker *worker, const struct arguments *arguments)
 {
+    unsigned char byte = (unsigned char)count_unusable(worker);
     struct log_line line;
-    char byte = 'r';
 
     score_set(&worker->row->heartbeat_ms, clock_ms());
     log_begin(&line, LOG_INFO, "worker-started");
@@ -416,6 +439,8 @@ int main(int argc, char **argv)
     error = worker_open(worker, &arguments);
     if (error < 0)
         return fail("setup", error);
+    if (refuses_reload(worker, &arguments))
+        return EXIT_NO_RESTART;
     start_watchers(worker); /* no handler of signals can be set from within the sandbox */
     const char *missing;
     error = sandbox_enter(ROLE_WORKER, worker->config->user, &missing);

@@ -89,7 +89,7 @@ static _Noreturn void become_child(const struct child *child, int ready_fd, int 
 {
     const struct supervisor *supervisor = child->supervisor;
     char path[PATH_MAX + 32];
-    char numbers[4][12];
+    char numbers[5][12];
     sigset_t none;
 
     for (int number = 1; number < SIGRTMIN; number++)
@@ -103,9 +103,12 @@ static _Noreturn void become_child(const struct child *child, int ready_fd, int 
     snprintf(numbers[1], sizeof(numbers[1]), "%u", child->row);
     snprintf(numbers[2], sizeof(numbers[2]), "%u", child->slot);
     snprintf(numbers[3], sizeof(numbers[3]), "%u", child->generation);
+    /* Where there are others that serve, it may refuse; else it makes do with what there is. */
+    snprintf(numbers[4], sizeof(numbers[4]), "%u",
+             supervisor->reloading ? supervisor->unusable : UINT32_MAX);
     if (child->role == ROLE_WORKER)
         execl(path, roles[child->role].program, "--rows", numbers[0], "--row", numbers[1], "--slot",
-              numbers[2], "--generation", numbers[3], (char *)NULL);
+              numbers[2], "--generation", numbers[3], "--tolerate", numbers[4], (char *)NULL);
     else
         execl(path, roles[child->role].program, "--rows", numbers[0], (char *)NULL);
     _exit(EXEC_FAILED);
@@ -116,7 +119,7 @@ static _Noreturn void become_child(const struct child *child, int ready_fd, int 
 static void on_ready(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct child *child = container_of(watcher, struct child, ready_watcher);
-    char byte;
+    unsigned char byte;
     ssize_t got = read(watcher->fd, &byte, 1);
 
     (void)events;
@@ -127,6 +130,7 @@ static void on_ready(struct ev_loop *loop, ev_io *watcher, int events)
     if (got != 1)
         return; /* it died before it served; SIGCHLD tells the rest */
     child->ready = true;
+    child->unusable = child->role == ROLE_WORKER ? byte : 0;
     log_child(LOG_INFO, "child-ready", child, NULL, 0);
     supervisor_on_ready(child->supervisor);
 }
@@ -258,7 +262,13 @@ static void log_end_of(const struct child *child, int status)
     bool asked = child->stopping && ((WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
                                      (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM));
 
-    if (asked) /* by SIGTERM where it was told before it could listen to it */
+    bool refused = child->role == ROLE_WORKER && !child->ready &&
+                   (child->supervisor->reloading || child->stopping) && WIFEXITED(status) &&
+                   WEXITSTATUS(status) == EXIT_NO_RESTART;
+
+    if (refused)
+        log_child(LOG_ERROR, "worker-refused", child, NULL, 0);
+    else if (asked) /* by SIGTERM where it was told before it could listen to it */
         log_child(LOG_INFO, "child-ended", child, NULL, 0);
     else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) /* its last line names the call */
         log_child(LOG_ERROR, "child-killed-by-sandbox", child, "signal", SIGSYS);

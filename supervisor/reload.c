@@ -1,8 +1,8 @@
 /* SIGHUP: a new generation of workers starts beside the old one, on the same listening sockets.
  * When all of it serves, the old one is told to finish (SIGQUIT: its tunnels live on, for no change
- * of the config may cut one); if it does not serve in time, the new one is ended and nothing has
- * changed. Health and updater restart with the new config: that is safe
- * at any moment. */
+ * of the config may cut one); if it does not serve in time, or refuses (its certificates cannot be
+ * used where the old one's can), the new one is ended and nothing has changed. Health and updater
+ * restart with the new config: that is safe at any moment. */
 #include "base/log.h"
 #include "supervisor.h"
 
@@ -150,6 +150,16 @@ void reload_start(struct supervisor *supervisor)
     restart_control(supervisor);
 }
 
+/* A worker of the new generation that cannot work ends the reload at once. */
+void reload_ended(const struct child *child)
+{
+    struct supervisor *supervisor = child->supervisor;
+
+    if (supervisor->reloading && child->role == ROLE_WORKER && child->state == CHILD_GIVEN_UP &&
+        child->generation == supervisor->setup.generation)
+        go_back(supervisor);
+}
+
 void reload_look(struct supervisor *supervisor)
 {
     if (!supervisor->reloading ||
@@ -158,6 +168,7 @@ void reload_look(struct supervisor *supervisor)
         return;
     ev_timer_stop(supervisor->loop, &supervisor->reload_deadline);
     supervisor->reloading = false;
+    supervisor_take_unusable(supervisor);
     stop_workers(supervisor, supervisor->previous.generation, SIGQUIT);
     setup_close(&supervisor->previous, &supervisor->setup);
     log_reload(LOG_INFO, "reload-completed", supervisor->setup.generation);

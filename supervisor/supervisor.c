@@ -36,6 +36,17 @@ struct child *supervisor_add(struct supervisor *supervisor, enum role role)
     return NULL;
 }
 
+void supervisor_take_unusable(struct supervisor *supervisor)
+{
+    supervisor->unusable = 0;
+    for (unsigned i = 0; i < CHILDREN_MAX; i++) {
+        const struct child *child = &supervisor->children[i];
+        if (child->ready && child->generation == supervisor->setup.generation &&
+            child->unusable > supervisor->unusable)
+            supervisor->unusable = child->unusable;
+    }
+}
+
 void supervisor_on_ready(struct supervisor *supervisor)
 {
     bool all = true;
@@ -49,8 +60,10 @@ void supervisor_on_ready(struct supervisor *supervisor)
     if (!supervisor->announced && (!all || supervisor->stopping))
         return;
     endpoints_write(supervisor);
-    if (!supervisor->announced)
+    if (!supervisor->announced) {
+        supervisor_take_unusable(supervisor);
         log_event(LOG_INFO, "ready", "version", SLUICE_VERSION);
+    }
     supervisor->announced = true;
 }
 
@@ -153,6 +166,7 @@ static void on_child(struct ev_loop *loop, ev_child *watcher, int events)
     }
     if (supervisor->announced) {
         endpoints_write(supervisor);
+        reload_ended(child);
         reload_look(supervisor);
     } else if (child->state == CHILD_GIVEN_UP) {
         log_event(LOG_ERROR, "start-failed", "child", child_name(child));

@@ -46,6 +46,7 @@ struct child {
     unsigned generation; /* of the config it runs */
     pid_t pid;
     bool ready;              /* said that it serves */
+    unsigned char unusable;  /* workers: files for TLS that they serve without, as they said */
     bool stopping;           /* was asked to end */
     unsigned stopping_ticks; /* health, updater: for so long */
     unsigned failures;       /* in a row, for the back-off */
@@ -108,7 +109,8 @@ struct supervisor {
     ev_timer reload_deadline;
     bool reloading; /* workers of `setup` start while those of `previous` serve */
     bool stopping;
-    bool announced; /* everything served at least once */
+    bool announced;    /* everything served at least once */
+    unsigned unusable; /* files for TLS that the generation that was taken last does without */
     struct watch watch;
     int exit_code;
 };
@@ -152,6 +154,7 @@ void endpoints_remove(const struct supervisor *supervisor);
 /* reload.c */
 void reload_start(struct supervisor *supervisor);
 void reload_look(struct supervisor *supervisor); /* a child became ready or ended */
+void reload_ended(const struct child *child);
 void reload_init(struct supervisor *supervisor);
 
 /* watch.c: once the files are about to be read; and each second */
@@ -162,6 +165,8 @@ void watch_tick(struct supervisor *supervisor);
 struct child *supervisor_find(struct supervisor *supervisor, pid_t pid);
 struct child *supervisor_add(struct supervisor *supervisor, enum role role);
 void supervisor_on_ready(struct supervisor *supervisor);
+/* What the workers of the present generation do without becomes what a reload may do without. */
+void supervisor_take_unusable(struct supervisor *supervisor);
 /* Starts ending: workers first, then health and updater, then the loop. */
 void supervisor_stop(struct supervisor *supervisor, int exit_code);
 int supervisor_run(struct supervisor *supervisor);

@@ -1,5 +1,6 @@
 """The whole of Sluice with TLS: reloads, renewals, privileges, health checks."""
 
+import json
 import os
 import shutil
 import signal
@@ -136,19 +137,128 @@ def test_a_renewal_by_sighup(start, backend, files, authority):
     assert shown(sluice) != old
 
 
-def test_a_renewal_gone_wrong_is_said_and_tried_once(start, backend, files):
-    """The new worker has nothing to serve this listener with, and says so; the next renewal mends it."""
+def test_a_renewal_gone_wrong_changes_nothing_and_the_next_one_is_taken(start, backend, files, authority):
+    """What was good stays in service with the workers that have read it."""
     sluice = shop(start, backend, files)
+    sluice.wait_healthy("web", 1)
+    old, workers = shown(sluice), sluice.worker_pids()
+    for spoil in (lambda: files.cert.write_text("half a file"), files.key.unlink):
+        before = len(sluice.log.all)
+        spoil()
+        sluice.wait_log("event=certificate-left-out", after=before)
+        sluice.wait_log("event=worker-refuses-reload", after=before)
+        sluice.wait_log("event=reload-failed", after=before)
+        assert shown(sluice) == old and sluice.worker_pids() == workers
+    before = len(sluice.log.all)
+    files.install(authority.issue("shop.test"))
+    wait_reloaded(sluice, before)
+    assert shown(sluice) != old
+
+
+def test_a_renewal_seen_halfway_changes_nothing_until_the_key_is_there_too(start, backend, files, authority):
+    sluice = shop(start, backend, files)
+    sluice.wait_healthy("web", 1)
+    old, new = shown(sluice), authority.issue("shop.test")
+    shutil.copy(new.cert, files.cert)
+    sluice.wait_log("not the key of this certificate")
+    sluice.wait_log("event=reload-failed")
+    assert shown(sluice) == old
+    before = len(sluice.log.all)
+    shutil.copy(new.key, files.key)
+    wait_reloaded(sluice, before)
+    assert shown(sluice) == new.cert.read_text()
+
+
+def test_what_was_bad_from_the_start_does_not_keep_others_from_being_renewed(start, backend, files, authority, tmp_path):
+    bad = {"cert": str(tmp_path / "none.pem"), "key": str(tmp_path / "none.key")}
+    sluice = start({"listeners": {"web": secure(bad, files)}, "services": {"web": {"backends": [backend.address]}}, "workers": 2})
+    sluice.wait_healthy("web", 1)
+    new = authority.issue("shop.test")
+    files.install(new)
+    reload(sluice)
+    assert shown(sluice) == new.cert.read_text()
+    files.cert.write_text("half a file")  # one more
+    sluice.wait_log("event=reload-failed")
+    assert shown(sluice) == new.cert.read_text()
+
+
+def test_a_reload_for_whose_new_listener_there_is_no_certificate_is_refused(start, backend, files, tmp_path):
+    sluice = shop(start, backend, files)
+    sluice.wait_healthy("web", 1)
+    config = json.loads(sluice.config_file.read_text())
+    config["listeners"]["more"] = secure({"cert": str(tmp_path / "none.pem")})
+    config["services"]["web"]["tls"] = {"ca": str(tmp_path / "none.pem")}
+    sluice.write_config(config)
+    sluice.signal(signal.SIGHUP)
+    sluice.wait_log(["event=worker-refuses-reload", "unusable_files=2"])
+    sluice.wait_log("event=reload-failed")
+    with TlsClientOf(sluice) as client:
+        assert client.get("/").body == b"one"
+
+
+def test_a_worker_that_dies_while_files_are_bad_is_replaced_and_others_serve(start, backend, files, pairs):
+    """It makes do with what there is: one bad pair must not keep a worker from starting."""
+    sluice = start({"listeners": {"web": secure(files), "other": secure(pairs["other"])}, "services": {"web": {"backends": [backend.address]}},
+                    "workers": 1})
     sluice.wait_healthy("web", 1)
     good = files.cert.read_bytes()
     files.cert.write_text("half a file")
-    sluice.wait_log("event=certificate-left-out")
-    sluice.wait_log("event=reload-completed")
+    sluice.wait_log("event=reload-failed")
+    [pid] = sluice.worker_pids()
+    before = len(sluice.log.all)
+    sluice.kill(pid)
+    sluice.wait_log("event=listener-refuses", after=before)
+    sluice.wait_log(["event=child-ready", "child=worker"], after=before)
+    other = TlsClient(sluice.address("other")[1], "other.test")
+    assert other.get("/").body == b"one"
+    other.close()
     before = len(sluice.log.all)
     files.cert.write_bytes(good)
-    wait_reloaded(sluice, before)
+    sluice.log.wait(lambda line: "event=reload-completed" in line, after=before)
+    sluice.wait_until(lambda: any("event=worker-retires" in line for line in sluice.log.all[before:]))
     with TlsClientOf(sluice) as client:
         assert client.get("/").body == b"one"
+
+
+def test_sessions_outlive_a_worker(start, backend, files):
+    """The keys of the tickets are the supervisor's."""
+    sluice = start({"listeners": {"web": secure(files)}, "services": {"web": {"backends": [backend.address]}}, "workers": 1})
+    sluice.wait_healthy("web", 1)
+    context = client_context(version=ssl.TLSVersion.TLSv1_2)
+    with TlsClientOf(sluice, context=context) as client:
+        client.get("/")
+        session = client.sock.session
+    [pid] = sluice.worker_pids()
+    before = len(sluice.log.all)
+    sluice.kill(pid)
+    sluice.wait_log(["event=child-ready", "child=worker"], after=before)
+    with TlsClientOf(sluice, context=context, session=session) as client:
+        assert client.sock.session_reused and client.get("/").body == b"one"
+
+
+def test_tunnels_by_tls_on_both_sides_live_on_when_certificates_change(start, authority, files):
+    backend = TlsBackend(authority.issue("127.0.0.1"))
+    start.things.append(backend)
+
+    def upgrade(connection, request):
+        connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+        while data := connection.sock.recv(65536):
+            connection.send(data)
+        return False
+
+    backend.on("/up", upgrade)
+    sluice = start({"listeners": {"web": secure(files)}, "workers": 2, "user": "nobody",
+                    "services": {"web": {"backends": [backend.address], "healthcheck": CHECK, "tls": {"ca": str(authority.cert)}}}})
+    sluice.wait_healthy("web", 1)
+    with TlsClientOf(sluice) as client:
+        client.request("/up", fields=[("Connection", "upgrade"), ("Upgrade", "echo")])
+        assert client.answer().status == 101
+        for _ in range(2):
+            files.install(authority.issue("shop.test"))
+            reload(sluice)
+            data = os.urandom(50_000)
+            threading.Thread(target=client.send, args=(data,)).start()
+            assert client.reader.exactly(len(data)) == data
 
 
 def test_sessions_outlive_a_reload(start, backend, files):
