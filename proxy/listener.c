@@ -54,6 +54,14 @@ static bool is_full(const struct worker *worker)
     return most != 0 && worker->connection_count >= most;
 }
 
+/* Those first that have not even said where they want to go. */
+unsigned listeners_shed(struct worker *worker, unsigned count)
+{
+    unsigned closed = prefaces_shed(worker, count);
+
+    return closed > 0 ? closed : clients_shed_idle(worker, count);
+}
+
 /* Somebody waits to be accepted. At limits.connections the longest idle one makes room; where all
  * are busy, new ones wait in the kernel's queue until one of those ends. */
 static bool has_room(struct listener *listener)
@@ -63,7 +71,7 @@ static bool has_room(struct listener *listener)
     if (!is_full(worker))
         return true;
     log_shortage(listener, "connection-limit");
-    if (clients_shed_idle(worker, 1) > 0)
+    if (listeners_shed(worker, 1) > 0)
         return true;
     worker->accept_waits = true;
     pause_accepting(listener, REFUSAL_CONNECTIONS);
@@ -75,7 +83,7 @@ static bool has_room(struct listener *listener)
 static void rest(struct listener *listener)
 {
     log_shortage(listener, "out-of-descriptors");
-    if (clients_shed_idle(listener->worker, SHED_BATCH) > 0)
+    if (listeners_shed(listener->worker, SHED_BATCH) > 0)
         return;
     if (listener->reserve >= 0) {
         close(listener->reserve);
@@ -94,7 +102,7 @@ static bool is_past_share(struct listener *listener, int fd)
     if (fd <= listener->worker->accept_fd_max)
         return false;
     log_shortage(listener, "out-of-descriptors");
-    if (clients_shed_idle(listener->worker, SHED_BATCH) > 0)
+    if (listeners_shed(listener->worker, SHED_BATCH) > 0)
         return false;
     close(fd);
     pause_accepting(listener, REFUSAL_DESCRIPTORS);

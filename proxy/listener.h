@@ -36,6 +36,8 @@ void listener_serve(struct listener *listener, int fd, const struct address *cli
 int listeners_open(struct worker *worker) __attribute__((warn_unused_result));
 /* How many of the files that they need for TLS cannot be used. */
 unsigned listeners_unusable(const struct worker *worker);
+/* Closes connections that hold nothing up: about `count`. Returns how many. */
+unsigned listeners_shed(struct worker *worker, unsigned count);
 void listeners_start(struct worker *worker);
 /* Stops accepting; the sockets stay open, and what queues in them is for the next worker. */
 /* Accepting rests until listeners_resume(). */

@@ -20,6 +20,8 @@
 
 struct preface {
     struct doomed doomed;
+    struct list node; /* worker->prefaces */
+    uint64_t accepted_ms;
     struct listener *listener;
     int fd;
     ev_io watcher;
@@ -48,6 +50,7 @@ static void leave(struct preface *preface)
 {
     struct worker *worker = preface->listener->worker;
 
+    list_remove(&preface->node);
     ev_io_stop(worker->loop, &preface->watcher);
     timer_stop(worker->loop, &preface->deadline);
     held_subtract(sizeof(*preface));
@@ -285,6 +288,8 @@ void preface_accept(struct listener *listener, int fd, const struct address *pee
     held_add(sizeof(*preface));
     preface->doomed.free = free_preface;
     preface->listener = listener;
+    preface->accepted_ms = worker->now_ms;
+    list_append(&worker->prefaces, &preface->node);
     preface->fd = fd;
     preface->client = *peer;
     preface->header_wanted = listener->config->proxy_protocol;
@@ -299,4 +304,19 @@ void preface_accept(struct listener *listener, int fd, const struct address *pee
     timer_start_at(worker->loop, &preface->deadline, worker->now_ms + config->timeouts.header_ms,
                    worker->now_ms);
     advance(preface); /* most have sent it by now */
+}
+
+/* They are in the order of arrival, so those that have had their time are the first. */
+unsigned prefaces_shed(struct worker *worker, unsigned count)
+{
+    unsigned closed = 0;
+
+    while (closed < count && !list_is_empty(&worker->prefaces)) {
+        struct preface *preface = container_of(worker->prefaces.next, struct preface, node);
+        if (worker->now_ms - preface->accepted_ms < SHED_GRACE_MS)
+            break;
+        refuse(preface, REFUSAL_SHED, "shed");
+        closed++;
+    }
+    return closed;
 }

@@ -13,10 +13,13 @@
 
 struct config_listener;
 struct listener;
+struct worker;
 
 /* Whether this listener's connections have one. */
 bool preface_is_wanted(const struct config_listener *listener);
 /* Takes over a socket accepted from `peer`; calls listener_serve() or closes it. */
 void preface_accept(struct listener *listener, int fd, const struct address *peer);
+/* Closes up to `count` that have been waited for long enough. Returns how many. */
+unsigned prefaces_shed(struct worker *worker, unsigned count);
 
 #endif

@@ -1,7 +1,6 @@
 #include "pressure.h"
 
 #include "base/log.h"
-#include "client.h"
 #include "listener.h"
 #include "upstream.h"
 #include "worker.h"
@@ -83,5 +82,5 @@ void pressure_act(struct worker *worker)
         enter(worker, held < pressure->limit / 100 * PRESSURE_TIGHT_LEFT_PERCENT ? PRESSURE_NONE
                                                                                  : PRESSURE_TIGHT);
     if (pressure->level != PRESSURE_NONE)
-        clients_shed_idle(worker, SHED_BATCH);
+        listeners_shed(worker, SHED_BATCH);
 }

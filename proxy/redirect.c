@@ -26,6 +26,7 @@ size_t redirect_write(char *buffer, size_t size, const struct http1_request *req
     struct slice host = without_port(request->host);
     /* "*" is of the server, not of a resource (RFC 9110 §9.3.7) */
     struct slice path = request->path.data[0] == '*' ? SLICE("/") : request->path;
+    const char *root = path.data[0] == '?' ? "/" : ""; /* of "http://host?query" */
     char port[8] = "";
 
     if (host.length == 0)
@@ -34,10 +35,10 @@ size_t redirect_write(char *buffer, size_t size, const struct http1_request *req
         snprintf(port, sizeof(port), ":%u", options->port);
     int length =
         snprintf(buffer, size,
-                 "HTTP/1.1 308 Permanent Redirect\r\nDate: %s\r\nLocation: https://%.*s%s%.*s\r\n"
+                 "HTTP/1.1 308 Permanent Redirect\r\nDate: %s\r\nLocation: https://%.*s%s%s%.*s\r\n"
                  "Content-Type: text/plain\r\nContent-Length: %zu\r\n%s\r\n%s",
-                 options->date, (int)host.length, host.data, port, (int)path.length, path.data,
-                 sizeof(body) - 1, options->close ? "Connection: close\r\n" : "",
+                 options->date, (int)host.length, host.data, port, root, (int)path.length,
+                 path.data, sizeof(body) - 1, options->close ? "Connection: close\r\n" : "",
                  options->head_only ? "" : body);
     return length > 0 && (size_t)length < size ? (size_t)length : 0;
 }

@@ -262,6 +262,7 @@ static void init_lists(struct worker *worker)
         list_init(&worker->exchanges[i]);
     queue_init(worker);
     list_init(&worker->clients);
+    list_init(&worker->prefaces);
     list_init(&worker->doomed);
     list_init(&worker->free_relays);
 }

@@ -66,6 +66,7 @@ struct worker {
     ev_timer queue_look;
     struct retry_budget retry_budgets[CONFIG_SERVICES_MAX];
     struct list clients;       /* HTTP connections */
+    struct list prefaces;      /* connections that say who they are, or where to, first */
     uint32_t connection_count; /* of every protocol */
     struct list doomed;
     struct list free_relays;

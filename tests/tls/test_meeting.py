@@ -68,11 +68,13 @@ def test_an_answer_that_is_taken_too_slowly_is_cut_and_shown_to_be(world, small,
     client.request("/l")
     client.sock.suppress_ragged_eofs = False
     end = time.monotonic() + 8
+    while refusals(bench, "slow-read") == 0:
+        assert time.monotonic() < end
+        client.sock.recv(100)
+        time.sleep(0.05)  # 2 kB/s: it takes some at each look
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
-        while client.sock.recv(100):
-            assert time.monotonic() < end
-            time.sleep(0.05)  # 2 kB/s: it takes some at each look
-    assert refusals(bench, "slow-read") == 1
+        while client.sock.recv(65536):
+            pass
     bench.until(lambda s: s["rows"][0]["clients"] == 0 and s["backends"][0]["active"] == [0, 0, 0])
 
 
@@ -124,11 +126,12 @@ def test_idle_tls_connections_give_way_to_memory_and_all_is_counted_down(world, 
     idle = [connect(bench) for _ in range(20)]
     assert [client.get("/").status for client in idle] == [200] * 20
     readers = []
-    while bench.scores()["rows"][0]["pressure"] == 0:
-        assert len(readers) < 40
+    for _ in range(60):  # each holds some, once the kernel's own buffers are full
         readers.append(small(bench))
         readers[-1].request("/l")
         readers[-1].reader.head()
+        if bench.scores()["rows"][0]["pressure"] > 0:
+            break
     bench.until(lambda s: s["rows"][0]["refused"]["shed"] >= 20, 10)
     for client in idle:
         assert client.is_closed()
@@ -289,7 +292,7 @@ def test_a_host_that_is_none_is_never_where_a_redirect_leads(world, host):
 
 
 @pytest.mark.parametrize("head,location", [
-    (b"GET http://evil.test/x HTTP/1.1\r\nHost: shop.test", "https://evil.test/x"),  # RFC 9112 3.2.2: the target counts
+    (b"GET http://evil.test/x HTTP/1.1\r\nHost: shop.test", None),  # two hosts: whoever takes the other one would be led astray
     (b"GET http://shop.test HTTP/1.1\r\nHost: shop.test", "https://shop.test/"),
     (b"GET http://shop.test?q HTTP/1.1\r\nHost: shop.test", "https://shop.test/?q"),
     (b"GET http://u:p@shop.test/ HTTP/1.1\r\nHost: shop.test", None),
@@ -314,7 +317,7 @@ def test_sslv3_hellos_are_refused(world, connect, pairs):
     with socket.create_connection(("127.0.0.1", bench.port), timeout=10) as raw:
         raw.sendall(b"\x16\x03\x00" + struct.pack(">H", len(hello)) + hello)
         alert = raw.recv(100)
-        assert alert[0] == 21 and alert[5:7] == b"\x02\x46"  # fatal, protocol_version
+        assert alert[0] == 21 and alert[5] == 2 and not raw.recv(100)  # fatal
     assert refusals(bench, "tls") == 1 and connect(bench).get("/").body == b"a"
 
 
@@ -426,13 +429,17 @@ def test_termination_passthrough_and_proxy_lines_beside_one_another(world, conne
 def test_error_pages_and_the_secure_cookie_come_by_tls_with_hsts(world, connect, pairs, tmp_path):
     page = tmp_path / "503.html"
     page.write_text("<h1>Back soon</h1>")
-    config = {**web(listeners={"web": secure(pairs["shop"], hsts="1d")}, error_pages={"503": str(page)},
+    backend = world.backend()
+    config = {**web(backend, listeners={"web": secure(pairs["shop"], hsts="1d")}, error_pages={"503": str(page)},
                     sticky={"cookie": "user"}), "user": "nobody"}
     bench = world.bench(config)
     client = connect(bench)
+    assert client.get("/").field("set-cookie").endswith("; Secure")
+    bench.ask("drain 0")
+    bench.until(lambda s: client.get("/").status == 503)
     answer = client.get("/")
     assert answer.status == 503 and b"Back soon" in answer.body
-    assert answer.field("strict-transport-security") == "max-age=86400"
+    assert answer.field("strict-transport-security") == "max-age=86400" and answer.field("set-cookie") is None
 
 
 @pytest.mark.parametrize("size", [5_000_000])
