@@ -1,6 +1,7 @@
 /* check: reads a config and says what is wrong with it. */
 #include "check_config.h"
 
+#include "check_files.h"
 #include "command.h"
 #include "json.h"
 
@@ -22,6 +23,17 @@ static struct cJSON *errors_to_json(const struct config_errors *errors)
     return array;
 }
 
+/* Takes `errors` over. */
+static void print_errors(struct cJSON *errors)
+{
+    struct cJSON *answer = cJSON_CreateObject();
+
+    cJSON_AddBoolToObject(answer, "ok", 0);
+    cJSON_AddItemToObject(answer, "errors", errors);
+    json_print(answer);
+    cJSON_Delete(answer);
+}
+
 enum exit_code check_config(const char *path, const struct config_overrides *overrides, bool json,
                             struct config **ret_config)
 {
@@ -30,13 +42,8 @@ enum exit_code check_config(const char *path, const struct config_overrides *ove
     if (config_read_file(path, overrides, &errors, ret_config) < 0) {
         code = USAGE;
         fputs(errors.text != NULL ? errors.text : "", stderr);
-        if (json) {
-            struct cJSON *answer = cJSON_CreateObject();
-            cJSON_AddBoolToObject(answer, "ok", 0);
-            cJSON_AddItemToObject(answer, "errors", errors_to_json(&errors));
-            json_print(answer);
-            cJSON_Delete(answer);
-        }
+        if (json)
+            print_errors(errors_to_json(&errors));
         complain(USAGE, "%s has %zu error%s", path, errors.count, errors.count == 1 ? "" : "s");
     }
     config_errors_done(&errors);
@@ -81,6 +88,16 @@ enum exit_code command_check(const struct invocation *invocation)
     enum exit_code code = check_config(path, NULL, invocation->json, &config);
     if (code != DONE)
         return code;
+    struct cJSON *found = cJSON_CreateArray();
+    code = check_files(config, found);
+    if (code != DONE && invocation->json)
+        print_errors(found);
+    else
+        cJSON_Delete(found);
+    if (code != DONE) {
+        config_free(config);
+        return code;
+    }
     if (invocation_option(invocation, "canonical") != NULL) {
         char *text = config_to_json(config);
         puts(text);

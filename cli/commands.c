@@ -36,11 +36,13 @@ const struct command commands[] = {
         .name = "check",
         .summary = "check a config file",
         .usage = "CONFIG [--canonical]",
-        .text =
-            "Says every error at once, each with its line, what was found and what is allowed.\n",
+        .text = "Says every error at once, each with its line, what was found and what is allowed. "
+                "Tries\n"
+                "the certificates and keys too: let it run as the user that starts Sluice.\n",
         .examples = "sluice check sluice.yaml\n"
                     "sluice check sluice.yaml --canonical   # with every default spelled out\n",
-        .exits = "0  it is good\n2  it has errors\n",
+        .exits = "0  it is good\n1  its files could not be tried\n2  it, or a file that it names "
+                 "for TLS, has errors\n",
         .options = {{"canonical", NULL, "print it as JSON with every default spelled out"}},
         .arguments_min = 1,
         .arguments_max = 1,

@@ -2,10 +2,10 @@
 #include "base/memory.h"
 #include "base/slice.h"
 #include "check_config.h"
+#include "check_files.h"
 #include "command.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,23 +13,6 @@
 
 #define WORKERS_MAX 32
 #define WORDS_MAX   16
-
-/* The supervisor's path: SLUICE_LIBEXEC, else beside this program as installed. */
-static char *find_supervisor(void)
-{
-    char self[PATH_MAX];
-    const char *libexec = getenv("SLUICE_LIBEXEC");
-    if (libexec != NULL && libexec[0] != '\0')
-        return memory_format("%s/sluice-supervisor", libexec);
-    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (length < 0)
-        return memory_copy_string("sluice-supervisor");
-    self[length] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash != NULL)
-        *slash = '\0';
-    return memory_format("%s/../libexec/sluice/sluice-supervisor", self);
-}
 
 struct words {
     char *items[WORDS_MAX];
@@ -65,7 +48,7 @@ enum exit_code command_run(const struct invocation *invocation)
     if (code != DONE)
         return code;
     config_free(config);
-    char *supervisor = find_supervisor();
+    char *supervisor = libexec_path("sluice-supervisor");
     struct words words = {.items = {memory_copy_string("sluice-supervisor")}, .count = 1};
     words_add(&words, "--config", invocation->arguments[0]);
     words_add(&words, "--state", overrides.state);

@@ -12,6 +12,7 @@
 #include "client.h"
 #include "drain.h"
 #include "error_pages.h"
+#include "file_check.h"
 #include "holds.h"
 #include "http1.h"
 #include "listener.h"
@@ -429,6 +430,8 @@ int main(int argc, char **argv)
     struct arguments arguments;
 
     log_init("worker");
+    if (argc == 2 && strcmp(argv[1], "--check-files") == 0)
+        return file_check();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a log that is too large is an error of its write */
     signal(SIGUSR1, SIG_IGN); /* the supervisor's: a new file for the access log */

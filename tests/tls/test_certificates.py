@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import json
 import socket
 import ssl
 import subprocess
@@ -9,7 +10,7 @@ import subprocess
 import pytest
 from authority import openssl
 from conftest import TlsClient, client_context, secure
-from harness import Client, web
+from harness import BUILD, Client, web
 from test_termination import refusals, s_client
 
 
@@ -100,6 +101,29 @@ def test_bad_pairs_are_left_out_and_the_rest_serves(world, connect, tmp_path, au
     assert len(lines) == len(bad)
     for text in ("No such file", "not the key of this certificate", "no private key", "no certificate (PEM)", "key too small"):
         assert any(text in line for line in lines), text
+
+
+def check(config, tmp_path, *options):
+    path = tmp_path / "sluice.json"
+    path.write_text(json.dumps(config))
+    return subprocess.run([BUILD / "bin" / "sluice", "check", path, *options], capture_output=True, text=True, timeout=30)
+
+
+def test_check_tells_bad_files_before_they_are_served(tmp_path, authority, pairs):
+    bad = bad_pairs(tmp_path, authority, pairs)
+    services = {"web": {"backends": ["127.0.0.1:1"]}}
+    good = {"listeners": {"web": secure(pairs["shop"])}, "services": services}
+    done = check(good, tmp_path)
+    assert done.returncode == 0 and "is good" in done.stdout and done.stderr == ""
+    for name, pair in bad.items():
+        done = check({"listeners": {"web": secure(pairs["shop"], pair)}, "services": services}, tmp_path)
+        assert done.returncode == 2 and "certificate-left-out listener=web" in done.stderr and done.stdout == "", name
+    done = check({**good, "services": {"web": {"backends": ["127.0.0.1:1"], "tls": {"ca": str(tmp_path / "none")}}}}, tmp_path, "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 2 and answer["ok"] is False and "No such file" in answer["errors"][0]
+    old = authority.issue("shop.test", ends="20250101000000Z")
+    done = check({**good, "listeners": {"web": secure(old)}}, tmp_path)
+    assert done.returncode == 0 and "certificate-out-of-date" in done.stderr
 
 
 def test_an_expired_certificate_serves_with_a_warning(world, authority):
