@@ -5,10 +5,12 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -278,12 +280,35 @@ class Bench:
         self.ended = command == "wait"
         return json.loads(line)
 
+    def _at_work(self):
+        """Of the workers that have not slept since they woke: pid and count of sleeps."""
+        found = set()
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            try:
+                status = Path(f"/proc/{pid}/status").read_text()
+            except OSError:
+                continue  # it has just ended
+            if re.search(r"^State:\t[RD]", status, re.M):
+                found.add((pid, re.search(r"^voluntary_ctxt_switches:\t(\d+)", status, re.M)[1]))
+        return found
+
+    def settle(self):
+        """Waits until each worker has slept. An answer is out a moment before it is counted and logged,
+        and where processors are short this moment is long."""
+        try:
+            busy, end = self._at_work(), time.monotonic() + PATIENCE
+            while busy and time.monotonic() < end:
+                time.sleep(0.0005)
+                busy &= self._at_work()
+        except OSError:
+            pass  # the bench itself has ended
+
     def scores(self):
+        self.settle()
         return self.ask("scores")
 
-    def until(self, condition, seconds=5):
+    def until(self, condition, seconds=PATIENCE):
         """Asks the scoreboard until the condition holds; returns the scores."""
-        import time
         end = time.monotonic() + seconds
         while True:
             scores = self.scores()
@@ -294,6 +319,7 @@ class Bench:
             time.sleep(0.005)
 
     def log(self):
+        self.settle()
         return self.log_path.read_text(errors="replace")
 
     def stop(self):

@@ -260,4 +260,4 @@ def test_no_attempts_is_no_second_try_of_a_pooled_connection(world):
         client = world.client(bench)
         assert client.get("/one").status == 200
         assert client.get("/").status == status
-        assert served.wait(5)
+        assert served.wait(20)

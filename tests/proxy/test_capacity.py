@@ -1,11 +1,12 @@
 """Room on backends: max_connections over all workers, and the queue for it."""
 
+import statistics
 import threading
 import time
 
 import pytest
 
-from harness import web
+from harness import PATIENCE, web
 
 
 class Room:
@@ -25,7 +26,7 @@ class Room:
             self.most = max(self.most, self.now)
             self.order.append(request.target.partition("?")[2])
         if self.seconds is None:
-            self.gate.acquire(timeout=15)
+            self.gate.acquire(timeout=60)
         else:
             time.sleep(self.seconds)
         with self.lock:  # before the answer: with it the room is free
@@ -33,7 +34,7 @@ class Room:
         connection.answer_name(request)
 
     def until(self, count):
-        end = time.monotonic() + 5
+        end = time.monotonic() + PATIENCE
         while self.now != count:
             assert time.monotonic() < end, (self.now, count)
             time.sleep(0.002)
@@ -190,18 +191,21 @@ def test_what_ends_on_another_worker_wakes_who_waits_here(world):
     room = Room(a)
     bench = world.bench(web(a, max_connections=1, timeouts={"queue": "20s"}), rows=2)
     first, second = on_each_row(world, bench, 2)
-    start = time.monotonic()
-    for holds, waits in ((first, second), (second, first)) * 3:
+    times = []
+    for holds, waits in ((first, second), (second, first)) * 4:
         ask(holds)
         room.until(1)
         ask(waits)
         bench.until(queued(1))
+        start = time.monotonic()
         room.gate.release()
         assert holds.answer().status == 200
         room.until(1)
+        times.append(time.monotonic() - start)
         room.gate.release()
         assert waits.answer().status == 200
-    assert time.monotonic() - start < 1.5  # by the tick of a second alone it would be 3 s
+    # by the tick of a second alone it would be half a second; the median is deaf to a busy machine
+    assert statistics.median(times) < 0.2, times
 
 
 def test_what_ends_here_wakes_who_waits_in_the_same_turn(world):
@@ -209,12 +213,15 @@ def test_what_ends_here_wakes_who_waits_in_the_same_turn(world):
     room = Room(a, seconds=0)
     bench = world.bench(web(a, max_connections=1, timeouts={"queue": "20s"}))
     clients = [world.client(bench) for _ in range(10)]
-    start = time.monotonic()
+    times = []
     for _ in range(40):
+        start = time.monotonic()
         for client in clients:
             ask(client)
         assert [c.answer().status for c in clients] == [200] * 10
-    assert time.monotonic() - start < 2.5  # 400 looks would be 4 s
+        times.append(time.monotonic() - start)
+    # ten looks would be 100 ms; the fastest fourth is deaf to a busy machine
+    assert statistics.quantiles(times)[0] < 0.06, times
     assert room.most == 1
 
 

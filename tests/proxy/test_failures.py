@@ -190,9 +190,9 @@ def test_vanished_client_frees_the_backend(world):
     bench = world.bench(web(a))
     client = world.client(bench)
     client.request("/w")
-    assert entered.wait(5)
+    assert entered.wait(20)
     client.close()
-    assert gone.wait(5)
+    assert gone.wait(20)
     scores = bench.until(lambda s: s["rows"][0]["clients"] == 0)
     assert scores["backends"][0]["status"] == [1, 0, 0, 0, 0, 0]
     assert scores["backends"][0]["active"] == [0, 0, 0]

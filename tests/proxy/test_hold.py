@@ -62,7 +62,7 @@ def test_exchange_in_progress_is_not_held(world):
     slow.request("/slow")
     tunnel.send(b"GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
     assert tunnel.answer().status == 101 and tunnel.reader.exactly(5) == b"hello"
-    assert entered.wait(5)
+    assert entered.wait(20)
     hold(bench)
     go_on.set()
     assert slow.answer().body == b"finished"

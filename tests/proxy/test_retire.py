@@ -67,7 +67,7 @@ def test_retired_worker_finishes_requests_and_closes_idle_connections(world):
     busy, idle = world.client(bench), world.client(bench)
     assert idle.get("/").body == b"a"
     busy.request("/slow")
-    assert entered.wait(5)
+    assert entered.wait(20)
     bench.ask("retire")
     assert idle.is_closed()
     release.set()

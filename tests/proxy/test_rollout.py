@@ -57,7 +57,7 @@ def test_draining_backend_finishes_its_request_and_proves_it_at_once(world):
         client.get("/")
     client = world.client(bench)
     client.request("/slow?secret=1")
-    assert entered.wait(5)
+    assert entered.wait(20)
     busy = next(i for i, s in enumerate(bench.scores()["backends"]) if s["active"][0] == 1)
     other = b"b" if busy == 0 else b"a"
     epoch = bench.ask(f"drain {busy}")["epoch"]
@@ -100,7 +100,7 @@ def test_request_is_ended_by_kind(world):
     bench = world.bench(web(a))
     client = world.client(bench)
     client.request("/stuck")
-    assert entered.wait(5)
+    assert entered.wait(20)
     bench.ask("end-kinds 0 1")
     assert client.is_closed()
 
@@ -163,7 +163,7 @@ def test_terminated_worker_finishes_what_is_in_flight(world):
     busy, idle, unused = (world.client(bench) for _ in range(3))
     assert idle.get("/").body == b"a"
     busy.request("/slow")
-    assert entered.wait(5)
+    assert entered.wait(20)
     bench.until(lambda s: s["rows"][0]["clients"] == 3)
     bench.ask("terminate")
     assert idle.is_closed()

@@ -269,6 +269,5 @@ def test_a_thousand_tunnels_leave_nothing_behind(world, kind):
     some(1000)
     first.bench.until(lambda s: sum(s["backends"][0]["active"]) == 1)
     assert descriptors(worker) == before
-    if not sanitized():  # the address sanitizer keeps what is freed for a while
-        if not sanitized():  # its quarantine grows
+    if not sanitized():  # a sanitizer keeps what was freed
         assert resident_kib(worker) - memory < 1500

@@ -194,7 +194,6 @@ static void start_worker(struct bench *bench, const char *path, unsigned row)
     if (pipe(ready) < 0)
         die("pipe");
     int log_end = make_log_channel(bench, row);
-    score_set(&bench->scores.rows[row]->state, ROW_LIVE);
     pid_t pid = fork();
     if (pid == 0) {
         int write_end = high(ready[1]);
@@ -477,6 +476,9 @@ int main(int argc, char **argv)
     fill_table(bench);
     routing_board_publish(bench->routing, &bench->draft);
     open_listeners(bench);
+    /* All before the first starts: else it counts the others as idle until it looks again. */
+    for (unsigned row = 0; row < bench->row_count; row++)
+        score_set(&bench->scores.rows[row]->state, ROW_LIVE);
     for (unsigned row = 0; row < bench->row_count; row++)
         start_worker(bench, argv[1], row);
     printf("{\"ready\": true}\n");
