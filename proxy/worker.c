@@ -362,7 +362,9 @@ static bool refuses_reload(const struct worker *worker, const struct arguments *
         return false;
     log_begin(&line, LOG_ERROR, "worker-refuses-reload");
     log_u64(&line, "unusable_files", count);
-    log_string(&line, "hint", "mend what the lines above name; it is tried again by itself");
+    log_string(
+        &line, "hint",
+        "mend what the lines above name; renewals are tried by themselves, else send SIGHUP");
     log_end(&line);
     return true;
 }

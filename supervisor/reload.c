@@ -91,6 +91,7 @@ static void go_back(struct supervisor *supervisor)
     setup_close(&supervisor->setup, &supervisor->previous);
     supervisor->setup = supervisor->previous;
     supervisor->previous = (struct setup){.config_fd = -1};
+    watch_go_back(supervisor);
     /* Old workers that died meanwhile were not restarted. */
     bool present[WORKERS_MAX] = {false};
     for (unsigned i = 0; i < CHILDREN_MAX; i++) {

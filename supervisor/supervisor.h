@@ -91,6 +91,7 @@ struct setup { /* what one generation of children runs with */
 struct watch {           /* watch.c */
     uint64_t known;      /* what the files were when they were read last */
     uint64_t seen;       /* what they were at the last look */
+    uint64_t way_back;   /* what those of the generation before were when a reload began */
     uint64_t rotated_ms; /* ticket keys */
     unsigned ticks;
 };
@@ -159,6 +160,7 @@ void reload_init(struct supervisor *supervisor);
 
 /* watch.c: once the files are about to be read; and each second */
 void watch_begin(struct supervisor *supervisor);
+void watch_go_back(struct supervisor *supervisor); /* a reload failed */
 void watch_tick(struct supervisor *supervisor);
 
 /* supervisor.c */

@@ -34,17 +34,28 @@ static void add_file(void *context, const char *path)
     add(context, (uint64_t)status.st_mtim.tv_nsec);
 }
 
-static uint64_t look(const struct supervisor *supervisor)
+static uint64_t look(const struct setup *setup)
 {
     uint64_t sum = UINT64_C(0xcbf29ce484222325);
 
-    config_each_file(supervisor->setup.config, add_file, &sum);
+    config_each_file(setup->config, add_file, &sum);
     return sum;
 }
 
 void watch_begin(struct supervisor *supervisor)
 {
-    supervisor->watch.known = supervisor->watch.seen = look(supervisor);
+    struct watch *watch = &supervisor->watch;
+
+    watch->known = watch->seen = look(&supervisor->setup);
+    if (supervisor->reloading)
+        watch->way_back = look(&supervisor->previous);
+}
+
+/* What has changed since the reload began is a reason for the next one; that there are other files
+ * in the config that was refused is none. */
+void watch_go_back(struct supervisor *supervisor)
+{
+    supervisor->watch.known = supervisor->watch.seen = supervisor->watch.way_back;
 }
 
 static void rotate_keys(struct supervisor *supervisor)
@@ -71,7 +82,7 @@ void watch_tick(struct supervisor *supervisor)
         !supervisor->announced)
         return;
     uint64_t before = watch->seen;
-    watch->seen = look(supervisor);
+    watch->seen = look(&supervisor->setup);
     if (watch->seen == watch->known || watch->seen != before)
         return;
     log_event(LOG_INFO, "files-changed", NULL, NULL);

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import ssl
 import sys
 import threading
@@ -192,6 +193,8 @@ def test_a_reload_for_whose_new_listener_there_is_no_certificate_is_refused(star
     sluice.signal(signal.SIGHUP)
     sluice.wait_log(["event=worker-refuses-reload", "unusable_files=2"])
     sluice.wait_log("event=reload-failed")
+    with pytest.raises(AssertionError):  # that it names other files is no change of files
+        sluice.wait_log("event=files-changed", timeout=8)
     with TlsClientOf(sluice) as client:
         assert client.get("/").body == b"one"
 
@@ -313,6 +316,65 @@ def test_no_request_fails_while_certificates_are_renewed(start, backend, files, 
         for thread in threads:
             thread.join(20)
     assert not failures and done[0] > 100
+
+
+def test_all_at_once_under_the_sandbox(start, files, authority, tmp_path):
+    """TLS on both sides and to health, a page, a cookie, the access log's file: all read before the privileges go,
+    through a refused reload, a good one, SIGUSR1 and a crash."""
+    backend = TlsBackend(authority.issue("127.0.0.1"))
+    start.things.append(backend)
+    page, log = tmp_path / "404.html", tmp_path / "access.log"
+    page.write_text("<h1>Nothing here</h1>")
+    web = {"backends": [backend.address], "healthcheck": CHECK, "tls": {"ca": str(authority.cert)}, "sticky": {"cookie": "user"},
+           "error_pages": {"503": str(page)}, "routes": [{"host": "shop.test"}]}
+    sluice = start({"listeners": {"web": secure(files, hsts="1d", client_certificates={"ca": str(authority.cert), "required": False}),
+                                  "plain": {"address": "127.0.0.1:0", "redirect": "https"}},
+                    "services": {"web": web}, "workers": 2, "user": "nobody", "error_pages": {"404": str(page)},
+                    "access_log": {"format": "json", "file": str(log)}})
+    sluice.wait_healthy("web", 1)
+    asked = [0]
+
+    def served():
+        files = [file for file in (log, tmp_path / "access.log.1") if file.exists()]
+        lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        return [line["status"] for line in lines if line.get("status") in (200, 404)]
+
+    def ask():
+        asked[0] += 2
+        with TlsClientOf(sluice) as client:
+            client.send(f"GET /{asked[0]} HTTP/1.1\r\nHost: shop.test\r\n\r\n".encode())
+            answer = client.answer()
+            assert answer.body == b"a" and answer.field("set-cookie").endswith("; Secure")
+            client.send(b"GET / HTTP/1.1\r\nHost: nobody.test\r\nConnection: close\r\n\r\n")
+            answer = client.answer()
+            assert b"Nothing here" in answer.body and answer.field("strict-transport-security") == "max-age=86400"
+        with socket.create_connection(sluice.address("web"), timeout=10) as raw:  # an error within the sandbox
+            raw.sendall(b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\xff")
+            assert raw.recv(1) == b"\x15"
+
+    for _ in range(3):
+        ask()
+    files.cert.write_text("half a file")
+    sluice.wait_log("event=reload-failed")
+    ask()
+    before = len(sluice.log.all)
+    files.install(authority.issue("shop.test"))
+    wait_reloaded(sluice, before)
+    ask()
+    log.rename(tmp_path / "access.log.1")
+    sluice.signal(signal.SIGUSR1)
+    sluice.wait_log(["event=access-log-reopened", "workers=2"])
+    ask()
+    sluice.wait_until(lambda: len(served()) == asked[0])  # what is not written yet dies with its worker
+    before = len(sluice.log.all)
+    sluice.kill(sluice.worker_pids()[0])
+    sluice.wait_log(["event=child-ready", "child=worker"], after=before)
+    for _ in range(3):
+        ask()
+    assert sluice.get("plain", "/", {"Host": "shop.test"})[0] == 308
+    sluice.close()
+    assert "sandbox" not in "\n".join(line for line in sluice.log.all if "level=error" in line)
+    assert served().count(200) == served().count(404) == asked[0] // 2
 
 
 # --- health by TLS ------------------------------------------------------------------------------------
