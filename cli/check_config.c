@@ -60,7 +60,9 @@ static void print_summary(const char *path, const struct config *config)
         const struct config_listener *listener = &config->listeners[i];
         address_format(&listener->address, address);
         printf("  listener %-16s %s %s", listener->name, address,
-               listener->protocol == PROTOCOL_TCP ? "tcp" : "http");
+               listener->protocol == PROTOCOL_TCP    ? "tcp"
+               : listener->tls.certificate_count > 0 ? "https"
+                                                     : "http");
         if (listener->service >= 0)
             printf(" to %s", config->services[listener->service].name);
         if (listener->sni_count > 0)

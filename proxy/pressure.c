@@ -41,7 +41,7 @@ static void tell(const struct worker *worker)
 
     log_begin(&line, worker->pressure.level == PRESSURE_NONE ? LOG_INFO : LOG_WARNING,
               "memory-pressure");
-    log_string(&line, "level", names[worker->pressure.level]);
+    log_string(&line, "pressure", names[worker->pressure.level]);
     log_u64(&line, "held_bytes", held_bytes());
     log_u64(&line, "limit_bytes", worker->pressure.limit);
     log_end(&line);

@@ -447,7 +447,7 @@ def test_worker_at_its_memory_limit_sheds_rests_refuses_and_recovers(world):
     again = world.client(bench)
     assert again.get("/").field("connection") is None
     log = bench.log()
-    changes = [line.split("level=")[2].split()[0] for line in log.splitlines() if "event=memory-pressure" in line]
+    changes = [line.split("pressure=")[1].split()[0] for line in log.splitlines() if "event=memory-pressure" in line]
     assert changes[0] in ("tight", "full") and "full" in changes and changes[-1] == "none"
     assert all(x != y for x, y in zip(changes, changes[1:])) and len(changes) <= 6
     assert refused(bench, "memory-pressure") == changes.count("full") and refused(bench, "shed") >= 1
