@@ -3,6 +3,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 
 from sluice import BUILD
 
@@ -30,12 +31,20 @@ class Demo:
         assert found, f"the demo did not start: {line!r}"
         self.port, self.tcp_port = int(found[1]), int(found[2])
         self.address, self.tcp_address = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.tcp_port}"
+        # It says a line now and then: once the pipe is full it would stand still.
+        self.reader = threading.Thread(target=self._read_on, daemon=True)
+        self.reader.start()
+
+    def _read_on(self):
+        for _ in self.process.stdout:
+            pass
 
     def end(self, number=signal.SIGTERM):
         """Ends it and waits until it has."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.process.wait(20)
+        self.reader.join(20)
         self.process.stdout.close()
         running.discard(self)
 
