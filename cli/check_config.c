@@ -83,6 +83,18 @@ static void print_summary(const char *path, const struct config *config)
     }
 }
 
+static enum exit_code check_named_files(const struct config *config, bool json)
+{
+    struct cJSON *errors = cJSON_CreateArray();
+    enum exit_code code = check_files(config, errors);
+
+    if (code != DONE && json)
+        print_errors(errors);
+    else
+        cJSON_Delete(errors);
+    return code;
+}
+
 enum exit_code command_check(const struct invocation *invocation)
 {
     struct config *config = NULL;
@@ -90,25 +102,18 @@ enum exit_code command_check(const struct invocation *invocation)
     enum exit_code code = check_config(path, NULL, invocation->json, &config);
     if (code != DONE)
         return code;
-    struct cJSON *found = cJSON_CreateArray();
-    code = check_files(config, found);
-    if (code != DONE && invocation->json)
-        print_errors(found);
-    else
-        cJSON_Delete(found);
-    if (code != DONE) {
-        config_free(config);
-        return code;
-    }
     if (invocation_option(invocation, "canonical") != NULL) {
         char *text = config_to_json(config);
         puts(text);
         free(text);
-    } else if (invocation->json) {
-        puts("{\"ok\":true,\"errors\":[]}");
-    } else {
-        print_summary(path, config);
+        config_free(config);
+        return DONE;
     }
+    code = check_named_files(config, invocation->json);
+    if (code == DONE && invocation->json)
+        puts("{\"ok\":true,\"errors\":[]}");
+    else if (code == DONE)
+        print_summary(path, config);
     config_free(config);
-    return DONE;
+    return code;
 }

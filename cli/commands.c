@@ -43,7 +43,8 @@ const struct command commands[] = {
                     "sluice check sluice.yaml --canonical   # with every default spelled out\n",
         .exits = "0  it is good\n1  its files could not be tried\n2  it, or a file that it names "
                  "for TLS, has errors\n",
-        .options = {{"canonical", NULL, "print it as JSON with every default spelled out"}},
+        .options = {{"canonical", NULL,
+                     "print it as JSON with every default spelled out; tries no files"}},
         .arguments_min = 1,
         .arguments_max = 1,
         .local = true,
