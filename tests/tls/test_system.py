@@ -363,7 +363,7 @@ def test_all_at_once_under_the_sandbox(start, files, authority, tmp_path):
     ask()
     log.rename(tmp_path / "access.log.1")
     sluice.signal(signal.SIGUSR1)
-    sluice.wait_log(["event=access-log-reopened", "workers=2"])
+    sluice.wait_log("event=access-log-reopened")  # retired workers may be there still, and get it too
     ask()
     sluice.wait_until(lambda: len(served()) == asked[0])  # what is not written yet dies with its worker
     before = len(sluice.log.all)
