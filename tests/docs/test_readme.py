@@ -5,7 +5,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -45,6 +47,18 @@ def code_of(text):
     inline = re.findall(r"`([^`\n]+)`", text)
     blocks = re.findall(r"^(?: {4,}|\$ )(.*)$", text, re.M)
     return inline + blocks
+
+
+@functools.cache
+def pair():
+    """A certificate and its key, for configs that name some: `sluice check` tries them."""
+    folder = pathlib.Path(tempfile.mkdtemp())
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                        "/CN=shop.example", "-keyout", folder / "key", "-out", folder / "cert"], check=True, capture_output=True)
+        return (folder / "cert").read_text(), (folder / "key").read_text()
+    finally:
+        shutil.rmtree(folder)
 
 
 def calls_of(text):
@@ -96,6 +110,8 @@ def test_there_are_configs_to_check():
 def test_a_config_that_is_shown_is_good(page, indent, text, tmp_path):
     config = tmp_path / "shown.yaml"
     config.write_text("".join(line.removeprefix(indent) + "\n" for line in text.splitlines()))
+    for file, content in zip(("shop.pem", "shop.key"), pair()):
+        (tmp_path / file).write_text(content)
     done = sluice("check", config)
     assert done.returncode == 0, done.stderr
 
