@@ -37,6 +37,7 @@ struct stream_hub *stream_hub_new(struct ev_loop *loop, size_t read_bytes)
     hub->read_bytes = hub->read_max = read_bytes;
     list_init(&hub->closed);
     list_init(&hub->more);
+    list_init(&hub->pipes);
     ev_prepare_init(&hub->reaper, on_closed);
     ev_prepare_start(loop, &hub->reaper);
     return hub;
@@ -125,9 +126,17 @@ static void on_end(struct stream *stream)
     ev_io_stop(stream->hub->loop, &stream->reader);
     stream->wanted = false;
     stream->ended = true;
+    stream_unsplice(stream);
     stream->handler(stream->owner, STREAM_EOF);
     if (stream->fd >= 0 && stream->write_failed) /* ended first, then reset: both are told */
         ev_feed_event(stream->hub->loop, &stream->reader, EV_READ);
+}
+
+static void tell_spliced(struct stream *stream, size_t length)
+{
+    stream->spliced = length;
+    stream->handler(stream->owner, STREAM_DATA);
+    stream->spliced = 0;
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -143,8 +152,11 @@ static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
         ev_io_stop(loop, watcher); /* only now: most pauses end before a byte comes */
         return;
     }
-    ssize_t got = read_some(stream);
-    if (got > 0) {
+    bool spliced = stream->pipe_out != NULL;
+    ssize_t got = spliced ? stream_splice_read(stream) : read_some(stream);
+    if (got > 0 && spliced) {
+        tell_spliced(stream, (size_t)got);
+    } else if (got > 0) {
         take_in(stream, (size_t)got);
     } else if (got == 0) {
         on_end(stream);
@@ -212,11 +224,12 @@ bool stream_is_quiet(struct stream *stream, bool look)
 /* --- writing ------------------------------------------------------------------------------ */
 
 /* The other side may have answered before it broke off, so reading goes on; the reader tells. */
-static void fail_writing(struct stream *stream, int error)
+void stream_fail_writing(struct stream *stream, int error)
 {
     stream->write_failed = true;
     stream->error = error;
     buffer_release(&stream->output);
+    stream_splice_drop(stream);
     ev_io_stop(stream->hub->loop, &stream->writer);
     ev_feed_event(stream->hub->loop, &stream->reader, EV_READ);
 }
@@ -225,11 +238,11 @@ static void shut_now(struct stream *stream)
 {
     if (stream->tls != NULL && stream_tls_shutdown(stream) < 0) {
         if (errno != EAGAIN)
-            fail_writing(stream, errno);
+            stream_fail_writing(stream, errno);
         return;
     }
     if (shutdown(stream->fd, SHUT_WR) < 0 && errno != ENOTCONN)
-        fail_writing(stream, errno);
+        stream_fail_writing(stream, errno);
 }
 
 /* A new connection takes some hundred bytes at once; one that does not is broken. */
@@ -297,10 +310,29 @@ static void write_for_the_layer(struct stream *stream)
         shut_now(stream);
 }
 
+static ssize_t write_queued(struct stream *stream)
+{
+    struct slice bytes = buffer_slice(&stream->output);
+
+    if (stream_splice_pending(stream) > 0)
+        return stream_splice_write(stream);
+    ssize_t sent = send_pieces(stream, &bytes, 1);
+    if (sent > 0)
+        buffer_consume(&stream->output, (size_t)sent);
+    return sent;
+}
+
+void stream_push_spliced(struct stream *to)
+{
+    if (stream_splice_write(to) < 0 && errno != EAGAIN && errno != EINTR)
+        stream_fail_writing(to, errno);
+    else if (stream_splice_pending(to) > 0)
+        ev_io_start(to->hub->loop, &to->writer);
+}
+
 static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
     struct stream *stream = container_of(watcher, struct stream, writer);
-    struct slice bytes = buffer_slice(&stream->output);
 
     (void)events;
     if (stream->connecting) {
@@ -309,19 +341,17 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int events)
     }
     if (stream->tls != NULL) {
         write_for_the_layer(stream);
-        if (bytes.length == 0)
+        if (buffer_length(&stream->output) == 0)
             return;
     }
-    ssize_t sent = send_pieces(stream, &bytes, 1);
-    if (sent < 0) {
+    if (write_queued(stream) < 0) {
         if (errno != EAGAIN && errno != EINTR)
-            fail_writing(stream, errno);
+            stream_fail_writing(stream, errno);
         else if (writing_waits_for_input(stream))
             ev_io_stop(loop, watcher);
         return;
     }
-    buffer_consume(&stream->output, (size_t)sent);
-    if (buffer_length(&stream->output) > 0)
+    if (stream_pending(stream) > 0)
         return;
     ev_io_stop(loop, watcher);
     if (stream->shut_asked)
@@ -336,11 +366,11 @@ void stream_write(struct stream *stream, const struct slice *pieces, unsigned co
     check(count > 0 && count <= STREAM_PIECES_MAX && !stream->connecting && !stream->shut_asked);
     if (stream->write_failed || stream->error != 0)
         return;
-    bool was_empty = buffer_length(&stream->output) == 0;
+    bool was_empty = stream_pending(stream) == 0;
     if (was_empty) {
         ssize_t done = send_pieces(stream, pieces, count);
         if (done < 0 && errno != EAGAIN && errno != EINTR) {
-            fail_writing(stream, errno);
+            stream_fail_writing(stream, errno);
             return;
         }
         sent = done > 0 ? (size_t)done : 0;
@@ -353,7 +383,7 @@ void stream_write(struct stream *stream, const struct slice *pieces, unsigned co
         struct slice rest = {pieces[i].data + sent, pieces[i].length - sent};
         sent = 0;
         if (buffer_append(&stream->output, rest) < 0) {
-            fail_writing(stream, ENOMEM);
+            stream_fail_writing(stream, ENOMEM);
             return;
         }
     }
@@ -363,7 +393,7 @@ void stream_write(struct stream *stream, const struct slice *pieces, unsigned co
 
 size_t stream_pending(const struct stream *stream)
 {
-    return buffer_length(&stream->output);
+    return buffer_length(&stream->output) + stream_splice_pending(stream);
 }
 
 uint64_t stream_acknowledged(const struct stream *stream)
@@ -381,7 +411,7 @@ void stream_shutdown(struct stream *stream)
     if (stream->shut_asked || stream->write_failed || stream->error != 0)
         return;
     stream->shut_asked = true;
-    if (buffer_length(&stream->output) == 0)
+    if (stream_pending(stream) == 0)
         shut_now(stream);
 }
 
@@ -468,6 +498,8 @@ void stream_close(struct stream *stream)
     timer_stop(stream->hub->loop, &stream->timer);
     if (stream->tls != NULL)
         stream_tls_close(stream);
+    stream_unsplice(stream);
+    stream_splice_drop(stream);
     close(stream->fd);
     held_subtract(sizeof(*stream));
     stream->fd = -1;

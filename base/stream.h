@@ -92,6 +92,23 @@ void stream_set_deadline(struct stream *stream, uint64_t at_ms, uint64_t now_ms)
 /* errno of the failure; 0: none. */
 int stream_error(const struct stream *stream);
 
+/* --- from one stream to another without a copy (stream_splice.c) --- */
+
+/* How many pipes may be in use at once, and what each is to hold. None until this was called. */
+void stream_hub_set_pipes(struct stream_hub *hub, unsigned most, size_t bytes);
+/* From now on what comes in on `from` goes on to `to` within the kernel: STREAM_DATA comes as ever,
+ * with no input, and stream_spliced() says how much it was. What the sink has not taken is pending
+ * there, and while any is the owner must not want input. Only with nothing of input or output
+ * queued, and without TLS. Returns false where it cannot be, for want of a pipe too: then all goes
+ * on as before. It may end by itself: where the sink breaks, or the pipe is quiet and another in
+ * want of it. */
+bool stream_splice(struct stream *from, struct stream *to);
+/* Back to input that is shown. What is in the pipe still goes out first. */
+void stream_unsplice(struct stream *from);
+bool stream_is_spliced(const struct stream *from);
+/* In a handler of STREAM_DATA: the bytes that the event is about, where they are no input. */
+size_t stream_spliced(const struct stream *stream);
+
 /* --- TLS (stream_tls.c). What is spoken, with which keys and to whom is the owner's to set up. ---
  */
 

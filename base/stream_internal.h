@@ -1,5 +1,5 @@
-/* What stream.c (sockets, events, queues) and stream_tls.c (TLS between them and the socket) share.
- * Nobody else includes it. */
+/* What stream.c (sockets, events, queues), stream_tls.c (TLS between them and the socket) and
+ * stream_splice.c (pipes between two sockets) share. Nobody else includes it. */
 #ifndef BASE_STREAM_INTERNAL_H
 #define BASE_STREAM_INTERNAL_H
 
@@ -22,9 +22,13 @@ struct stream_hub {
     /* TLS: streams whose layer holds bytes that no event of the socket will tell of */
     struct list more;
     ev_timer more_timer;
-    char *record; /* pieces are gathered here, so that a head and its body are one record */
+    char *record;      /* pieces are gathered here, so that a head and its body are one record */
+    struct list pipes; /* in use; the one that was longest without is first */
+    unsigned pipe_count, pipes_max;
+    size_t pipe_bytes;
 };
 
+struct stream_pipe;
 struct stream_tls;
 
 struct stream {
@@ -41,12 +45,26 @@ struct stream {
     size_t read_max;
     size_t scratch_start, scratch_end; /* input that still lies in the scratch buffer */
     struct buffer input, output;
+    struct stream_pipe *pipe_out; /* where what comes in here goes */
+    struct stream_pipe *pipe_in;  /* output that comes ahead of the buffer */
+    size_t spliced;               /* by the read whose event is being told */
 };
 
 /* Tells the owner that it is broken. Nothing may be touched after it. */
 void stream_fail(struct stream *stream, int error);
 /* The watchers' ordinary callbacks, put back after a handshake. */
 void stream_watch(struct stream *stream);
+
+/* Writing broke: queued output is dropped, and the reader will tell. */
+void stream_fail_writing(struct stream *stream, int error);
+/* Begins to send what a source has just put into its pipe. */
+void stream_push_spliced(struct stream *to);
+/* Through the pipes, like recv(2) and send(2), errno included. What was read is on its way. */
+ssize_t stream_splice_read(struct stream *from);
+ssize_t stream_splice_write(struct stream *to);
+size_t stream_splice_pending(const struct stream *to);
+/* The sink takes no more: its pipe goes, with what is in it. */
+void stream_splice_drop(struct stream *to);
 
 /* Like recv(2) and send(2), errno included; EAGAIN also where the layer waits for the other
  * direction, which it has arranged for. 0 read: the other side sends no more. */

@@ -79,12 +79,16 @@ static const struct rule rules[] = {
     ALLOW_WHERE(setsockopt, 1, SOL_SOCKET),
     ALLOW_WHERE(setsockopt, 1, IPPROTO_TCP),
     ALLOW_WHERE(setsockopt, 1, SOL_TLS),
-    /* what is open: bells, logs (at their end only: no flag is unset, nothing is cut or sought) */
+    /* what is open: bells, logs (at their end only: no flag is unset, nothing is cut or sought),
+     * pipes between sockets */
     ALLOW(read),
     ALLOW(readv),
     ALLOW(write),
     ALLOW(writev),
     ALLOW(close),
+    ALLOW_WHERE(pipe2, 1, O_NONBLOCK | O_CLOEXEC),
+    ALLOW(splice),
+    ALLOW_WHERE(fcntl, 1, F_SETPIPE_SZ),
     ALLOW_WHERE(fcntl, 1, F_GETFD),
     ALLOW_WHERE(fcntl, 1, F_GETFL),
     ALLOW_WHERE(fcntl, 1, F_DUPFD_CLOEXEC),

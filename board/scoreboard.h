@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCORE_VERSION    9u
+#define SCORE_VERSION    10u
 #define SCORE_HOLDS_MAX  128u /* holding exchanges listed per row; `hold_total` has all */
 #define SCORE_TEXT_BYTES 97   /* a request line cut at 96 bytes */
 
@@ -106,6 +106,7 @@ struct score_row {
     _Atomic uint64_t accepted; /* client connections: counter */
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     _Atomic uint64_t access_log_lost; /* lines that could not be written */
+    _Atomic uint64_t spliced_bytes;   /* of tunnels, moved without a copy */
     _Atomic uint64_t memory_held;     /* bytes, by its connections: gauge */
     _Atomic uint64_t memory_limit;
     _Atomic uint32_t memory_pressure; /* 0 none, 1 tight, 2 full: gauge */

@@ -6,6 +6,21 @@
  * Also what one connection can have queued, for its source is read again only when it is empty. */
 #define READ_BYTES_MAX (256u << 10)
 
+/* Tunnels in bulk are spliced: so many reads in a row that brought so much begin it, and as many
+ * that brought less than the other figure end it. Below the one nothing is gained; see
+ * docs/data-plane.md. Between the two all stays as it is. */
+#define BULK_BYTES      (128u << 10)
+#define BULK_LEFT_BYTES (32u << 10)
+#define BULK_READS      8u
+/* What each pipe is to hold: any user may have it so, and one of 64 KiB costs more than it saves.
+ */
+#define PIPE_BYTES (1u << 20)
+/* Directions spliced at once, per worker; further ones are copied. All pipes of a user may hold
+ * 64 MiB unasked (pipe-user-pages-soft): those of four workers do. */
+#define PIPES_MAX 16u
+/* And of all descriptors one in so many, for a pipe takes two of those kept for backends. */
+#define DESCRIPTORS_PER_PIPE 64u
+
 /* Bytes of further requests taken while one is in progress; then the kernel holds the rest. One
  * read may bring as many again. Small, for every connection may have them: some 100 requests. */
 #define PIPELINED_BYTES_MAX (16u << 10)

@@ -1,29 +1,58 @@
 #include "tunnel.h"
 
 #include "config/config.h"
+#include "limits.h"
 #include "worker.h"
 
+/* Bulk is spliced, everything else copied. Where it cannot be (TLS, no pipe) the streak begins
+ * anew, so that to ask costs little. */
+static void choose_way(struct stream *from, struct stream *to, uint8_t *streak, size_t moved)
+{
+    bool spliced = stream_is_spliced(from);
+    bool other_way = spliced ? moved < BULK_LEFT_BYTES : moved >= BULK_BYTES;
+
+    if (moved > 0)
+        *streak = other_way ? *streak + 1u : 0;
+    if (*streak < BULK_READS || stream_pending(to) > 0)
+        return;
+    *streak = 0;
+    if (spliced)
+        stream_unsplice(from);
+    else
+        (void)stream_splice(from, to);
+}
+
 /* What came in goes out; the source rests while the sink has not taken it all. */
-static size_t pump(struct stream *from, struct stream *to, bool from_ended)
+static size_t pump(struct stream *from, struct stream *to, bool from_ended, uint8_t *streak)
 {
     struct slice bytes = stream_input(from);
+    size_t moved = bytes.length + stream_spliced(from);
 
     if (bytes.length > 0) {
         stream_write(to, &bytes, 1);
         stream_consume(from, bytes.length);
     }
     stream_want_input(from, !from_ended && stream_pending(to) == 0);
-    return bytes.length;
+    choose_way(from, to, streak, moved);
+    return moved;
 }
 
 static void pump_out(struct tunnel *tunnel)
 {
-    tunnel->exchange->bytes_out += pump(tunnel->client, tunnel->upstream, tunnel->client_ended);
+    struct exchange *x = tunnel->exchange;
+
+    x->bytes_out +=
+        pump(tunnel->client, tunnel->upstream, tunnel->client_ended, &tunnel->out_streak);
+    score_add(&x->worker->row->spliced_bytes, stream_spliced(tunnel->client));
 }
 
 static void pump_in(struct tunnel *tunnel)
 {
-    tunnel->exchange->bytes_in += pump(tunnel->upstream, tunnel->client, tunnel->upstream_ended);
+    struct exchange *x = tunnel->exchange;
+
+    x->bytes_in +=
+        pump(tunnel->upstream, tunnel->client, tunnel->upstream_ended, &tunnel->in_streak);
+    score_add(&x->worker->row->spliced_bytes, stream_spliced(tunnel->upstream));
 }
 
 /* Silence or lifetime, whichever is over first. */

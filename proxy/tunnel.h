@@ -11,8 +11,9 @@ struct tunnel {
     struct exchange *exchange;
     struct stream *client, *upstream;
     bool client_ended, upstream_ended;
-    uint64_t ends_ms;    /* its lifetime is over then; 0: never */
-    uint64_t taken_seen; /* of what was sent to both, at the last deadline */
+    uint8_t out_streak, in_streak; /* reads in a row that spoke for the other way of moving bytes */
+    uint64_t ends_ms;              /* its lifetime is over then; 0: never */
+    uint64_t taken_seen;           /* of what was sent to both, at the last deadline */
     void (*on_end)(struct tunnel *tunnel, enum exchange_why why); /* closes both */
 };
 

@@ -318,6 +318,8 @@ static int worker_open(struct worker *worker, const struct arguments *arguments)
     worker->hub = stream_hub_new(worker->loop, READ_BYTES_MAX);
     if (worker->hub == NULL)
         return -ENOMEM;
+    unsigned pipes = (unsigned)worker->accept_fd_max / DESCRIPTORS_PER_PIPE;
+    stream_hub_set_pipes(worker->hub, pipes < PIPES_MAX ? pipes : PIPES_MAX, PIPE_BYTES);
     if (needs_user_key(worker->config) && (worker->user_key = user_key_new()) == NULL)
         return -ENOMEM;
     worker->published = memory_new(sizeof(*worker->published));

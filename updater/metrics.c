@@ -202,6 +202,18 @@ static void access_log_write(FILE *out, const struct updater *updater)
             (unsigned long long)count);
 }
 
+static void spliced_write(FILE *out, const struct updater *updater)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned row = 0; row < updater->scores.row_count; row++)
+        bytes += score_get(&updater->scores.rows[row]->spliced_bytes);
+    fprintf(out,
+            "# HELP sluice_spliced_bytes_total Bytes of tunnels moved without a copy.\n"
+            "# TYPE sluice_spliced_bytes_total counter\nsluice_spliced_bytes_total %llu\n",
+            (unsigned long long)bytes);
+}
+
 static void refusals_write(FILE *out, const struct updater *updater)
 {
     fputs("# HELP sluice_refusals_total What the proxy refused, by reason.\n"
@@ -254,6 +266,7 @@ char *metrics_write(const struct updater *updater)
     health_write(out, updater);
     refusals_write(out, updater);
     access_log_write(out, updater);
+    spliced_write(out, updater);
     workers_write(out, updater);
     check(fclose(out) == 0);
     return text;

@@ -321,8 +321,8 @@ static void print_scores(const struct bench *bench)
                score_split_weight(split), score_split_exchanges(split), score_split_canary(split));
         for (unsigned i = 0; i < REFUSAL_COUNT; i++)
             printf("%s%" PRIu64, i > 0 ? ", " : "", score_get(&r->refusals[i]));
-        printf("], \"access_log_lost\": %" PRIu64 ", \"refused\": {",
-               score_get(&r->access_log_lost));
+        printf("], \"access_log_lost\": %" PRIu64 ", \"spliced\": %" PRIu64 ", \"refused\": {",
+               score_get(&r->access_log_lost), score_get(&r->spliced_bytes));
         for (unsigned i = 0; i < REFUSAL_COUNT; i++)
             printf("%s\"%s\": %" PRIu64, i > 0 ? ", " : "", refusal_name((enum refusal)i),
                    score_get(&r->refusals[i]));

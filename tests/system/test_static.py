@@ -67,6 +67,26 @@ def test_what_was_refused_is_told_by_reason(start_sluice, start_backend):
     assert 'sluice_refusals_total{reason="no-route"} 3' in sluice.api("GET", "/metrics")
 
 
+def test_bulk_of_a_tunnel_shows_in_the_metrics(start_sluice):
+    size = 64 << 20
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sluice = start_sluice({
+            "listeners": {"bulk": {"address": "127.0.0.1:0", "protocol": "tcp", "service": "bulk"}},
+            "services": {"bulk": {"backends": ["127.0.0.1:%d" % server.getsockname()[1]]}}, "workers": 2})
+        assert "\nsluice_spliced_bytes_total 0\n" in sluice.api("GET", "/metrics")
+        client = socket.create_connection(sluice.address("bulk"), timeout=20)
+        backend, _ = server.accept()
+    with client, backend:
+        sending = threading.Thread(target=client.sendall, args=(bytes(size),), daemon=True)
+        sending.start()
+        left = size
+        while left > 0:
+            left -= len(backend.recv(1 << 20))
+        sending.join(20)
+        spliced = int(sluice.api("GET", "/metrics").split("\nsluice_spliced_bytes_total ")[1].split()[0])
+        assert size // 2 < spliced < size
+
+
 def test_a_backend_sees_whom_it_serves(start_sluice, start_backend):
     sluice = start_sluice(config_of([start_backend("one")]))
     sluice.wait_healthy("web", 1)

@@ -220,10 +220,11 @@ def test_a_tunnel_by_tls(world, secure_backend, authority):
     client = world.client(bench)
     client.request("/up", fields=[("Connection", "upgrade"), ("Upgrade", "echo")])
     assert client.answer().status == 101
-    for size in (1, 20_000, 200_000):
+    for size in (1, 20_000, 200_000, 8_000_000):
         data = os.urandom(size)
         threading.Thread(target=client.send, args=(data,)).start()
         assert client.reader.exactly(size) == data
+    assert bench.scores()["rows"][0]["spliced"] == 0  # bulk or not: what it encrypts it must see
 
 
 def test_a_tcp_service_by_tls(world, secure_backend, authority):
