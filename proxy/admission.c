@@ -87,7 +87,7 @@ void admission_leave(struct worker *worker, uint64_t ticket)
     (*count)--;
 }
 
-bool admission_ask(struct worker *worker, const struct address *client, int service)
+bool admission_take(struct worker *worker, const struct address *client, int service)
 {
     const struct config *config = worker->config;
     const struct config_traffic_limits *limits =

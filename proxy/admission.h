@@ -6,12 +6,7 @@
 #ifndef PROXY_ADMISSION_H
 #define PROXY_ADMISSION_H
 
-#include "base/address.h"
-
-#include <stdbool.h>
-#include <stdint.h>
-
-struct worker;
+#include "worker.h"
 
 /* Makes the tables that the config asks for. Returns 0 or -errno. */
 int admission_open(struct worker *worker) __attribute__((warn_unused_result));
@@ -24,7 +19,11 @@ bool admission_enter(struct worker *worker, const struct address *client, uint64
 void admission_leave(struct worker *worker, uint64_t ticket);
 
 /* A request of this client to a service of the config (-1: to none). False: too many. */
-bool admission_ask(struct worker *worker, const struct address *client, int service)
+bool admission_take(struct worker *worker, const struct address *client, int service)
     __attribute__((warn_unused_result));
+static inline bool admission_ask(struct worker *worker, const struct address *client, int service)
+{
+    return worker->client_rates == NULL || admission_take(worker, client, service);
+}
 
 #endif

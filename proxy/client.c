@@ -371,15 +371,14 @@ void client_set_address(struct client *client, const struct address *address)
         network_any_contains(config->trusted_proxies, config->trusted_proxy_count, address);
 }
 
-struct address client_asker(const struct client *client, const struct http1_request *request)
+struct address client_told(const struct client *client, const struct http1_request *request)
 {
     const struct config *config = client->worker->config;
-    struct address asker = client->address;
+    struct address told;
 
-    if (client->trusted)
-        forwarded_client(request, config->trusted_proxies, config->trusted_proxy_count,
-                         &client->address, &asker);
-    return asker;
+    forwarded_client(request, config->trusted_proxies, config->trusted_proxy_count,
+                     &client->address, &told);
+    return told;
 }
 
 /* Of a connection that serves nobody: there is no certificate, or no memory. */

@@ -53,8 +53,14 @@ void client_accept(struct listener *listener, int fd, const struct address *addr
 
 /* Who connected, where that is known only later. */
 void client_set_address(struct client *client, const struct address *address);
+/* Who asks, in the words of the trusted proxy that this client is. */
+struct address client_told(const struct client *client, const struct http1_request *request);
 /* Whose request it is: for limits, stickiness and logs. A trusted proxy speaks for its client. */
-struct address client_asker(const struct client *client, const struct http1_request *request);
+static inline struct address client_asker(const struct client *client,
+                                          const struct http1_request *request)
+{
+    return client->trusted ? client_told(client, request) : client->address;
+}
 
 /* The relay's calls when a request is over. Each may close or take the next request. */
 void client_next(struct client *client);

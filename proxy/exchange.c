@@ -67,11 +67,6 @@ const char *exchange_why_name(enum exchange_why why)
     return why_names[why];
 }
 
-const struct config_service *exchange_service(const struct exchange *exchange)
-{
-    return &exchange->worker->config->services[exchange->service];
-}
-
 static struct score_cell *cell_of(const struct exchange *x)
 {
     return worker_cell(x->worker, x->slot, x->generation);
@@ -152,6 +147,7 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->state = EXCHANGE_PLACING;
     x->kind = kind;
     x->service = service;
+    x->config = &worker->config->services[service];
     x->port = 0;
     x->client = *client;
     x->upstream = NULL;

@@ -83,8 +83,9 @@ struct exchange {
     uint64_t id;
     enum exchange_state state;
     enum exchange_kind kind;
-    uint16_t service; /* in the config */
-    uint16_t port;    /* of the backend, where it is another than the service's; 0: no */
+    uint16_t service; /* in the config: */
+    const struct config_service *config;
+    uint16_t port; /* of the backend, where it is another than the service's; 0: no */
     struct address client;
     struct address local; /* where it connected to, for backends that are told; family 0: none */
 
@@ -156,7 +157,10 @@ void exchange_end(struct exchange *x, enum exchange_why why);
 /* Ends it from outside: the operator's ends, drain budgets, the worker's own end. */
 void exchange_abort(struct exchange *x, enum exchange_why why);
 
-const struct config_service *exchange_service(const struct exchange *exchange);
+static inline const struct config_service *exchange_service(const struct exchange *exchange)
+{
+    return exchange->config;
+}
 /* Whether its backend is told of the client ahead of everything: then the connection is its own. */
 static inline bool exchange_announces(const struct exchange *exchange)
 {

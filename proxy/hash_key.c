@@ -47,7 +47,7 @@ void hash_key_set_of_connection(struct exchange *x)
         set(x, (struct slice){(const char *)address->bytes, length});
 }
 
-void hash_key_set(struct exchange *x, const struct http1_request *request)
+void hash_key_look(struct exchange *x, const struct http1_request *request)
 {
     const struct config_hash *hash = &exchange_service(x)->hash;
 

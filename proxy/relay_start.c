@@ -250,7 +250,7 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         hash_key_set(x, request);
         relay->secure = relay->new_user && (stream_tls(client->stream) != NULL ||
                                             (client->trusted && user_came_by_tls(request)));
-        relay->asset = worker->config->services[service].retry_assets && asset_is_asked(request);
+        relay->asset = exchange_service(x)->retry_assets && asset_is_asked(request);
     }
     if (relay == NULL) {
         refuse(client, request, &asker, service, head_length, why == WHY_DONE ? WHY_MEMORY : why);

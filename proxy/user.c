@@ -115,7 +115,7 @@ static void look_for_preview(struct exchange *x, const struct http1_request *req
     }
 }
 
-bool user_identify(struct exchange *x, const struct http1_request *request)
+bool user_look(struct exchange *x, const struct http1_request *request)
 {
     const struct config_service *service = exchange_service(x);
 

@@ -2,11 +2,8 @@
 #ifndef PROXY_USER_H
 #define PROXY_USER_H
 
-#include "base/slice.h"
+#include "exchange.h"
 
-#include <stdbool.h>
-
-struct exchange;
 struct http1_request;
 
 /* "NAME=VALUE; Path=/; HttpOnly; SameSite=Lax; Secure" with a name of 64 bytes. */
@@ -14,7 +11,12 @@ struct http1_request;
 
 /* Sets the exchange's user and the group that it asks for, as its service wants. Returns whether
  * it is a new user, to be told by a cookie. */
-bool user_identify(struct exchange *x, const struct http1_request *request);
+bool user_look(struct exchange *x, const struct http1_request *request);
+static inline bool user_identify(struct exchange *x, const struct http1_request *request)
+{
+    return (x->config->sticky.kind != STICKY_NONE || x->config->preview.kind != PREVIEW_NONE) &&
+           user_look(x, request);
+}
 /* The same for what has no request: by its address. */
 void user_identify_connection(struct exchange *x);
 

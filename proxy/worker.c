@@ -45,18 +45,6 @@ void worker_doom(struct worker *worker, struct doomed *doomed)
     list_append(&worker->doomed, &doomed->node);
 }
 
-/* xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators"). */
-uint64_t worker_random(struct worker *worker)
-{
-    uint64_t x = worker->random_state;
-
-    x ^= x >> 12;
-    x ^= x << 25;
-    x ^= x >> 27;
-    worker->random_state = x;
-    return x * 0x2545f4914f6cdd1du;
-}
-
 void worker_count_connection(struct worker *worker, int change)
 {
     worker->connection_count = (uint32_t)((int64_t)worker->connection_count + change);

@@ -104,8 +104,18 @@ struct worker {
 
 /* Has it freed when the turn ends. */
 void worker_doom(struct worker *worker, struct doomed *doomed);
-/* 64 bits that no client needs to be unable to guess. */
-uint64_t worker_random(struct worker *worker);
+/* 64 bits that no client needs to be unable to guess: xorshift64* (Vigna, "An experimental
+ * exploration of Marsaglia's xorshift generators"). */
+static inline uint64_t worker_random(struct worker *worker)
+{
+    uint64_t x = worker->random_state;
+
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    worker->random_state = x;
+    return x * 0x2545f4914f6cdd1du;
+}
 /* A connection came or went: counted, and the end of a stopping worker. */
 void worker_count_connection(struct worker *worker, int change);
 
