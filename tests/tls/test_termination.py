@@ -80,12 +80,12 @@ def test_pipelined_requests_in_one_record_are_all_answered(shop, connect):
 
 def test_a_slow_reader_of_a_large_answer_gets_it_whole(shop, connect):
     bench, backend = shop
-    body = os.urandom(4_000_000)
+    body = os.urandom(16_000_000)
     backend.on("/large", lambda connection, request: connection.answer(body))
     client = connect(bench)
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
     client.request("/large")
-    bench.until(lambda s: s["backends"][0]["active"][0] == 1)
+    bench.until(lambda s: s["backends"][0]["exchanges"] == 1)
     assert client.answer().body == body
 
 
