@@ -2,6 +2,7 @@
 loses nothing."""
 import re
 import signal
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -322,12 +323,14 @@ IS_SANITIZED = b"__asan_init" in (BUILD / "libexec/sluice/sluice-updater").read_
 def test_the_wall_clock_is_set_in_a_pause(engine, images, start_sluice, tmp_path, days, restarted):
     """Ahead, the pause was over at once; back, it lasted a day."""
     clock = tmp_path / "clock"
+    clock.write_bytes(bytes(8))
     shop = Shop(engine, "clock").open(start_sluice, steps=[{"set_weight": 50}, {"pause": "3s"}, {"set_weight": 100}],
                                       environment={"LD_PRELOAD": str(CLOCK_SHIFT), "SLUICE_TEST_CLOCK": str(clock)})
     shop.begin()
     shop.wait(lambda rollout: rollout["step"] == 1)
     began = time.monotonic()
-    clock.write_text(str(days * 86400))
+    with clock.open("r+b") as file:  # as it is: processes have it mapped
+        file.write(struct.pack("q", days * 86400))
     if restarted:
         shop.sluice.kill(shop.sluice.pid("updater"))
     shop.wait(lambda rollout: rollout["step"] > 1)
