@@ -174,10 +174,14 @@ static void wait_for_head(struct client *client, bool begun)
         refuse(client, 400, REFUSAL_BAD_REQUEST, "cut-head");
         return;
     }
-    if (client->ended || (!begun && client->served && client->worker->stopping)) {
+    if (client->ended) {
         client_finish(client, true);
         return;
     }
+    /* Its last answer did not say that the connection ends: the worker was told to stop in the
+     * middle of it. The next request may be on its way. */
+    if (!begun && client->served && client->worker->stopping)
+        set_deadline(client, DRAIN_IDLE_MS);
     if (begun && !client->head_begun)
         set_deadline(client, timeouts->header_ms);
     client->head_begun = begun;
@@ -275,10 +279,6 @@ void client_next(struct client *client)
     client->state = CLIENT_READING;
     client->served = true;
     client->head_begun = false;
-    if (client->worker->stopping && stream_input(client->stream).length == 0) {
-        client_finish(client, true);
-        return;
-    }
     if (stream_pending(client->stream) > 0)
         watch_reader(client);
     else

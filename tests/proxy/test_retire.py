@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import web
+from harness import field, web
 from test_proxy_protocol import V1, trusting
 from test_tunnels import TcpServer, open_websocket, tcp_config, upgrade
 
@@ -73,6 +73,31 @@ def test_retired_worker_finishes_requests_and_closes_idle_connections(world):
     release.set()
     answer = busy.answer()
     assert (answer.body, answer.field("connection")) == (b"finished", "close")
+    assert bench.ask("wait") == [0]
+
+
+def test_client_whose_answer_had_begun_at_the_stop_may_ask_once_more(world):
+    release = threading.Event()
+
+    def in_two(c, r):
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+        release.wait(10)
+        c.send(b"lf")
+
+    a = world.backend()
+    a.on("/slow", in_two)
+    bench = world.bench(web(a))
+    client = world.client(bench)
+    client.request("/slow")
+    status, fields = client.reader.head()
+    assert "200" in status and field(fields, "connection") is None  # it says nothing of an end
+    assert client.reader.exactly(2) == b"ha"
+    bench.ask("retire")
+    bench.until(lambda s: "event=worker-retires" in bench.log())
+    release.set()
+    assert client.reader.exactly(2) == b"lf"
+    last = client.get("/")
+    assert (last.body, last.field("connection")) == (b"a", "close")
     assert bench.ask("wait") == [0]
 
 
