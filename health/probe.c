@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/http_client.h"
 #include "base/list.h"
-#include "script.h"
+#include "base/script.h"
 #include "tls_files.h"
 
 #include <sys/socket.h>

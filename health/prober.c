@@ -7,12 +7,12 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/script.h"
 #include "board/routing.h"
 #include "board/verdicts.h"
 #include "config/config.h"
 #include "judge.h"
 #include "probe.h"
-#include "script.h"
 #include "tls_files.h"
 
 #include <errno.h>

@@ -22,7 +22,7 @@ struct verdicts_board;
 struct tls_files;
 
 struct prober_options {
-    struct ev_loop *loop; /* not libev's default loop: see script.h */
+    struct ev_loop *loop; /* not libev's default loop: see base/script.h */
     const struct config *config;
     const struct routing_board *routing;
     struct verdicts_board *verdicts;

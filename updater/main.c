@@ -180,7 +180,7 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 
 static int loop_start(struct updater *updater)
 {
-    updater->loop = ev_default_loop(EVBACKEND_EPOLL);
+    updater->loop = ev_loop_new(EVBACKEND_EPOLL); /* not the default one: base/script.h says why */
     if (!updater->loop)
         return -ENOSYS;
     (void)signal(SIGPIPE, SIG_IGN);

@@ -1,4 +1,4 @@
-/* A check script in flight: a process in a group of its own, with the backend in its environment.
+/* A command in flight (a check script, a credential helper): a process in a group of its own.
  *
  * Owner: the script itself, from script_start() until the process is reaped; then it frees itself
  * as its last act. Whoever started it may let go of it at any moment by script_abandon().
@@ -6,10 +6,10 @@
  * The process is watched through a pidfd and reaped here, not by libev: so its group can be killed
  * while the leader still is a zombie and no other process can have taken its number. The loop must
  * therefore not be libev's default loop, which reaps every child. */
-#ifndef HEALTH_SCRIPT_H
-#define HEALTH_SCRIPT_H
+#ifndef BASE_SCRIPT_H
+#define BASE_SCRIPT_H
 
-#include "base/slice.h"
+#include "slice.h"
 
 #include <stdbool.h>
 
@@ -17,14 +17,18 @@ struct ev_loop;
 struct list;
 struct script;
 
-#define SCRIPT_OUTPUT_BYTES 128 /* kept of what it prints; the rest is read and lost */
+#define SCRIPT_OUTPUT_BYTES     128u /* kept of what it prints; the rest is read and lost */
+#define SCRIPT_OUTPUT_BYTES_MAX (64u * 1024)
 
 struct script_options {
     char *const *argv;        /* NULL-terminated; argv[0] is looked up in a fixed PATH */
     char *const *environment; /* "NAME=value", NULL-terminated */
     struct list *running;     /* the list that it sits on while its process lives */
+    struct slice input;       /* what it reads on stdin; empty: nothing */
+    size_t output_bytes;      /* kept of what it prints; 0: SCRIPT_OUTPUT_BYTES */
+    bool errors_apart;        /* what it prints on stderr is thrown away, not mixed in */
     /* Called once, when the process has ended, unless abandoned. `status` as of waitpid(2);
-     * `output`: the beginning of what it printed on stdout and stderr. */
+     * `output`: the beginning of what it printed on stdout and stderr; a zero byte follows. */
     void (*on_end)(void *context, int status, struct slice output);
     void *context;
 };
