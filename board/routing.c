@@ -80,7 +80,10 @@ static int check_table(struct routing_table *table)
         service->check.path[sizeof(service->check.path) - 1] = '\0';
         service->check.host[sizeof(service->check.host) - 1] = '\0';
         service->check.body[sizeof(service->check.body) - 1] = '\0';
-        if (service->weight > WEIGHT_MAX)
+        service->match.name[sizeof(service->match.name) - 1] = '\0';
+        service->match.value[sizeof(service->match.value) - 1] = '\0';
+        if (service->weight > WEIGHT_MAX || service->mirror > WEIGHT_MAX ||
+            (unsigned)service->match.kind > MATCH_COOKIE)
             return -EPROTO;
     }
     for (uint32_t i = 0; i < table->backend_count; i++) {

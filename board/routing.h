@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROUTING_VERSION      4u
+#define ROUTING_VERSION      5u
 #define ROUTING_SERVICES_MAX CONFIG_SERVICES_MAX
 #define ROUTING_BACKENDS_MAX 4096u /* slots; the scoreboard has a cell for each, in every row */
 #define ROUTING_ENDS_MAX     256u  /* ends asked for at once; more wait for the next epoch */
@@ -72,6 +72,8 @@ struct routing_service {
     uint8_t protocol;               /* enum config_protocol */
     uint8_t balance;                /* enum config_balance */
     uint16_t weight;                /* the canary's share, of WEIGHT_MAX */
+    uint16_t mirror;                /* share of requests copied to the canary, of WEIGHT_MAX */
+    struct config_match match;      /* requests that are the canary's, beside the weight's share */
     uint64_t held_until_ms;         /* clock_ms(): new exchanges wait until then; 0: they do not */
     uint64_t salt;                  /* the same while the weight rises: which users come first */
     struct routing_check check;

@@ -107,13 +107,13 @@ static void tell_drain(struct facts *facts, const struct cJSON *drain, struct li
  * pause ended; when the weight was set, hardly anything had been split by it. */
 static const struct cJSON *measured_step(const struct cJSON *step)
 {
-    bool pause = json_get(step, "set_weight") == NULL;
+    bool pause = record_is_pause(step);
 
     if (pause)
         return json_number(step, "index") > 0 && json_get(step->prev, "set_weight") != NULL
                    ? step->prev /* of the first one that would be the last */
                    : NULL;
-    return step->next != NULL && json_get(step->next, "set_weight") == NULL ? NULL : step;
+    return step->next != NULL && record_is_pause(step->next) ? NULL : step;
 }
 
 static void tell_step(struct facts *facts, const struct cJSON *step, int count, struct lines *lines)
@@ -123,7 +123,7 @@ static void tell_step(struct facts *facts, const struct cJSON *step, int count, 
     const char *state = json_text(step, "state");
     char words[TEXT_BYTES], off[TEXT_BYTES];
     record_step(step, words);
-    bool pause = json_get(step, "set_weight") == NULL;
+    bool pause = record_is_pause(step);
     if (pause && strcmp(state, "running") == 0 && first(facts, "step %d", index))
         lines_add(lines, "step %d of %d: %s%s", index + 1, count, words,
                   strcmp(json_text(step, "pause"), "until_promoted") == 0

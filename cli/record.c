@@ -5,12 +5,32 @@
 #include <math.h>
 #include <string.h>
 
+static void describe_match(const struct cJSON *match, char text[TEXT_BYTES])
+{
+    const char *kind = json_get(match, "cookie") != NULL ? "cookie" : "header";
+    const struct cJSON *value = json_get(match, kind);
+
+    if (value == NULL)
+        snprintf(text, TEXT_BYTES, "match none");
+    else
+        snprintf(text, TEXT_BYTES, "match %s %.18s", kind, json_text(value, "name"));
+}
+
+bool record_is_pause(const struct cJSON *step)
+{
+    return json_get(step, "pause_ms") != NULL || json_get(step, "pause") != NULL;
+}
+
 const char *record_step(const struct cJSON *step, char text[TEXT_BYTES])
 {
     char inner[TEXT_BYTES];
     if (json_get(step, "set_weight") != NULL)
         snprintf(text, TEXT_BYTES, "set weight %.16s",
                  text_weight(json_number(step, "set_weight"), inner));
+    else if (json_get(step, "match") != NULL)
+        describe_match(json_get(step, "match"), text);
+    else if (json_get(step, "mirror") != NULL)
+        snprintf(text, TEXT_BYTES, "mirror %.16s", text_weight(json_number(step, "mirror"), inner));
     else if (json_get(step, "pause_ms") != NULL)
         snprintf(text, TEXT_BYTES, "pause %.16s",
                  text_duration(json_number(step, "pause_ms"), inner));

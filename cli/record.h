@@ -7,6 +7,7 @@
 struct cJSON;
 
 /* One step in words: "set weight 25%", "pause 30s", "pause until promoted". */
+bool record_is_pause(const struct cJSON *step);
 const char *record_step(const struct cJSON *step, char text[TEXT_BYTES]);
 /* What a step's split came to over all workers. False: it has none. `ret_error` is the largest
  * |error| of one worker; negative where users were split and not exchanges, which has none. */

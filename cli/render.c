@@ -235,7 +235,7 @@ static const char *step_mark(const struct cJSON *rollout, const struct cJSON *st
         return text_glyph(DIM "○" PLAIN, DIM "o" PLAIN);
     if (strcmp(record_style(json_text(rollout, "state")), BAD) == 0)
         return text_glyph(BAD "✖" PLAIN, BAD "x" PLAIN);
-    if (json_get(step, "set_weight") == NULL)
+    if (record_is_pause(step))
         return text_glyph(WARN "॥" PLAIN, WARN "=" PLAIN);
     return text_glyph(WARN "●" PLAIN, WARN "*" PLAIN);
 }

@@ -262,12 +262,28 @@ static cJSON *check_to_json(const struct config_check *check)
     return json;
 }
 
+static cJSON *match_to_json(const struct config_match *match)
+{
+    if (match->kind == MATCH_NONE)
+        return cJSON_CreateString("none");
+    cJSON *json = must(cJSON_CreateObject());
+    cJSON *value = must(cJSON_CreateObject());
+    put_text(value, "name", match->name);
+    put_text(value, "value", match->value);
+    put(json, match->kind == MATCH_HEADER ? "header" : "cookie", value);
+    return json;
+}
+
 static cJSON *step_to_json(const struct config_step *step)
 {
     cJSON *json = must(cJSON_CreateObject());
 
     if (step->kind == STEP_SET_WEIGHT)
         put(json, "set_weight", cJSON_CreateNumber(step->weight / 100.0));
+    else if (step->kind == STEP_MATCH)
+        put(json, "match", match_to_json(&step->match));
+    else if (step->kind == STEP_MIRROR)
+        put(json, "mirror", cJSON_CreateNumber(step->mirror / 100.0));
     else if (step->until_promoted)
         put(json, "pause", cJSON_CreateObject());
     else

@@ -246,6 +246,7 @@ static void derive_protocols(struct reader *reader, const struct node *nodes)
             service->route_count = 1;
         }
         sticky_check(reader, nodes->items[i], service);
+        steps_check(reader, nodes->items[i], service);
         hash_check(reader, nodes->items[i], service);
         reader_leave(reader, mark);
     }

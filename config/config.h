@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/network.h"
+#include "match.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,7 +47,7 @@ enum config_sticky_kind {
     STICKY_CLIENT_ADDRESS, /* without the port */
 };
 enum config_preview_kind { PREVIEW_NONE, PREVIEW_HEADER, PREVIEW_COOKIE };
-enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE };
+enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE, STEP_MATCH, STEP_MIRROR };
 enum config_on_timeout { ON_TIMEOUT_CLOSE, ON_TIMEOUT_WAIT, ON_TIMEOUT_FAIL };
 enum config_access_format { ACCESS_LOGFMT, ACCESS_JSON, ACCESS_COMMON, ACCESS_COMBINED };
 enum config_proxy_protocol {
@@ -177,11 +178,13 @@ struct config_check {
     uint16_t successes;       /* successes in a row that bring it back; default 1 */
 };
 
-struct config_step {
+struct config_step { /* no pointers: steps are copied and freed as one array */
     enum config_step_kind kind;
-    uint32_t weight;     /* set_weight: of WEIGHT_MAX */
-    bool until_promoted; /* pause: {} waits for `sluice promote` */
-    uint32_t pause_ms;   /* pause: 30s */
+    uint32_t weight;           /* set_weight: of WEIGHT_MAX */
+    bool until_promoted;       /* pause: {} waits for `sluice promote` */
+    uint32_t pause_ms;         /* pause: 30s */
+    struct config_match match; /* match: holds until another match; `none` ends it */
+    uint32_t mirror;           /* mirror: of WEIGHT_MAX, until another mirror; 0 ends it */
 };
 
 struct config_drain {                  /* budget per class, milliseconds */

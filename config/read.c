@@ -249,6 +249,8 @@ const struct table *const config_tables[] = {
     &sticky_table,
     &preview_table,
     &preview_match_table,
+    &step_match_table,
+    &step_match_value_table,
     &hash_table,
     &queue_table,
     &ejection_table,

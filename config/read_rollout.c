@@ -43,6 +43,8 @@ static void read_pause(struct reader *reader, const struct node *node, void *tar
 static const struct field step_fields[] = {
     {.key = "set_weight", .kind = FIELD_OTHER, .read = read_set_weight},
     {.key = "pause", .kind = FIELD_OTHER, .read = read_pause},
+    {.key = "match", .kind = FIELD_OTHER, .read = step_match_read},
+    {.key = "mirror", .kind = FIELD_OTHER, .read = step_mirror_read},
 };
 const struct table step_table = TABLE("step", step_fields);
 
@@ -69,17 +71,36 @@ void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms)
         steps_append_weight(rollout, weights[i], interval_ms);
 }
 
+/* Until the planner carries them out. */
+static bool refuse_unplanned(struct reader *reader, const struct node *node,
+                             const struct config_rollout *rollout)
+{
+    for (size_t i = 0; i < rollout->step_count; i++) {
+        if (rollout->steps[i].kind != STEP_MATCH && rollout->steps[i].kind != STEP_MIRROR)
+            continue;
+        reader_tell(reader, node->line,
+                    "found a step that rollouts do not carry out yet, allowed are set_weight and "
+                    "pause");
+        return true;
+    }
+    return false;
+}
+
 static void check_steps(struct reader *reader, const struct node *node,
                         const struct config_rollout *rollout)
 {
-    if (rollout->step_count == 0 || rollout->steps[0].kind != STEP_SET_WEIGHT) {
+    static const struct config_step none;
+    const struct config_step *last = &none;
+
+    if (refuse_unplanned(reader, node, rollout))
+        return;
+    if (rollout->step_count == 0 || rollout->steps[0].kind == STEP_PAUSE) {
         reader_tell(reader, node->line,
-                    "found no weight as the first step, allowed is "
-                    "`set_weight` first");
+                    "found a pause as the first step, allowed are `set_weight`, `match` and "
+                    "`mirror`");
         return;
     }
-    const struct config_step *last = &rollout->steps[0];
-    for (size_t i = 1; i < rollout->step_count; i++) {
+    for (size_t i = 0; i < rollout->step_count; i++) {
         const struct config_step *step = &rollout->steps[i];
 
         if (step->kind != STEP_SET_WEIGHT)
@@ -128,11 +149,11 @@ static void read_long_steps(struct reader *reader, const struct node *node,
         struct config_step step = {0};
         size_t mark = reader_enter_index(reader, i);
         table_read(reader, item, &step_table, &step);
-        if (item->kind == NODE_MAPPING &&
-            (node_get(item, "set_weight") == NULL) == (node_get(item, "pause") == NULL))
+        if (item->kind == NODE_MAPPING && item->count != 1)
             reader_tell(reader, item->line,
-                        "found %s, allowed is one of set_weight and pause in each step",
-                        item->count == 0 ? "nothing" : "both or neither");
+                        "found %s, allowed is one of set_weight, pause, match and mirror in each "
+                        "step",
+                        item->count == 0 ? "nothing" : "several");
         steps_append(rollout, step);
         reader_leave(reader, mark);
     }

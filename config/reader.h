@@ -75,7 +75,7 @@ extern const struct table config_table, listener_table, sni_table, service_table
     backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
     service_limits_table, access_log_table, error_pages_table, rate_table, sticky_table,
     preview_table, preview_match_table, hash_table, queue_table, ejection_table, retries_table,
-    hold_table;
+    hold_table, step_match_table, step_match_value_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -141,6 +141,11 @@ void preview_read(struct reader *reader, const struct node *node, void *target);
 /* What of these a service of this protocol cannot have. */
 void sticky_check(struct reader *reader, const struct node *node,
                   const struct config_service *service);
+void step_match_read(struct reader *reader, const struct node *node, void *target);
+void step_mirror_read(struct reader *reader, const struct node *node, void *target);
+/* What of a plan's steps a service of this protocol cannot have. */
+void steps_check(struct reader *reader, const struct node *node,
+                 const struct config_service *service);
 void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms);
 /* The whole document, defaults, environment and overrides; in read.c. */
 void config_read_tree(struct reader *reader, const struct node *root);

@@ -16,6 +16,20 @@ double view_percent(uint32_t weight)
     return (double)weight / 100.;
 }
 
+void view_add_match(cJSON *object, const struct config_match *match)
+{
+    cJSON *kind, *value;
+
+    if (match->kind == MATCH_NONE) {
+        cJSON_AddStringToObject(object, "match", "none");
+        return;
+    }
+    kind = cJSON_AddObjectToObject(object, "match");
+    value = cJSON_AddObjectToObject(kind, match->kind == MATCH_HEADER ? "header" : "cookie");
+    cJSON_AddStringToObject(value, "name", match->name);
+    cJSON_AddStringToObject(value, "value", match->value);
+}
+
 void view_add_time(cJSON *object, const char *key, uint64_t wall_ms)
 {
     char text[CLOCK_TEXT_BYTES];

@@ -22,6 +22,8 @@ struct cJSON *view_split(const struct updater *updater, int row, uint32_t weight
 
 /* Per cent as a number. */
 double view_percent(uint32_t weight);
+/* Adds "match": {"header" | "cookie": {"name", "value"}}, or "none". */
+void view_add_match(struct cJSON *object, const struct config_match *match);
 /* Adds RFC 3339, or null for 0. */
 void view_add_time(struct cJSON *object, const char *key, uint64_t wall_ms);
 /* Adds a string, or null for NULL. */

@@ -13,12 +13,26 @@ static const char *const on_timeout_names[] = {
     [ON_TIMEOUT_FAIL] = "fail",
 };
 
+static cJSON *write_match(const struct config_match *match)
+{
+    cJSON *json = cJSON_CreateObject();
+
+    cJSON_AddNumberToObject(json, "kind", match->kind);
+    cJSON_AddStringToObject(json, "name", match->name);
+    cJSON_AddStringToObject(json, "value", match->value);
+    return json;
+}
+
 static cJSON *write_step(const struct config_step *step)
 {
     cJSON *json = cJSON_CreateObject();
 
     if (step->kind == STEP_SET_WEIGHT)
         cJSON_AddNumberToObject(json, "weight", step->weight);
+    else if (step->kind == STEP_MATCH)
+        cJSON_AddItemToObject(json, "match", write_match(&step->match));
+    else if (step->kind == STEP_MIRROR)
+        cJSON_AddNumberToObject(json, "mirror", step->mirror);
     else if (step->until_promoted)
         cJSON_AddStringToObject(json, "pause", "until_promoted");
     else
@@ -62,13 +76,35 @@ static bool read_number(const cJSON *object, const char *key, uint32_t *ret_numb
     return (double)*ret_number >= item->valuedouble;
 }
 
+static bool read_match(const cJSON *json, struct config_match *match)
+{
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "value");
+    uint32_t kind;
+
+    if (!read_number(json, "kind", &kind) || kind > MATCH_COOKIE)
+        return false;
+    return kind == MATCH_NONE ||
+           (cJSON_IsString(name) && cJSON_IsString(value) &&
+            config_match_set(match, kind, name->valuestring, value->valuestring) == 0);
+}
+
 static bool read_step(const cJSON *json, struct config_step *step)
 {
     const cJSON *pause = cJSON_GetObjectItemCaseSensitive(json, "pause");
+    const cJSON *match = cJSON_GetObjectItemCaseSensitive(json, "match");
 
     if (read_number(json, "weight", &step->weight)) {
         step->kind = STEP_SET_WEIGHT;
         return step->weight <= WEIGHT_MAX;
+    }
+    if (read_number(json, "mirror", &step->mirror)) {
+        step->kind = STEP_MIRROR;
+        return step->mirror <= WEIGHT_MAX;
+    }
+    if (match) {
+        step->kind = STEP_MATCH;
+        return read_match(match, &step->match);
     }
     step->kind = STEP_PAUSE;
     if (cJSON_IsString(pause) && strcmp(pause->valuestring, "until_promoted") == 0) {

@@ -354,6 +354,27 @@ void table_set_weight(struct table *table, int row, uint32_t weight)
     table->dirty = true;
 }
 
+void table_set_match(struct table *table, int row, const struct config_match *match)
+{
+    struct routing_service *service = &table->draft.services[row];
+
+    if (config_match_equals(&service->match, match))
+        return;
+    service->match = *match;
+    table->weight_epochs[row] = table_next_epoch(table);
+    table->dirty = true;
+}
+
+void table_set_mirror(struct table *table, int row, uint32_t share)
+{
+    check(share <= WEIGHT_MAX);
+    if (table->draft.services[row].mirror == share)
+        return;
+    table->draft.services[row].mirror = (uint16_t)share;
+    table->weight_epochs[row] = table_next_epoch(table);
+    table->dirty = true;
+}
+
 void table_set_held(struct table *table, int row, uint64_t until_ms)
 {
     if (table->draft.services[row].held_until_ms == until_ms)

@@ -29,7 +29,7 @@ struct table_entry {            /* what the board need not know of a slot */
 struct table {
     struct routing_table draft;
     struct table_entry entries[ROUTING_BACKENDS_MAX];
-    uint64_t weight_epochs[ROUTING_SERVICES_MAX]; /* the epoch that published the weight */
+    uint64_t weight_epochs[ROUTING_SERVICES_MAX]; /* published weight, match and mirror */
     bool dirty;                                   /* differs from what is published */
 };
 
@@ -84,6 +84,10 @@ void table_set_name(struct table *table, int slot, const char *name);
 void table_set_container_health(struct table *table, int slot, enum container_health health);
 void table_add_end_kinds(struct table *table, int slot, uint8_t kinds);
 void table_set_weight(struct table *table, int row, uint32_t weight);
+/* The requests that are the canary's, beside the weight's share. Its epoch, and the mirror's, is
+ * remembered as the weight's is: weight_epochs says since when all three hold. */
+void table_set_match(struct table *table, int row, const struct config_match *match);
+void table_set_mirror(struct table *table, int row, uint32_t share);  /* of WEIGHT_MAX */
 void table_set_held(struct table *table, int row, uint64_t until_ms); /* clock_ms(); 0: not */
 void table_set_salt(struct table *table, int row, uint64_t salt);
 void table_set_secret(struct table *table, const uint8_t secret[ROUTING_SECRET_BYTES]);

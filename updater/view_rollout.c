@@ -113,6 +113,10 @@ static void add_step(cJSON *array, const struct config_step *step, uint32_t inde
     cJSON_AddNumberToObject(object, "index", index);
     if (step->kind == STEP_SET_WEIGHT)
         cJSON_AddNumberToObject(object, "set_weight", view_percent(step->weight));
+    else if (step->kind == STEP_MATCH)
+        view_add_match(object, &step->match);
+    else if (step->kind == STEP_MIRROR)
+        cJSON_AddNumberToObject(object, "mirror", view_percent(step->mirror));
     else if (step->until_promoted)
         cJSON_AddStringToObject(object, "pause", "until_promoted");
     else

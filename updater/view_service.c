@@ -146,6 +146,8 @@ cJSON *view_service(const struct service *service)
     cJSON_AddStringToObject(object, "state", state_of(service, &tally));
     cJSON_AddStringToObject(object, "message", message);
     cJSON_AddNumberToObject(object, "weight", view_percent(row->weight));
+    view_add_match(object, &row->match);
+    cJSON_AddNumberToObject(object, "mirror", view_percent(row->mirror));
     view_add_string(object, "rollout", service->rollout ? rollout_id(service->rollout) : NULL);
     cJSON_AddNumberToObject(object, "replicas", tally.replicas);
     cJSON_AddNumberToObject(object, "healthy", tally.healthy);

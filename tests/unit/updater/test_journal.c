@@ -394,15 +394,19 @@ static void a_service_is_kept_with_its_weight(void **state)
 
 static void a_spec_survives_the_way_through_json(void **state)
 {
-    const struct config_step steps[] = {{.kind = STEP_SET_WEIGHT, .weight = 25},
-                                        {.kind = STEP_PAUSE, .pause_ms = 30000},
-                                        {.kind = STEP_PAUSE, .until_promoted = true},
-                                        {.kind = STEP_SET_WEIGHT, .weight = WEIGHT_MAX}};
+    const struct config_step steps[] = {
+        {.kind = STEP_SET_WEIGHT, .weight = 25},
+        {.kind = STEP_PAUSE, .pause_ms = 30000},
+        {.kind = STEP_PAUSE, .until_promoted = true},
+        {.kind = STEP_SET_WEIGHT, .weight = WEIGHT_MAX},
+        {.kind = STEP_MATCH, .match = {.kind = MATCH_COOKIE, .name = "tester", .value = "yes"}},
+        {.kind = STEP_MATCH},
+        {.kind = STEP_MIRROR, .mirror = 1050}};
     const struct plan_spec in = {
         .replicas = 3,
         .max_unavailable = 1,
         .steps = steps,
-        .step_count = 4,
+        .step_count = 7,
         .health_timeout_ms = UINT32_MAX,
         .progress_deadline_ms = 600000,
         .monitor_ms = 5000,
@@ -414,7 +418,12 @@ static void a_spec_survives_the_way_through_json(void **state)
 
     (void)state;
     assert_int_equal(journal_spec_read(json, &out, &read), 0);
-    assert_int_equal(out.step_count, 4);
+    assert_int_equal(out.step_count, 7);
+    for (size_t i = 4; i < 7; i++) {
+        assert_int_equal(out.steps[i].kind, steps[i].kind);
+        assert_true(config_match_equals(&out.steps[i].match, &steps[i].match));
+    }
+    assert_int_equal(out.steps[6].mirror, 1050);
     assert_int_equal(out.steps[0].weight, 25);
     assert_int_equal(out.steps[1].pause_ms, 30000);
     assert_true(out.steps[2].until_promoted);

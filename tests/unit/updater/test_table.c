@@ -184,6 +184,14 @@ static void a_backend_that_serves_again_has_to_be_drained_anew(void **state)
     assert_int_equal(table_sweep(fixture->table, &fixture->scores, NULL, NULL), 0);
 }
 
+static const struct config_match tester = {
+    .kind = MATCH_HEADER, .name = "X-Canary", .value = "always"};
+
+static const struct routing_service *row(const struct fixture *fixture)
+{
+    return &fixture->table->draft.services[fixture->number];
+}
+
 static void after_a_restart_a_backend_is_found_with_slot_generation_state_and_group(void **state)
 {
     struct fixture *fixture = *state;
@@ -195,8 +203,12 @@ static void after_a_restart_a_backend_is_found_with_slot_generation_state_and_gr
     table_set_state(fixture->table, slot, BACKEND_DRAINING, 2000);
     table_set_group(fixture->table, slot, GROUP_CANARY);
     table_set_weight(fixture->table, fixture->number, 2500);
+    table_set_match(fixture->table, fixture->number, &tester);
+    table_set_mirror(fixture->table, fixture->number, 1000);
     publish(fixture);
     restart(fixture);
+    assert_true(config_match_equals(&row(fixture)->match, &tester));
+    assert_int_equal(row(fixture)->mirror, 1000);
     assert_int_equal(table_service_row(fixture->table, "web"), fixture->number);
     assert_int_equal(give(fixture, 2, 100400, &found), slot); /* the clocks' tolerance */
     assert_true(found);
@@ -288,9 +300,27 @@ static void what_does_not_change_is_not_published(void **state)
     table_set_container_health(fixture->table, slot, CONTAINER_HEALTH_NONE);
     table_add_end_kinds(fixture->table, slot, 0);
     table_set_weight(fixture->table, fixture->number, 0);
+    table_set_match(fixture->table, fixture->number, &(struct config_match){0});
+    table_set_mirror(fixture->table, fixture->number, 0);
     assert_false(fixture->table->dirty);
     table_set_name(fixture->table, slot, "web-2");
     assert_true(fixture->table->dirty);
+}
+
+static void match_and_mirror_wait_for_acknowledgement_as_the_weight_does(void **state)
+{
+    struct fixture *fixture = *state;
+
+    publish(fixture);
+    table_set_match(fixture->table, fixture->number, &tester);
+    assert_true(fixture->table->dirty);
+    assert_int_equal(fixture->table->weight_epochs[fixture->number],
+                     table_next_epoch(fixture->table));
+    publish(fixture);
+    table_set_mirror(fixture->table, fixture->number, 100);
+    assert_true(fixture->table->dirty);
+    assert_int_equal(fixture->table->weight_epochs[fixture->number],
+                     table_next_epoch(fixture->table));
 }
 
 int main(void)
@@ -317,6 +347,8 @@ int main(void)
             a_service_that_left_the_config_leaves_its_row_once_its_backends_are_gone, setup,
             teardown),
         cmocka_unit_test_setup_teardown(what_does_not_change_is_not_published, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            match_and_mirror_wait_for_acknowledgement_as_the_weight_does, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
