@@ -101,6 +101,10 @@ bool api_request(const char *admin, const char *method, const char *path, const 
         reply.status = (unsigned)status;
         if (gathered.data != NULL)
             reply.json = cJSON_ParseWithLength(gathered.data, gathered.length);
+        if (reply.json == NULL) {
+            reply.text = gathered.data;
+            gathered.data = NULL;
+        }
     } else {
         const char *words = curl_easy_strerror(result);
         reply.why = memory_copy_string(
@@ -117,6 +121,7 @@ bool api_request(const char *admin, const char *method, const char *path, const 
 void api_reply_done(struct api_reply *reply)
 {
     cJSON_Delete(reply->json);
+    free(reply->text);
     free(reply->why);
     *reply = (struct api_reply){0};
 }
@@ -154,14 +159,14 @@ enum exit_code api_complain_unreachable(const struct invocation *invocation, con
                     invocation->admin, why);
 }
 
-bool api_ask(const struct invocation *invocation, const char *method, const char *path,
-             const struct cJSON *body, struct api_reply *ret_reply)
+static bool ask(const struct invocation *invocation, const char *method, const char *path,
+                const struct cJSON *body, bool wants_json, struct api_reply *ret_reply)
 {
     if (api_request(invocation->admin, method, path, body, ret_reply)) {
-        if (ret_reply->json != NULL)
+        if (wants_json ? ret_reply->json != NULL : ret_reply->text != NULL)
             return true;
-        complain(FAILED, "the daemon's answer to %s is not JSON; is %s really sluice's socket?",
-                 path, invocation->admin);
+        complain(FAILED, "the daemon's answer to %s is %s; is %s really sluice's socket?", path,
+                 wants_json ? "not JSON" : "no text", invocation->admin);
         ret_reply->status = 500;
         return false;
     }
@@ -175,6 +180,18 @@ bool api_ask(const struct invocation *invocation, const char *method, const char
     else
         complain(FAILED, "the daemon answered %s with status %u", path, ret_reply->status);
     return false;
+}
+
+bool api_ask(const struct invocation *invocation, const char *method, const char *path,
+             const struct cJSON *body, struct api_reply *ret_reply)
+{
+    return ask(invocation, method, path, body, true, ret_reply);
+}
+
+bool api_ask_text(const struct invocation *invocation, const char *path,
+                  struct api_reply *ret_reply)
+{
+    return ask(invocation, "GET", path, NULL, false, ret_reply);
 }
 
 char *api_escape(const char *text)

@@ -16,6 +16,7 @@ struct cJSON;
 struct api_reply {
     unsigned status;    /* HTTP status; 0: the daemon is not reachable */
     struct cJSON *json; /* the body, where it is JSON; else NULL */
+    char *text;         /* the body, where it is not */
     char *why;          /* where status is 0: what went wrong, for people */
 };
 
@@ -27,6 +28,9 @@ void api_reply_done(struct api_reply *reply);
 /* Like api_request; says on stderr what went wrong, and gives the exit code that fits it. */
 bool api_ask(const struct invocation *invocation, const char *method, const char *path,
              const struct cJSON *body, struct api_reply *ret_reply);
+/* The same for a GET whose answer is text. */
+bool api_ask_text(const struct invocation *invocation, const char *path,
+                  struct api_reply *ret_reply);
 enum exit_code api_exit_code(const struct api_reply *reply);
 
 /* The daemon does not answer: says so, with what to do. Returns UNREACHABLE. */

@@ -165,6 +165,35 @@ const struct command commands[] = {
         .run = command_history,
     },
     {
+        .name = "report",
+        .summary = "print the report of a rollout: what, who, when, how it went",
+        .usage = "SERVICE | ROLLOUT",
+        .text =
+            "Markdown; with --json the whole record. A service's name means its newest rollout,\n"
+            "in progress or not. Reports of those that ended are kept in the state folder too,\n"
+            "as reports/ROLLOUT.md and .json.\n",
+        .examples = "sluice report web\n"
+                    "sluice report 20261123-051500-4f2a > rollout.md\n",
+        .exits = EXITS_ASK,
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_report,
+    },
+    {
+        .name = "note",
+        .summary = "note something with a rollout, for its report",
+        .usage = "SERVICE | ROLLOUT TEXT [--lesson]",
+        .text = "A service's name means its newest rollout, in progress or not. With --lesson the\n"
+                "start of the service's next rollouts shows it too.\n",
+        .examples = "sluice note web 'cart looked slow at 25%, it was the cache'\n"
+                    "sluice note web 'run the migration first' --lesson\n",
+        .exits = EXITS_CHANGE,
+        .options = {{"lesson", NULL, "show it at the start of the next rollouts"}},
+        .arguments_min = 2,
+        .arguments_max = 2,
+        .run = command_note,
+    },
+    {
         .name = "weight",
         .summary = "send a share of a static service's traffic to its canary list",
         .usage = "SERVICE PERCENT",

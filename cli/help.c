@@ -9,13 +9,13 @@
 
 struct group {
     const char *title;
-    const char *names[6];
+    const char *names[10];
 };
 
 static const struct group groups[] = {
     {"Run it", {"run", "check", "version"}},
-    {"See", {"status", "watch", "drain", "history"}},
-    {"Roll out", {"rollout", "pause", "resume", "promote", "abort"}},
+    {"See", {"status", "watch", "drain", "history", "report"}},
+    {"Roll out", {"rollout", "pause", "resume", "promote", "abort", "note"}},
     {"Shift by hand", {"weight", "hold", "release"}},
 };
 

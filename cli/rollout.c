@@ -5,6 +5,7 @@
 #include "follow.h"
 #include "json.h"
 #include "plan_steps.h"
+#include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,21 @@ static struct cJSON *make_body(const struct invocation *invocation)
     return body;
 }
 
+/* What was learned from earlier rollouts, before this one goes far. */
+static void print_lessons(const struct cJSON *rollout)
+{
+    struct lines lines = {0};
+    const struct cJSON *lesson;
+    char day[TEXT_BYTES];
+    cJSON_ArrayForEach(lesson, json_get(rollout, "lessons"))
+    {
+        lines_add(&lines, "lesson of %s: %s", text_time(json_text(lesson, "time"), true, day),
+                  json_text(lesson, "message"));
+    }
+    lines_print(&lines, stdout, false);
+    lines_done(&lines);
+}
+
 enum exit_code command_rollout(const struct invocation *invocation)
 {
     struct api_reply reply;
@@ -47,7 +63,10 @@ enum exit_code command_rollout(const struct invocation *invocation)
     char *escaped = api_escape(service);
     char *path = memory_format("/v1/services/%s/rollouts", escaped);
     enum exit_code code;
-    if (!api_ask(invocation, "POST", path, body, &reply)) {
+    bool started = api_ask(invocation, "POST", path, body, &reply);
+    if (started && !invocation->json)
+        print_lessons(reply.json);
+    if (!started) {
         code = api_exit_code(&reply);
     } else if (invocation_option(invocation, "detach") == NULL) {
         code = follow_rollout(invocation, reply.json);

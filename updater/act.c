@@ -8,6 +8,7 @@
 #include "discovery.h"
 #include "engine.h"
 #include "events.h"
+#include "record.h"
 #include "steady.h"
 #include "updater.h"
 
@@ -273,6 +274,22 @@ static void record_end_kinds(struct rollout *rollout, const struct plan_action *
     member->drain.forced = true;
     member_drain_save(rollout, member);
     rollout_log(rollout, "drain-forced", member, action->why);
+    record_lesson(rollout, "%s: %s", member->drain.name, action->why);
+}
+
+/* How long it took to be healthy is told where it came close to the limit. */
+static void record_ready(struct rollout *rollout, const struct container *container)
+{
+    const struct member *member = rollout_member_of_id(rollout, container->facts.id);
+    uint64_t limit_ms = rollout->spec.health_timeout_ms, wall_ms = steady_wall_ms();
+    uint64_t took_ms;
+
+    if (!member || !member->is_new || !member->published_ms || wall_ms < member->published_ms)
+        return;
+    took_ms = wall_ms - member->published_ms;
+    if (limit_ms > 0 && took_ms <= limit_ms && took_ms * 100 >= limit_ms * RECORD_LESSON_RATIO)
+        record_lesson(rollout, "health of a new container took %.0f s of %.0f s allowed",
+                      (double)took_ms / 1000., (double)limit_ms / 1000.);
 }
 
 static void record_weight(struct rollout *rollout, const struct plan_action *action)
@@ -325,6 +342,7 @@ void act(struct rollout *rollout, const struct plan_action *action, struct conta
         record_publish(rollout, container);
         break;
     case ACTION_READY:
+        record_ready(rollout, container);
         break;
     case ACTION_SET_WEIGHT:
         record_weight(rollout, action);

@@ -104,7 +104,7 @@ static struct rollout *rollout_live(struct updater *updater, const struct journa
                : NULL;
 }
 
-static cJSON *rollout_show(struct updater *updater, const struct journal_rollout *record)
+cJSON *api_rollout_show(struct updater *updater, const struct journal_rollout *record)
 {
     struct rollout *live = rollout_live(updater, record);
 
@@ -138,7 +138,7 @@ static void rollouts_list(struct updater *updater, const struct admin_request *r
     object = cJSON_CreateObject();
     array = cJSON_AddArrayToObject(object, "rollouts");
     for (size_t i = 0; i < count; i++)
-        cJSON_AddItemToArray(array, rollout_show(updater, &rollouts[i]));
+        cJSON_AddItemToArray(array, api_rollout_show(updater, &rollouts[i]));
     journal_rollouts_free(rollouts, count);
     answer_json(answer, object);
 }
@@ -168,7 +168,13 @@ static void rollout_handle(struct updater *updater, const char *rest,
         is_verb = is_verb || strcmp(slash + 1, verbs[i]) == 0;
     if (!slash) {
         if (method_is(request, "GET", answer))
-            answer_json(answer, rollout_show(updater, &record));
+            answer_json(answer, api_rollout_show(updater, &record));
+    } else if (strcmp(slash, "/report") == 0) {
+        if (method_is(request, "GET", answer))
+            api_report(updater, &record, request, answer);
+    } else if (strcmp(slash, "/notes") == 0) {
+        if (method_is(request, "POST", answer))
+            api_note(updater, &record, request, answer);
     } else if (!is_verb) {
         not_found(request, answer);
     } else if (method_is(request, "POST", answer)) {

@@ -25,6 +25,20 @@ void api_hold(struct service *service, const struct admin_request *request,
 void api_release(struct service *service, const struct admin_request *request,
                  struct admin_answer *ret_answer);
 
+/* api_record.c */
+void api_report(struct updater *updater, const struct journal_rollout *record,
+                const struct admin_request *request, struct admin_answer *ret_answer);
+void api_note(struct updater *updater, const struct journal_rollout *record,
+              const struct admin_request *request, struct admin_answer *ret_answer);
+/* The whole record, of one in progress too; the caller owns it. */
+struct cJSON *api_rollout_show(struct updater *updater, const struct journal_rollout *record);
+
+/* The user of this uid, as the record names people; the caller frees it. */
+char *api_user_name(uid_t uid) __attribute__((returns_nonnull, warn_unused_result));
+/* Refuses a body that is no object or has a key that is not in `keys` (NULL-terminated). */
+bool api_body_has_only(const struct cJSON *body, const char *const *keys,
+                       struct admin_answer *answer);
+
 /* metrics.c: Prometheus text; the caller frees it. */
 char *metrics_write(const struct updater *updater);
 

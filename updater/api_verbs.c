@@ -14,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Refuses a body that is no object or has a key that is not in `keys` (NULL-terminated). */
-static bool body_has_only(const cJSON *body, const char *const *keys, struct admin_answer *answer)
+bool api_body_has_only(const cJSON *body, const char *const *keys, struct admin_answer *answer)
 {
     const cJSON *item;
 
@@ -81,7 +80,7 @@ void api_weight(struct service *service, const struct admin_request *request,
     uint32_t weight;
     struct log_line line;
 
-    if (!body_has_only(request->body, keys, ret_answer))
+    if (!api_body_has_only(request->body, keys, ret_answer))
         return;
     if (weight_read(cJSON_GetObjectItemCaseSensitive(request->body, "weight"), &weight)) {
         admin_error(ret_answer, 400, "bad-request",
@@ -250,7 +249,7 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
     struct preflight_request wanted = {.service = service, .uid = request->uid};
     struct config_step read[CONFIG_STEPS_MAX];
 
-    if (!body_has_only(request->body, keys, ret_answer))
+    if (!api_body_has_only(request->body, keys, ret_answer))
         return;
     image = cJSON_GetObjectItemCaseSensitive(request->body, "image");
     steps = cJSON_GetObjectItemCaseSensitive(request->body, "steps");

@@ -257,7 +257,7 @@ static int read_number(struct journal *journal, const char *sql, int64_t *ret_nu
 }
 
 /* Whose file is it, and of which schema? Asked before anything is written to it. */
-static int identify(struct journal *journal, bool *ret_is_new, char why[JOURNAL_WHY_BYTES])
+static int identify(struct journal *journal, int *ret_version, char why[JOURNAL_WHY_BYTES])
 {
     int64_t application = 0, version = 0, tables = 0;
     int error = read_number(journal, "PRAGMA application_id", &application);
@@ -271,7 +271,7 @@ static int identify(struct journal *journal, bool *ret_is_new, char why[JOURNAL_
         return error;
     }
     if (application == 0 && version == 0 && tables == 0) {
-        *ret_is_new = true;
+        *ret_version = 0;
         return 0;
     }
     if (application != JOURNAL_APPLICATION || version < 1) {
@@ -284,24 +284,29 @@ static int identify(struct journal *journal, bool *ret_is_new, char why[JOURNAL_
                  (int)version, JOURNAL_SCHEMA);
         return -ENOTSUP;
     }
-    *ret_is_new = false;
+    *ret_version = (int)version;
     return 0;
 }
 
-static int make_tables(struct journal *journal)
+/* From the file's schema to ours in one transaction: a crash leaves it as it was. */
+static int bring_up_to_date(struct journal *journal, int version)
 {
-    char *identity = memory_format("PRAGMA application_id=%d; PRAGMA user_version=%d",
-                                   JOURNAL_APPLICATION, JOURNAL_SCHEMA);
-    int error = journal_begin(journal);
-    int result;
+    char *identity;
+    int result = SQLITE_OK;
+    int error;
 
+    if (version == JOURNAL_SCHEMA)
+        return 0;
+    error = journal_begin(journal);
     if (error != 0)
-        goto out;
-    result = sqlite3_exec(journal->database, journal_schema, NULL, NULL, NULL);
+        return error;
+    identity = memory_format("PRAGMA application_id=%d; PRAGMA user_version=%d",
+                             JOURNAL_APPLICATION, JOURNAL_SCHEMA);
+    for (; result == SQLITE_OK && version < JOURNAL_SCHEMA; version++)
+        result = sqlite3_exec(journal->database, journal_way_from(version), NULL, NULL, NULL);
     if (result == SQLITE_OK)
         result = sqlite3_exec(journal->database, identity, NULL, NULL, NULL);
     error = journal_commit(journal, result == SQLITE_OK ? 0 : journal_fail(journal, result));
-out:
     free(identity);
     return error;
 }
@@ -310,18 +315,18 @@ static int set_up(struct journal *journal, char why[JOURNAL_WHY_BYTES])
 {
     static const char *const pragmas[] = {"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
                                           "PRAGMA foreign_keys=ON", "PRAGMA trusted_schema=OFF"};
-    bool is_new = false;
+    int version = 0;
     int error;
 
     sqlite3_extended_result_codes(journal->database, 1);
     sqlite3_busy_timeout(journal->database, BUSY_TIMEOUT_MS);
-    error = identify(journal, &is_new, why);
+    error = identify(journal, &version, why);
     if (error != 0)
         return error;
     for (size_t i = 0; error == 0 && i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
         error = journal_run(journal, pragmas[i], NULL, 0, NULL);
-    if (error == 0 && is_new)
-        error = make_tables(journal);
+    if (error == 0)
+        error = bring_up_to_date(journal, version);
     if (error != 0)
         snprintf(why, JOURNAL_WHY_BYTES, "%s", journal->error);
     return error;

@@ -18,11 +18,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_SCHEMA      1          /* user_version */
+#define JOURNAL_SCHEMA      2          /* user_version */
 #define JOURNAL_APPLICATION 0x534c4a31 /* application_id: "SLJ1" */
 #define JOURNAL_WHY_BYTES   256u
 #define JOURNAL_HISTORY     200u  /* rollouts kept per service */
 #define JOURNAL_LOG_MAX     2000u /* log lines kept per rollout; the oldest go */
+#define JOURNAL_NOTES_MAX   100u  /* notes of a rollout: people's, not programs' */
 
 struct journal;
 
@@ -74,8 +75,10 @@ int journal_rollout_list(struct journal *journal, const char *service, uint32_t 
     __attribute__((warn_unused_result));
 void journal_rollout_done(struct journal_rollout *rollout);
 void journal_rollouts_free(struct journal_rollout *rollouts, size_t count);
-/* Deletes all but the newest `keep` ended rollouts of a service, with all that hangs on them. */
-int journal_prune(struct journal *journal, const char *service, uint32_t keep)
+/* Deletes all but the newest `keep` ended rollouts of a service, with all that hangs on them.
+ * `going` (may be NULL) is told each before it goes, and again where a crash kept it. */
+int journal_prune(struct journal *journal, const char *service, uint32_t keep,
+                  void (*going)(void *context, const char *rollout), void *context)
     __attribute__((warn_unused_result));
 
 /* The spec as JSON (the caller frees it) and back. `ret_steps` is what ret_spec->steps points to;
@@ -180,6 +183,25 @@ int journal_log(struct journal *journal, const char *rollout, uint64_t time_ms, 
 int journal_log_list(struct journal *journal, const char *rollout, struct journal_line **ret_lines,
                      size_t *ret_count) __attribute__((warn_unused_result));
 void journal_lines_free(struct journal_line *lines, size_t count);
+
+struct journal_note { /* what somebody noted of a rollout */
+    uint64_t time_ms;
+    const char *user, *message;
+    bool is_lesson; /* to be read at the next rollout of the service */
+    const char *rollout;
+    char *text;
+};
+/* Only JOURNAL_NOTES_MAX of a rollout: -ENOSPC beyond. */
+int journal_note_add(struct journal *journal, const char *rollout, const struct journal_note *note)
+    __attribute__((warn_unused_result));
+/* Oldest first. */
+int journal_note_list(struct journal *journal, const char *rollout, struct journal_note **ret_notes,
+                      size_t *ret_count) __attribute__((warn_unused_result));
+/* Lessons of the service's rollouts that began before, newest first, at most `limit`. */
+int journal_lesson_list(struct journal *journal, const char *service, uint64_t before_ms,
+                        uint32_t limit, struct journal_note **ret_notes, size_t *ret_count)
+    __attribute__((warn_unused_result));
+void journal_notes_free(struct journal_note *notes, size_t count);
 
 /* --- services ------------------------------------------------------------------------------ */
 

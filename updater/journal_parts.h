@@ -57,6 +57,7 @@ int journal_read_all(struct journal *journal, sqlite3_stmt *statement, size_t si
 int journal_read_one(struct journal *journal, sqlite3_stmt *statement, size_t size,
                      journal_reader *read, void *ret_item) __attribute__((warn_unused_result));
 
-extern const char journal_schema[]; /* the tables, as SQL */
+/* The SQL that leads from this schema to the next; 0 is an empty file. */
+const char *journal_way_from(int version);
 
 #endif

@@ -209,11 +209,34 @@ void journal_rollouts_free(struct journal_rollout *rollouts, size_t count)
     free(rollouts);
 }
 
-int journal_prune(struct journal *journal, const char *service, uint32_t keep)
+#define PRUNABLE                                                                                   \
+    "SELECT id FROM rollouts WHERE service = ?1 AND phase = 'ended'"                               \
+    " ORDER BY created_ms DESC, id DESC LIMIT -1 OFFSET ?2"
+
+static int tell_going(struct journal *journal, const char *service, uint32_t keep,
+                      void (*going)(void *context, const char *rollout), void *context)
 {
-    return journal_run(journal,
-                       "DELETE FROM rollouts WHERE service = ?1 AND phase = 'ended' AND id IN"
-                       " (SELECT id FROM rollouts WHERE service = ?1 AND phase = 'ended'"
-                       " ORDER BY created_ms DESC, id DESC LIMIT -1 OFFSET ?2)",
+    sqlite3_stmt *statement;
+    int error = journal_query(journal, PRUNABLE, VALUES(TEXT(service), NUMBER(keep)), &statement);
+    int result;
+
+    if (error != 0)
+        return error;
+    while ((result = sqlite3_step(statement)) == SQLITE_ROW)
+        going(context, (const char *)sqlite3_column_text(statement, 0));
+    if (result != SQLITE_DONE)
+        error = journal_fail(journal, result);
+    sqlite3_finalize(statement);
+    return error;
+}
+
+int journal_prune(struct journal *journal, const char *service, uint32_t keep,
+                  void (*going)(void *context, const char *rollout), void *context)
+{
+    int error = going != NULL ? tell_going(journal, service, keep, going, context) : 0;
+
+    if (error != 0)
+        return error;
+    return journal_run(journal, "DELETE FROM rollouts WHERE id IN (" PRUNABLE ")",
                        VALUES(TEXT(service), NUMBER(keep)), NULL);
 }

@@ -1,7 +1,9 @@
-/* The tables. A change of them is a new JOURNAL_SCHEMA with the way from the one before. */
+/* The tables. A change of them is a new JOURNAL_SCHEMA with the way from the one before: entry n
+ * leads from schema n to n + 1, and a new journal takes all of them. Entries are never edited. */
+#include "base/check.h"
 #include "journal_parts.h"
 
-const char journal_schema[] =
+static const char first[] =
     "CREATE TABLE services (name TEXT PRIMARY KEY, stable_rollout TEXT, options TEXT,"
     " weight INTEGER NOT NULL) STRICT;"
 
@@ -45,3 +47,31 @@ const char journal_schema[] =
     " REFERENCES rollouts (id) ON DELETE CASCADE, time_ms INTEGER NOT NULL, event TEXT NOT NULL,"
     " message TEXT) STRICT;"
     "CREATE INDEX log_by_rollout ON log (rollout, id);";
+
+/* What people note of a rollout; what its hooks and verifications came to; what was looked up once
+ * it had ended. */
+static const char notes_and_tasks[] =
+    "CREATE TABLE notes (id INTEGER PRIMARY KEY, rollout TEXT NOT NULL"
+    " REFERENCES rollouts (id) ON DELETE CASCADE, time_ms INTEGER NOT NULL, user TEXT,"
+    " is_lesson INTEGER NOT NULL, message TEXT NOT NULL) STRICT;"
+    "CREATE INDEX notes_by_rollout ON notes (rollout, id);"
+
+    "CREATE TABLE tasks (rollout TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,"
+    " position INTEGER NOT NULL, step INTEGER NOT NULL, name TEXT NOT NULL,"
+    " point TEXT NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL,"
+    " started_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL, user TEXT, message TEXT,"
+    " PRIMARY KEY (rollout, position, step)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE checks (rollout TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,"
+    " position INTEGER NOT NULL, name TEXT NOT NULL, passed INTEGER NOT NULL, message TEXT,"
+    " PRIMARY KEY (rollout, position)) STRICT, WITHOUT ROWID;";
+
+static const char *const ways[] = {first, notes_and_tasks};
+
+_Static_assert(sizeof(ways) / sizeof(ways[0]) == JOURNAL_SCHEMA, "each schema has its way");
+
+const char *journal_way_from(int version)
+{
+    check(version >= 0 && version < JOURNAL_SCHEMA);
+    return ways[version];
+}

@@ -11,6 +11,7 @@ target_link_libraries(sluice_plan PUBLIC sluice_board)
 add_library(sluice_journal STATIC
     journal.c
     journal_actions.c
+    journal_notes.c
     journal_records.c
     journal_rollouts.c
     journal_schema.c

@@ -1,5 +1,6 @@
 #include "preflight.h"
 
+#include "api.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -11,7 +12,6 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,13 +305,6 @@ static bool refuse_at_once(const struct service *service, struct admin_answer *a
     return true;
 }
 
-static char *user_name(uid_t uid)
-{
-    const struct passwd *user = getpwuid(uid);
-
-    return user ? memory_copy_string(user->pw_name) : memory_format("uid %u", (unsigned)uid);
-}
-
 void preflight_start(const struct preflight_request *wanted, const struct admin_request *request,
                      struct admin_answer *ret_answer)
 {
@@ -324,7 +317,7 @@ void preflight_start(const struct preflight_request *wanted, const struct admin_
     preflight->service = service;
     preflight->image = memory_copy_string(wanted->image);
     preflight->reason = memory_copy_string(wanted->reason);
-    preflight->user = user_name(wanted->uid);
+    preflight->user = api_user_name(wanted->uid);
     if (wanted->steps) {
         preflight->step_count = wanted->step_count;
         preflight->steps = memory_new_array(wanted->step_count, sizeof(*preflight->steps));

@@ -7,6 +7,7 @@
 #include "crash.h"
 #include "events.h"
 #include "observe.h"
+#include "record.h"
 #include "rollout.h"
 #include "steady.h"
 #include "turn.h"
@@ -89,7 +90,12 @@ static void end(struct rollout *rollout)
     if (rollout->progress.outcome == OUTCOME_COMPLETED)
         complete(rollout);
     crash_at("end", "done");
-    if (journal_prune(service->updater->journal, service_name(service), JOURNAL_HISTORY))
+    if (rollout->progress.outcome != OUTCOME_COMPLETED)
+        record_lesson(rollout, "%s: %s", plan_outcome_name(rollout->progress.outcome),
+                      rollout->progress.why);
+    record_keep(service->updater, rollout_id(rollout));
+    if (journal_prune(service->updater->journal, service_name(service), JOURNAL_HISTORY,
+                      record_forget, service->updater))
         log_event(LOG_ERROR, "journal-write-failed", "reason",
                   journal_error(service->updater->journal));
     attention_look(service);

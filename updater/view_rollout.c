@@ -2,6 +2,7 @@
 
 #include "api_views.h"
 #include "base/memory.h"
+#include "record.h"
 #include "steady.h"
 #include "updater.h"
 
@@ -91,6 +92,10 @@ static void add_members(cJSON *object, const struct service *service,
         cJSON_AddStringToObject(entry, "id", member->id);
         cJSON_AddNumberToObject(entry, "ordinal", member->ordinal);
         cJSON_AddBoolToObject(entry, "new", member->is_new);
+        cJSON_AddStringToObject(entry, "image_id", member->image_id);
+        view_add_time(entry, "started", member->started_ms);
+        view_add_time(entry, "stopped", member->stopped_ms);
+        view_add_time(entry, "removed", member->removed_ms);
         add_member_now(entry, service, member);
         cJSON_AddItemToArray(containers, entry);
         if (member->drain.begun)
@@ -230,6 +235,8 @@ static cJSON *view(struct updater *updater, const struct journal_rollout *record
     }
     add_steps(object, updater->journal, record);
     add_log(object, updater->journal, record->id, line_max);
+    if (line_max == SIZE_MAX)
+        record_view(object, updater->journal, record);
     return object;
 }
 

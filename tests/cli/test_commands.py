@@ -8,7 +8,7 @@ import pytest
 from fake_daemon import ROLLOUT, backend, drain, drained, error, rollout, service, step_done
 
 COMMANDS = ["run", "check", "status", "watch", "rollout", "pause", "resume", "promote", "abort",
-            "history", "weight", "drain", "version", "help"]
+            "history", "report", "note", "weight", "drain", "version", "help"]
 
 
 def test_help_lists_every_command_and_teaches(run):
@@ -70,7 +70,7 @@ def test_version(run):
 @pytest.mark.parametrize("words", [
     ("status",), ("status", "web"), ("rollout", "web", "--image", "web:v2"), ("watch",),
     ("watch", "web", "--once"), ("pause", "web"), ("resume", "web"), ("promote", "web"),
-    ("abort", "web"), ("history",), ("history", "web"), ("weight", "web", "5"), ("drain", "web")])
+    ("abort", "web"), ("report", "web"), ("note", "web", "x"), ("history",), ("history", "web"), ("weight", "web", "5"), ("drain", "web")])
 def test_no_daemon_is_4_and_says_how_to_start_one(run, daemon, words):
     daemon.stop()
     result = run(*words)
@@ -240,6 +240,31 @@ def test_history_lists_and_shows_one(run, daemon):
 
 GOOD = '{"listeners": {"web": {"address": "127.0.0.1:8080"}}, "services": {"web": {"backends": ["127.0.0.1:9000"]}}}'
 BAD = GOOD.replace('"backends"', '"backend"')
+
+
+def test_a_report_is_text_of_a_services_newest_rollout_or_of_an_id(run, daemon):
+    daemon.answers["GET", "/v1/rollouts"] = 200, {"rollouts": [rollout(id="20261123-1")]}
+    daemon.answers["GET", "/v1/rollouts/20261123-1/report"] = 200, b"# web\n"
+    assert run("report", "web").out == "# web\n"
+    assert daemon.requests[-1][1].endswith("/report?format=markdown")
+    daemon.answers["GET", "/v1/rollouts"] = error(404, "no-such-service", "there is no service")
+    assert run("report", "20261123-1").out == "# web\n"
+    daemon.answers["GET", "/v1/rollouts/20261123-1/report"] = 200, {"id": "20261123-1"}
+    assert json.loads(run("report", "20261123-1", "--json").out) == {"id": "20261123-1"}
+    result = run("report", "20261123-1")  # JSON where text was asked for
+    assert result.code == 1 and "is no text" in result.err
+
+
+def test_a_note_is_sent_with_the_newest_rollout(run, daemon):
+    daemon.answers["GET", "/v1/rollouts"] = 200, {"rollouts": [rollout(id="20261123-1")]}
+    daemon.answers["POST", "/v1/rollouts/20261123-1/notes"] = 201, rollout(id="20261123-1")
+    assert "noted with rollout 20261123-1" in run("note", "web", "slow at 25%").out
+    assert daemon.requests[-1][2] == {"message": "slow at 25%"}
+    assert "next rollout's start" in run("note", "web", "migrate", "--lesson").out
+    assert daemon.requests[-1][2] == {"message": "migrate", "lesson": True}
+    daemon.answers["GET", "/v1/rollouts"] = 200, {"rollouts": []}
+    result = run("note", "web", "x")
+    assert result.code == 3 and "no rollout yet" in result.err
 
 
 def test_check_says_what_is_wrong(run, tmp_path):

@@ -1,5 +1,6 @@
 #include "tests/unit/unit.h"
 #include "updater/journal.h"
+#include "updater/journal_parts.h"
 
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -13,6 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define NAME_(macro)    #macro
+#define NAME(macro)     NAME_(macro)
+#define VERSION(number) "PRAGMA user_version=" NAME(number)
 
 static char directory[64];
 static char why[JOURNAL_WHY_BYTES];
@@ -177,7 +182,7 @@ static void history_is_pruned_to_the_newest_and_never_what_is_in_progress(void *
         if (i < 5)
             end_rollout(journal, id, 10);
     }
-    assert_int_equal(journal_prune(journal, "web", 2), 0);
+    assert_int_equal(journal_prune(journal, "web", 2, NULL, NULL), 0);
     assert_int_equal(journal_rollout_list(journal, "web", 100, &rollouts, &count), 0);
     assert_int_equal(count, 3);
     assert_string_equal(rollouts[0].id, "r5");
@@ -491,11 +496,87 @@ static void a_journal_of_a_newer_sluice_is_refused_untouched(void **state)
     (void)state;
     add_rollout(journal, "a", "web", 1);
     journal_close(journal);
-    execute("PRAGMA user_version=2");
+    execute(VERSION(1000));
     assert_int_equal(journal_open(directory, &journal, why), -ENOTSUP);
     assert_non_null(strstr(why, "newer"));
-    execute("PRAGMA user_version=1");
+    execute(VERSION(JOURNAL_SCHEMA));
     journal_close(open_journal());
+}
+
+/* As the first Sluice left it, with a rollout in progress. */
+static void a_journal_of_an_older_sluice_is_brought_up_to_date(void **state)
+{
+    struct journal_rollout rollout;
+    struct journal *journal;
+
+    (void)state;
+    execute(journal_way_from(0));
+    execute("PRAGMA application_id=" NAME(JOURNAL_APPLICATION) "; PRAGMA user_version=1");
+    execute(
+        "INSERT INTO rollouts VALUES ('a', 'web', 'canary', '{}', 'web:v2', NULL, NULL, NULL,"
+        " NULL, NULL, NULL, 1, 0, 3, 500, 0, 0, 0, 'forward', 'none', 2, 1, 7, 8, 0, 0, 1, 0, '')");
+    journal = open_journal();
+    assert_int_equal(journal_rollout_in_progress(journal, "web", &rollout), 0);
+    assert_string_equal(rollout.id, "a");
+    assert_int_equal(rollout.progress.step, 2);
+    journal_rollout_done(&rollout);
+    assert_int_equal(
+        journal_note_add(journal, "a", &(struct journal_note){.time_ms = 1, .message = "kept"}), 0);
+    journal_close(journal);
+    journal_close(open_journal());
+}
+
+static void add_note(struct journal *journal, const char *rollout, const char *message,
+                     bool is_lesson)
+{
+    const struct journal_note note = {
+        .time_ms = 5, .user = "root", .message = message, .is_lesson = is_lesson};
+
+    assert_int_equal(journal_note_add(journal, rollout, &note), 0);
+}
+
+static void notes_read_back_in_order_and_lessons_across_the_rollouts_of_a_service(void **state)
+{
+    struct journal *journal = open_journal();
+    struct journal_note *notes;
+    size_t count;
+
+    (void)state;
+    add_rollout(journal, "a", "web", 1);
+    add_rollout(journal, "b", "db", 2);
+    add_note(journal, "a", "watch the \"cart\"", false);
+    add_note(journal, "a", "migrate first", true);
+    add_note(journal, "b", "of another service", true);
+    assert_int_equal(journal_note_list(journal, "a", &notes, &count), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(notes[0].message, "watch the \"cart\"");
+    assert_string_equal(notes[0].user, "root");
+    assert_int_equal(notes[0].time_ms, 5);
+    assert_true(notes[1].is_lesson);
+    journal_notes_free(notes, count);
+    assert_int_equal(journal_lesson_list(journal, "web", 2, 5, &notes, &count), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(notes[0].message, "migrate first");
+    assert_string_equal(notes[0].rollout, "a");
+    journal_notes_free(notes, count);
+    assert_int_equal(journal_lesson_list(journal, "web", 1, 5, &notes, &count), 0);
+    assert_int_equal(count, 0); /* its own, and those after it, are none that it could read */
+    journal_notes_free(notes, count);
+    journal_close(journal);
+}
+
+static void notes_of_a_rollout_are_limited_and_need_it(void **state)
+{
+    const struct journal_note note = {.time_ms = 1, .message = "again"};
+    struct journal *journal = open_journal();
+
+    (void)state;
+    add_rollout(journal, "a", "web", 1);
+    for (unsigned i = 0; i < JOURNAL_NOTES_MAX; i++)
+        assert_int_equal(journal_note_add(journal, "a", &note), 0);
+    assert_int_equal(journal_note_add(journal, "a", &note), -ENOSPC);
+    assert_int_equal(journal_note_add(journal, "x", &note), -ENOENT);
+    journal_close(journal);
 }
 
 static void a_file_that_is_no_journal_is_refused(void **state)
@@ -657,6 +738,9 @@ int main(void)
         TEST(what_is_no_spec_is_refused),
         TEST(a_second_opener_is_refused_and_told_who_has_it),
         TEST(a_journal_of_a_newer_sluice_is_refused_untouched),
+        TEST(a_journal_of_an_older_sluice_is_brought_up_to_date),
+        TEST(notes_read_back_in_order_and_lessons_across_the_rollouts_of_a_service),
+        TEST(notes_of_a_rollout_are_limited_and_need_it),
         TEST(a_file_that_is_no_journal_is_refused),
         TEST(a_directory_that_is_not_there_is_named),
         TEST(the_journal_is_private),
