@@ -223,6 +223,7 @@ const char *refusal_name(enum refusal refusal)
         [REFUSAL_BAD_HELLO] = "bad-hello",
         [REFUSAL_QUEUE_FULL] = "queue-full",
         [REFUSAL_QUEUE_TIMEOUT] = "queue-timeout",
+        [REFUSAL_NO_CANARY] = "no-canary",
     };
 
     return (unsigned)refusal < REFUSAL_COUNT ? names[refusal] : "invalid";

@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCORE_VERSION    10u
+#define SCORE_VERSION    11u
 #define SCORE_HOLDS_MAX  128u /* holding exchanges listed per row; `hold_total` has all */
 #define SCORE_TEXT_BYTES 97   /* a request line cut at 96 bytes */
 
@@ -61,6 +61,7 @@ enum refusal {
     REFUSAL_BAD_HELLO,       /* closed: its TLS ClientHello was broken, cut or too long */
     REFUSAL_QUEUE_FULL,      /* 503: no room on the backends, nor in the queue for it */
     REFUSAL_QUEUE_TIMEOUT,   /* 503: waited for room in vain */
+    REFUSAL_NO_CANARY,       /* 503: nothing to show on a listener with group: canary */
     REFUSAL_COUNT,
 };
 

@@ -64,7 +64,8 @@ static void print_summary(const char *path, const struct config *config)
                : listener->tls.certificate_count > 0 ? "https"
                                                      : "http");
         if (listener->service >= 0)
-            printf(" to %s", config->services[listener->service].name);
+            printf(" to %s%s", config->services[listener->service].name,
+                   listener->canary ? "'s canary" : "");
         if (listener->sni_count > 0)
             printf(", by SNI to %zu name%s", listener->sni_count,
                    listener->sni_count == 1 ? "" : "s");

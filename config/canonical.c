@@ -206,6 +206,8 @@ static cJSON *listener_to_json(const struct config *config, const struct config_
     put_text(json, "protocol", listener->protocol == PROTOCOL_TCP ? "tcp" : "http");
     if (listener->service >= 0)
         put_text(json, "service", config->services[listener->service].name);
+    if (listener->canary)
+        put_text(json, "group", "canary");
     if (listener->port != 0)
         put(json, "port", cJSON_CreateNumber(listener->port));
     if (listener->tls.certificate_count > 0)

@@ -153,13 +153,33 @@ static void resolve_service(struct reader *reader, const struct node *node,
         return;
     }
     size_t mark = reader_enter(reader, "service");
-    if (listener->protocol != PROTOCOL_TCP)
+    if (listener->protocol != PROTOCOL_TCP && !listener->canary)
         reader_refuse(reader, named,
-                      "only with `protocol: tcp`; for http the services' routes "
-                      "decide");
+                      "only with `protocol: tcp` or `group: canary`; else for http the services' "
+                      "routes decide");
     else
         listener->service = service_resolve(reader, named);
     reader_leave(reader, mark);
+}
+
+/* A preview of one service's canary: what contradicts that. */
+static void check_group(struct reader *reader, const struct node *node,
+                        const struct config_listener *listener)
+{
+    const struct node *group = node_get(node, "group");
+
+    if (!listener->canary)
+        return;
+    if (listener->protocol == PROTOCOL_TCP)
+        reader_tell(reader, group->key_line,
+                    "found group with protocol tcp, allowed with http: whose connection is the new "
+                    "version's shows in requests only");
+    else if (node_get(node, "service") == NULL)
+        reader_tell(reader, group->key_line,
+                    "found group without service, allowed with `service: NAME`, whose canary is "
+                    "to be shown");
+    if (node_get(node, "redirect") != NULL)
+        reader_tell(reader, group->key_line, "found group with redirect, allowed is one of them");
 }
 
 static void check_tls(struct reader *reader, const struct node *node,
@@ -207,12 +227,29 @@ static void check_listeners(struct reader *reader, const struct node *nodes)
     for (size_t i = 0; i < config->listener_count; i++) {
         size_t mark = reader_enter(reader, nodes->items[i]->key);
         resolve_service(reader, nodes->items[i], &config->listeners[i]);
+        check_group(reader, nodes->items[i], &config->listeners[i]);
         check_tls(reader, nodes->items[i], &config->listeners[i]);
         listener_check_tcp(reader, nodes->items[i], &config->listeners[i]);
         check_same_address(reader, nodes->items[i], i);
         reader_leave(reader, mark);
     }
     reader_leave(reader, outer);
+}
+
+/* What a preview listener shows is known only once every listener was looked at. */
+static void check_previews(struct reader *reader, const struct node *nodes)
+{
+    const struct config *config = reader->config;
+
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        if (!listener->canary || listener->service < 0 ||
+            config->services[listener->service].protocol != PROTOCOL_TCP)
+            continue;
+        reader_tell(reader, node_get(nodes->items[i], "service")->line,
+                    "listeners.%s.service: found tcp service %s with group, allowed are http ones",
+                    listener->name, config->services[listener->service].name);
+    }
 }
 
 /* tcp where a tcp listener leads to its port (not to a second one of its containers); else http,
@@ -226,7 +263,7 @@ static void derive_protocols(struct reader *reader, const struct node *nodes)
         const struct config_listener *listener = &config->listeners[i];
         if (listener->port != 0)
             continue;
-        if (listener->service >= 0)
+        if (listener->service >= 0 && !listener->canary)
             config->services[listener->service].protocol = PROTOCOL_TCP;
         for (size_t j = 0; j < listener->sni_count; j++)
             if (listener->sni[j].service >= 0)
@@ -336,6 +373,7 @@ void config_check(struct reader *reader, const struct node *root)
 
     check_listeners(reader, node_get(root, "listeners"));
     derive_protocols(reader, services);
+    check_previews(reader, node_get(root, "listeners"));
     if (reader->problems.count == 0) /* a refused route stands at its default */
         check_routes(reader, services);
     for (size_t i = 0; i < config->service_count; i++)

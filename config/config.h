@@ -146,7 +146,8 @@ struct config_listener {
     char *name;
     struct address address;
     enum config_protocol protocol;
-    int service;   /* index into services for a tcp listener; -1: none; for http routes decide */
+    int service;   /* index into services, for a tcp listener or with `canary`; -1: none */
+    bool canary;   /* `group: canary`: every request goes to that group of `service`; http */
     uint16_t port; /* tcp: the port in the container, where it is another than the service's, so
                       that a container's second port runs, and drains, as the same service; 0: no */
     struct config_tls tls;

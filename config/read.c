@@ -40,6 +40,14 @@ static void read_address(struct reader *reader, const struct node *node, void *t
         reader_refuse(reader, node, "IP:PORT, such as 0.0.0.0:80, :80, [::1]:8080, localhost:8080");
 }
 
+static void read_group(struct reader *reader, const struct node *node, void *target)
+{
+    if (node->kind != NODE_SCALAR || strcmp(node->text, "canary") != 0)
+        reader_refuse(reader, node, "canary; without it, the weight decides");
+    else
+        ((struct config_listener *)target)->canary = true;
+}
+
 static const struct field listener_fields[] = {
     {.key = "address", .kind = FIELD_OTHER, .read = read_address},
     {.key = "protocol",
@@ -48,6 +56,7 @@ static const struct field listener_fields[] = {
      .words = protocol_words,
      .fallback = PROTOCOL_HTTP},
     {.key = "service", .kind = FIELD_OTHER}, /* config_check() resolves the name */
+    {.key = "group", .kind = FIELD_OTHER, .read = read_group},
     {.key = "port",
      .kind = FIELD_NUMBER16,
      .offset = offsetof(struct config_listener, port),

@@ -36,6 +36,7 @@ size_t answer_write(char buffer[ANSWER_BYTES_MAX], const struct answer *answer,
     while (i < sizeof(answers) / sizeof(answers[0]) - 1 && answers[i].status != status)
         i++;
     check(answers[i].status == status);
+    const char *text = answer->text != NULL ? answer->text : answers[i].text;
     char retry[32] = "";
     if (status == 503 || status == 429)
         snprintf(retry, sizeof(retry), "Retry-After: %u\r\n",
@@ -47,11 +48,11 @@ size_t answer_write(char buffer[ANSWER_BYTES_MAX], const struct answer *answer,
                  "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n"
                  "Content-Length: %zu\r\n%s%s%s%s%.*s%s\r\n%s%s",
                  status, answers[i].reason, date, page != NULL ? page->type : "text/plain",
-                 page != NULL ? page->body.length : strlen(answers[i].text) + 1, retry,
+                 page != NULL ? page->body.length : strlen(text) + 1, retry,
                  allow ? "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n" : "",
                  answer->close ? "Connection: close\r\n" : "", has_id ? "X-Request-Id: " : "",
                  (int)answer->request_id.length, has_id ? answer->request_id.data : "",
-                 has_id ? "\r\n" : "", plain ? answers[i].text : "", plain ? "\n" : "");
+                 has_id ? "\r\n" : "", plain ? text : "", plain ? "\n" : "");
     check(length > 0 && (size_t)length < ANSWER_BYTES_MAX);
     return (size_t)length;
 }

@@ -6,7 +6,8 @@
 
 #include <stdbool.h>
 
-#define ANSWER_BYTES_MAX 768u
+#define ANSWER_BYTES_MAX      768u
+#define ANSWER_TEXT_BYTES_MAX 127u
 
 struct answer_page { /* the operator's own body */
     struct slice body;
@@ -15,6 +16,7 @@ struct answer_page { /* the operator's own body */
 
 struct answer {
     unsigned status;
+    const char *text;        /* at most ANSWER_TEXT_BYTES_MAX; NULL: what the status's own says */
     uint32_t retry_s;        /* what 503 and 429 say in Retry-After; 0 is as good as 1 */
     bool close;              /* the connection ends with it */
     bool head_only;          /* to a HEAD */

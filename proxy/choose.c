@@ -224,7 +224,7 @@ int choose_backend(struct exchange *x)
         serves[g] = group_serves(x, service, g);
     if (x->group == GROUP_COUNT)
         decide_group(x, (uint32_t)index, serves);
-    else if (!serves[x->group] && serves[GROUP_COUNT - 1 - x->group])
+    else if (!serves[x->group] && serves[GROUP_COUNT - 1 - x->group] && !x->keeps_group)
         x->group = GROUP_COUNT - 1 - x->group;
     if (x->group == GROUP_COUNT || !serves[x->group])
         return CHOICE_NONE;
@@ -242,7 +242,7 @@ bool choose_has_other_group(const struct exchange *x)
     struct worker *worker = x->worker;
     int index = worker->table.by_config[x->service];
 
-    if (index < 0)
+    if (index < 0 || x->keeps_group)
         return false;
     if (rotation_is_stale(worker))
         rotation_renew_all(worker);

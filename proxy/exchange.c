@@ -41,6 +41,7 @@ static const char *const why_names[WHY_COUNT] = {
     [WHY_RATE] = "rate",
     [WHY_NO_ROUTE] = "no-route",
     [WHY_NO_BACKEND] = "no-backend",
+    [WHY_NO_CANARY] = "no-canary",
     [WHY_MISDIRECTED] = "misdirected",
     [WHY_HELD] = "held",
     [WHY_QUEUE_FULL] = "queue-full",
@@ -153,6 +154,7 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->upstream = NULL;
     x->placed = x->fresh = x->unrepeatable = x->from_backend = false;
     x->group = x->asked = GROUP_COUNT;
+    x->keeps_group = false;
     x->has_user = x->has_key = x->held = x->owes_retry = x->waits_for_room = false;
     x->try_count = x->join_count = x->retry_count = 0;
     x->queued_ms = 0;
@@ -254,6 +256,8 @@ static void refuse_or_queue(struct exchange *x, bool full)
     x->waits_for_room = full;
     if (x->try_count > 0 && !full) {
         x->protocol->on_refused(x, WHY_CONNECT_FAILED);
+    } else if (x->keeps_group && !full) {
+        x->protocol->on_refused(x, WHY_NO_CANARY); /* there may be none for days */
     } else if (wait_ms == 0 && x->queued_ms != 0) {
         x->protocol->on_refused(x, full ? WHY_QUEUE_TIMEOUT : WHY_NO_BACKEND);
     } else if (wait_ms == 0 || (x->queued_ms == 0 && !queue_has_room(x->worker, x->service))) {

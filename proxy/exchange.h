@@ -43,6 +43,7 @@ enum exchange_why {
     WHY_RATE,
     WHY_NO_ROUTE,
     WHY_NO_BACKEND,
+    WHY_NO_CANARY,     /* none that the preview listener could show */
     WHY_MISDIRECTED,   /* a Host of another certificate */
     WHY_HELD,          /* by an operator, for longer than it may wait */
     WHY_QUEUE_FULL,    /* its backends have no room, nor has the queue */
@@ -95,6 +96,7 @@ struct exchange {
     uint32_t generation;
     enum group group; /* GROUP_COUNT: not decided yet */
     enum group asked; /* the group that it asks for; GROUP_COUNT: none */
+    bool keeps_group; /* `group` was set at its start: no other will do */
     bool held;        /* queued because an operator holds the service */
     bool has_user;    /* keeps to a group and a backend: */
     uint64_t user;

@@ -27,6 +27,7 @@ unsigned relay_count_refusal(struct worker *worker, enum exchange_why why)
         [WHY_MISDIRECTED] = {REFUSAL_MISDIRECTED, 421},
         [WHY_NO_ROUTE] = {REFUSAL_NO_ROUTE, 404},
         [WHY_NO_BACKEND] = {REFUSAL_NO_BACKEND, 503},
+        [WHY_NO_CANARY] = {REFUSAL_NO_CANARY, 503},
         [WHY_HELD] = {REFUSAL_HELD, 503},
         [WHY_QUEUE_FULL] = {REFUSAL_QUEUE_FULL, 503},
         [WHY_QUEUE_TIMEOUT] = {REFUSAL_QUEUE_TIMEOUT, 503},
@@ -99,6 +100,9 @@ void relay_fail(struct relay *relay, enum exchange_why why)
     char request_id[REQUEST_ID_BYTES_MAX];
     struct answer answer = {
         .status = relay_count_refusal(x->worker, why),
+        .text = why == WHY_NO_CANARY ? "This address shows the service's new version, and there "
+                                       "is none that can serve at the moment."
+                                     : NULL,
         .retry_s = why == WHY_HELD ? held_s(x) : 0,
         .head_only = relay->method == HTTP_HEAD,
         .request_id = {request_id, relay->request_id_length},

@@ -237,7 +237,9 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         redirect(client, request, &asker, head_length);
         return;
     }
-    int service = route_find(&worker->routes, request->host, request->path);
+    const struct config_listener *listener = client->listener->config;
+    int service = listener->canary ? listener->service
+                                   : route_find(&worker->routes, request->host, request->path);
     enum exchange_why why = judge(client, request, &asker, service);
     struct relay *relay = why == WHY_DONE ? make_relay(client, request, service) : NULL;
 
@@ -247,6 +249,13 @@ void relay_start(struct client *client, const struct http1_request *request, siz
         x->local = client->local;
         x->unrepeatable = !relay->replayable;
         relay->new_user = user_identify(x, request);
+        if (worker->table.match_count > 0)
+            user_look_for_match(x, request);
+        if (listener->canary) {
+            x->group = GROUP_CANARY;
+            x->keeps_group = true;
+            relay->new_user = false; /* looking at the new version makes nobody its user */
+        }
         hash_key_set(x, request);
         relay->secure = relay->new_user && (stream_tls(client->stream) != NULL ||
                                             (client->trusted && user_came_by_tls(request)));

@@ -32,6 +32,7 @@ bool table_keeps_pool(const struct table *table, const struct routing_table *pub
 static void adopt_services(struct table *table, struct worker *worker,
                            const struct routing_table *published)
 {
+    table->match_count = 0;
     for (uint32_t i = 0; i < published->service_count; i++) {
         const struct routing_service *from = &published->services[i];
         struct service *service = &table->services[i];
@@ -40,6 +41,8 @@ static void adopt_services(struct table *table, struct worker *worker,
         service->balance = from->balance <= BALANCE_HASH ? from->balance : BALANCE_LEAST_REQUESTS;
         service->unchecked = from->check.kind == CHECK_NONE;
         service->weight = from->weight <= WEIGHT_MAX ? from->weight : WEIGHT_MAX;
+        service->match = from->match; /* routing_board_read() has looked at it */
+        table->match_count += service->match.kind != MATCH_NONE;
         service->salt = from->salt;
         service->held_until_ms = from->held_until_ms;
         uint64_t word = score_get(&worker->row->split[i]);

@@ -124,6 +124,37 @@ bool user_look(struct exchange *x, const struct http1_request *request)
     return service->sticky.kind != STICKY_NONE && identify(x, request);
 }
 
+/* The first cookie, or field, that has the value. */
+static bool carries(const struct http1_request *request, const struct config_match *match)
+{
+    struct slice name = slice_from_string(match->name), wanted = slice_from_string(match->value);
+    struct cookies_place place = {0};
+    struct slice value;
+
+    if (match->kind == MATCH_COOKIE) {
+        while (cookies_find(request, name, &place, &value))
+            if (slice_equals(value, wanted))
+                return true;
+        return false;
+    }
+    for (unsigned i = 0; i < request->field_count; i++) {
+        const struct http_field *field = &request->fields[i];
+        if (slice_equals_ignoring_case(field->name, name) && slice_equals(field->value, wanted))
+            return true;
+    }
+    return false;
+}
+
+void user_look_for_match(struct exchange *x, const struct http1_request *request)
+{
+    const struct table *table = &x->worker->table;
+    int row = table->by_config[x->service];
+
+    if (row >= 0 && x->asked == GROUP_COUNT && table->services[row].match.kind != MATCH_NONE &&
+        carries(request, &table->services[row].match))
+        x->asked = GROUP_CANARY;
+}
+
 void user_identify_connection(struct exchange *x)
 {
     if (exchange_service(x)->sticky.kind == STICKY_CLIENT_ADDRESS)

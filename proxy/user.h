@@ -17,6 +17,9 @@ static inline bool user_identify(struct exchange *x, const struct http1_request 
     return (x->config->sticky.kind != STICKY_NONE || x->config->preview.kind != PREVIEW_NONE) &&
            user_look(x, request);
 }
+/* Where a rollout sends chosen requests to the canary: whether this is one. What `preview` says of
+ * it comes first. */
+void user_look_for_match(struct exchange *x, const struct http1_request *request);
 /* The same for what has no request: by its address. */
 void user_identify_connection(struct exchange *x);
 

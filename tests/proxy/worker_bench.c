@@ -394,6 +394,17 @@ static void end_exchange(struct bench *bench, uint64_t id)
     bench->draft.end_count = 0;
 }
 
+/* X-Match: yes, or the cookie match=yes. */
+static void set_match(struct bench *bench, uint32_t service, enum config_match_kind kind)
+{
+    struct config_match match = {.kind = kind, .value = "yes"};
+
+    memcpy(match.name, kind == MATCH_HEADER ? "X-Match" : "match",
+           kind == MATCH_HEADER ? sizeof("X-Match") : sizeof("match"));
+    bench->draft.services[service].match = kind == MATCH_NONE ? (struct config_match){0} : match;
+    publish(bench, true);
+}
+
 /* Returns false at the end. */
 static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t second)
 {
@@ -401,6 +412,11 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
 
     if (strcmp(verb, "weight") == 0) {
         bench->draft.services[slot].weight = (uint16_t)second;
+        publish(bench, true);
+    } else if (strcmp(verb, "match") == 0) {
+        set_match(bench, slot, (enum config_match_kind)second);
+    } else if (strcmp(verb, "mirror") == 0) {
+        bench->draft.services[slot].mirror = (uint16_t)second;
         publish(bench, true);
     } else if (strcmp(verb, "hold") == 0) {
         bench->draft.services[slot].held_until_ms = second > 0 ? clock_ms() + second : 0;
