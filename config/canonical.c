@@ -35,6 +35,11 @@ static void put_text(cJSON *object, const char *key, const char *text)
         put(object, key, cJSON_CreateString(text));
 }
 
+static void put_number(cJSON *object, const char *key, uint32_t number)
+{
+    put(object, key, cJSON_CreateNumber(number));
+}
+
 static void put_duration(cJSON *object, const char *key, uint32_t ms)
 {
     char text[DURATION_TEXT_BYTES];
@@ -313,6 +318,7 @@ static cJSON *rollout_to_json(const struct config_rollout *rollout)
     put_duration(json, "health_timeout", rollout->health_timeout_ms);
     put_duration(json, "monitor", rollout->monitor_ms);
     put_duration(json, "stop_grace_period", rollout->stop_grace_period_ms);
+    put_number(json, "history", rollout->history);
     return json;
 }
 
@@ -381,11 +387,6 @@ static cJSON *preview_to_json(const struct config_preview *preview)
     put_text(match, "never", preview->never);
     put(json, preview->kind == PREVIEW_COOKIE ? "cookie" : "header", match);
     return json;
-}
-
-static void put_number(cJSON *object, const char *key, uint32_t number)
-{
-    put(object, key, cJSON_CreateNumber(number));
 }
 
 static cJSON *queue_to_json(const struct config_queue *queue)

@@ -207,6 +207,7 @@ struct config_rollout {
                                    at most a progress_deadline that is given */
     uint32_t monitor_ms;           /* watched at full weight before the old ones go; default 5 s */
     uint32_t stop_grace_period_ms; /* 0: what the container says, else 10 s */
+    uint16_t history;              /* ended rollouts kept on record; default 200 */
 };
 
 struct config_sticky { /* what tells one user from another */

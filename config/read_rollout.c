@@ -207,6 +207,12 @@ static const struct field rollout_fields[] = {
     DURATION("health_timeout", struct config_rollout, health_timeout_ms, 1, DURATION_MAX_MS, 0),
     DURATION("monitor", struct config_rollout, monitor_ms, 0, DURATION_MAX_MS, 5000),
     DURATION("stop_grace_period", struct config_rollout, stop_grace_period_ms, 0, 3600 * 1000, 0),
+    {.key = "history",
+     .kind = FIELD_NUMBER16,
+     .offset = offsetof(struct config_rollout, history),
+     .min = 1,
+     .max = 1000,
+     .fallback = 200},
 };
 const struct table rollout_table = TABLE("rollout", rollout_fields);
 

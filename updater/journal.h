@@ -21,7 +21,6 @@
 #define JOURNAL_SCHEMA      2          /* user_version */
 #define JOURNAL_APPLICATION 0x534c4a31 /* application_id: "SLJ1" */
 #define JOURNAL_WHY_BYTES   256u
-#define JOURNAL_HISTORY     200u  /* rollouts kept per service */
 #define JOURNAL_LOG_MAX     2000u /* log lines kept per rollout; the oldest go */
 #define JOURNAL_NOTES_MAX   100u  /* notes of a rollout: people's, not programs' */
 

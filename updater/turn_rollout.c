@@ -94,8 +94,8 @@ static void end(struct rollout *rollout)
         record_lesson(rollout, "%s: %s", plan_outcome_name(rollout->progress.outcome),
                       rollout->progress.why);
     record_keep(service->updater, rollout_id(rollout));
-    if (journal_prune(service->updater->journal, service_name(service), JOURNAL_HISTORY,
-                      record_forget, service->updater))
+    if (journal_prune(service->updater->journal, service_name(service),
+                      service->config->rollout.history, record_forget, service->updater))
         log_event(LOG_ERROR, "journal-write-failed", "reason",
                   journal_error(service->updater->journal));
     attention_look(service);
