@@ -79,15 +79,22 @@ const struct command commands[] = {
     {
         .name = "rollout",
         .summary = "bring a new image to a service, step by step",
-        .usage = "SERVICE --image IMAGE [--steps 5,25,50,100] [--interval 30s] [--reason TEXT] "
-                 "[--detach]",
+        .usage = "SERVICE --image IMAGE [--strategy WORD] [--order WORD] [--steps 5,25,50,100] "
+                 "[--interval 30s] [--reason TEXT] [--detach]",
         .text = "Starts a rollout and follows it to its end, a line for each thing that happens.\n"
                 "Ctrl-C stops following; the rollout goes on.\n"
                 "\n"
                 "Without --steps and --interval the steps in the service's config are taken.\n"
                 "--steps gives the weights; between two of them it pauses for --interval (30s).\n"
-                "--interval alone means --steps 5,25,50,100 with that pause.\n",
+                "--interval alone means --steps 5,25,50,100 with that pause.\n"
+                "\n"
+                "--strategy canary moves traffic by steps, all old containers running to the end;\n"
+                "rolling replaces replica by replica. --order start-first runs each new container\n"
+                "beside its old one; stop-first stops the old one first, and holds requests where\n"
+                "nothing else serves; auto takes stop-first only where start-first cannot work.\n"
+                "What is not told is the config's.\n",
         .examples = "sluice rollout web --image web:v2\n"
+                    "sluice rollout web --image web:v2 --strategy rolling\n"
                     "sluice rollout web --image web:v2 --steps 1,10,50,100 --interval 5m\n"
                     "sluice rollout web --image web:v2 --reason 'new checkout' --detach\n",
         .exits = "0  completed (with --detach: started)\n"
@@ -100,6 +107,8 @@ const struct command commands[] = {
         .options = {{"image", "IMAGE", "what to roll out: a reference or an id (required)"},
                     {"steps", "LIST", "weights in per cent, rising, the last one 100"},
                     {"interval", "TIME", "pause between two steps: 500ms, 30s, 5m"},
+                    {"strategy", "WORD", "canary or rolling"},
+                    {"order", "WORD", "auto, start-first or stop-first"},
                     {"reason", "TEXT", "why; kept in the history"},
                     {"detach", NULL, "start it and return"}},
         .arguments_min = 1,

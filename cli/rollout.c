@@ -10,6 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* An option whose name is the key's too; the daemon knows what it may be. */
+static void add_text(struct cJSON *body, const struct invocation *invocation, const char *name)
+{
+    const char *text = invocation_option(invocation, name);
+    if (text != NULL)
+        cJSON_AddStringToObject(body, name, text);
+}
+
 /* The request's body, or NULL after saying what is wrong. */
 static struct cJSON *make_body(const struct invocation *invocation)
 {
@@ -35,6 +43,8 @@ static struct cJSON *make_body(const struct invocation *invocation)
         cJSON_AddItemToObject(body, "steps", steps);
     if (reason != NULL)
         cJSON_AddStringToObject(body, "reason", reason);
+    add_text(body, invocation, "strategy");
+    add_text(body, invocation, "order");
     return body;
 }
 

@@ -1,6 +1,7 @@
 /* The canonical form: every default spelled out, in one fixed order. */
 #include "base/check.h"
 #include "base/memory.h"
+#include "canonical_parts.h"
 #include "config.h"
 #include "value.h"
 
@@ -10,37 +11,37 @@
 #include <string.h>
 
 /* The file keeps what it says beyond these by the reader's rules; here it is only written. */
-static cJSON *must(cJSON *item)
+cJSON *must(cJSON *item)
 {
     if (item == NULL)
         exit(EXIT_TRY_AGAIN);
     return item;
 }
 
-static void put(cJSON *object, const char *key, cJSON *value)
+void put(cJSON *object, const char *key, cJSON *value)
 {
     if (!cJSON_AddItemToObject(object, key, must(value)))
         exit(EXIT_TRY_AGAIN);
 }
 
-static void append(cJSON *array, cJSON *value)
+void append(cJSON *array, cJSON *value)
 {
     if (!cJSON_AddItemToArray(array, must(value)))
         exit(EXIT_TRY_AGAIN);
 }
 
-static void put_text(cJSON *object, const char *key, const char *text)
+void put_text(cJSON *object, const char *key, const char *text)
 {
     if (text != NULL)
         put(object, key, cJSON_CreateString(text));
 }
 
-static void put_number(cJSON *object, const char *key, uint32_t number)
+void put_number(cJSON *object, const char *key, uint32_t number)
 {
     put(object, key, cJSON_CreateNumber(number));
 }
 
-static void put_duration(cJSON *object, const char *key, uint32_t ms)
+void put_duration(cJSON *object, const char *key, uint32_t ms)
 {
     char text[DURATION_TEXT_BYTES];
 
@@ -266,59 +267,6 @@ static cJSON *check_to_json(const struct config_check *check)
     put_duration(json, "start_period", check->start_period_ms);
     put(json, "retries", cJSON_CreateNumber(check->retries));
     put(json, "successes", cJSON_CreateNumber(check->successes));
-    return json;
-}
-
-static cJSON *match_to_json(const struct config_match *match)
-{
-    if (match->kind == MATCH_NONE)
-        return cJSON_CreateString("none");
-    cJSON *json = must(cJSON_CreateObject());
-    cJSON *value = must(cJSON_CreateObject());
-    put_text(value, "name", match->name);
-    put_text(value, "value", match->value);
-    put(json, match->kind == MATCH_HEADER ? "header" : "cookie", value);
-    return json;
-}
-
-static cJSON *step_to_json(const struct config_step *step)
-{
-    cJSON *json = must(cJSON_CreateObject());
-
-    if (step->kind == STEP_SET_WEIGHT)
-        put(json, "set_weight", cJSON_CreateNumber(step->weight / 100.0));
-    else if (step->kind == STEP_MATCH)
-        put(json, "match", match_to_json(&step->match));
-    else if (step->kind == STEP_MIRROR)
-        put(json, "mirror", cJSON_CreateNumber(step->mirror / 100.0));
-    else if (step->until_promoted)
-        put(json, "pause", cJSON_CreateObject());
-    else
-        put_duration(json, "pause", step->pause_ms);
-    return json;
-}
-
-static cJSON *rollout_to_json(const struct config_rollout *rollout)
-{
-    static const char *const on_timeout[] = {"close", "wait", "fail"};
-    cJSON *json = must(cJSON_CreateObject());
-    cJSON *steps = must(cJSON_CreateArray());
-    cJSON *drain = must(cJSON_CreateObject());
-
-    for (size_t i = 0; i < rollout->step_count; i++)
-        append(steps, step_to_json(&rollout->steps[i]));
-    put_duration(drain, "requests", rollout->drain.requests_ms);
-    put_duration(drain, "websockets", rollout->drain.websockets_ms);
-    put_duration(drain, "tcp", rollout->drain.tcp_ms);
-    put_text(drain, "on_timeout", on_timeout[rollout->drain.on_timeout]);
-    put_text(json, "strategy", "canary");
-    put(json, "steps", steps);
-    put(json, "drain", drain);
-    put_duration(json, "progress_deadline", rollout->progress_deadline_ms);
-    put_duration(json, "health_timeout", rollout->health_timeout_ms);
-    put_duration(json, "monitor", rollout->monitor_ms);
-    put_duration(json, "stop_grace_period", rollout->stop_grace_period_ms);
-    put_number(json, "history", rollout->history);
     return json;
 }
 

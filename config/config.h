@@ -48,6 +48,13 @@ enum config_sticky_kind {
 };
 enum config_preview_kind { PREVIEW_NONE, PREVIEW_HEADER, PREVIEW_COOKIE };
 enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE, STEP_MATCH, STEP_MIRROR };
+enum config_strategy { STRATEGY_CANARY, STRATEGY_ROLLING, STRATEGY_BLUE_GREEN };
+enum config_order {
+    ORDER_AUTO,        /* stop-first where start-first cannot work */
+    ORDER_START_FIRST, /* the new one beside the old one */
+    ORDER_STOP_FIRST,  /* the old one makes room for the new one */
+};
+enum config_failure_action { FAILURE_ROLLBACK, FAILURE_PAUSE };
 enum config_on_timeout { ON_TIMEOUT_CLOSE, ON_TIMEOUT_WAIT, ON_TIMEOUT_FAIL };
 enum config_access_format { ACCESS_LOGFMT, ACCESS_JSON, ACCESS_COMMON, ACCESS_COMBINED };
 enum config_proxy_protocol {
@@ -195,8 +202,28 @@ struct config_drain {                  /* budget per class, milliseconds */
     enum config_on_timeout on_timeout; /* default close */
 };
 
+enum config_amount_kind { AMOUNT_NONE, AMOUNT_COUNT, AMOUNT_PERCENT };
+
+struct config_amount { /* of containers: `2`, or a share of the replicas: `25%` */
+    enum config_amount_kind kind;
+    uint32_t value;
+};
+
+struct config_rolling {             /* strategy: rolling; Compose's and Argo's words */
+    uint32_t parallelism;           /* replicas replaced at once; default 1, 0: all */
+    uint32_t delay_ms;              /* between two batches; default 0 */
+    uint32_t ramp_ms;               /* a batch's share of traffic moves in so long; default 4 s */
+    struct config_amount max_surge; /* containers beyond the replicas; default parallelism */
+    uint32_t max_failure_ratio;     /* of WEIGHT_MAX; default 0 */
+    enum config_failure_action action; /* `failure_action`; default rollback */
+};
+
 struct config_rollout {
-    /* strategy: canary is the only one so far */
+    enum config_strategy strategy; /* default canary */
+    enum config_order order;       /* default auto */
+    struct config_rolling rolling;
+    struct config_amount max_unavailable; /* replicas that may be missing; default 0, and where the
+                                             order is stop-first parallelism */
     struct config_step *steps; /* default: 5, 25, 50, 100 per cent with 30 s pauses between */
     size_t step_count;
     struct config_drain drain;

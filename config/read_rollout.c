@@ -187,15 +187,26 @@ static const struct field drain_fields[] = {
 };
 const struct table drain_table = TABLE("drain", drain_fields);
 
-static void read_strategy(struct reader *reader, const struct node *node, void *target)
-{
-    (void)target;
-    if (node->kind != NODE_SCALAR || strcmp(node->text, "canary") != 0)
-        reader_refuse(reader, node, "canary (the only strategy so far)");
-}
+#define WORD(name, member, its_words, usual)                                                       \
+    {                                                                                              \
+        .key = (name), .kind = FIELD_WORD, .offset = offsetof(struct config_rollout, member),      \
+        .words = (its_words), .fallback = (usual)                                                  \
+    }
 
 static const struct field rollout_fields[] = {
-    {.key = "strategy", .kind = FIELD_OTHER, .read = read_strategy},
+    WORD("strategy", strategy, strategy_words, STRATEGY_CANARY),
+    WORD("order", order, order_words, ORDER_AUTO),
+    {.key = "parallelism",
+     .kind = FIELD_NUMBER32,
+     .offset = offsetof(struct config_rollout, rolling.parallelism),
+     .max = 1000,
+     .fallback = 1},
+    DURATION("delay", struct config_rollout, rolling.delay_ms, 0, DURATION_MAX_MS, 0),
+    DURATION("ramp", struct config_rollout, rolling.ramp_ms, 0, DURATION_MAX_MS, 4000),
+    {.key = "max_surge", .kind = FIELD_OTHER, .read = max_surge_read},
+    {.key = "max_unavailable", .kind = FIELD_OTHER, .read = max_unavailable_read},
+    {.key = "max_failure_ratio", .kind = FIELD_OTHER, .read = max_failure_ratio_read},
+    WORD("failure_action", rolling.action, failure_action_words, FAILURE_ROLLBACK),
     {.key = "steps", .kind = FIELD_OTHER}, /* rollout_read() reads these two together */
     {.key = "interval", .kind = FIELD_OTHER},
     {.key = "drain",
@@ -239,7 +250,10 @@ void rollout_read(struct reader *reader, const struct node *node, void *target)
     const struct node *steps = node_get(node, "steps");
     bool are_short = steps_are_short(steps);
 
+    size_t first = reader->problems.count;
     table_read(reader, node, &rollout_table, rollout);
+    if (reader->problems.count == first)
+        rolling_check(reader, node, rollout);
     size_t before = reader->problems.count;
     uint32_t interval_ms = read_interval(reader, node_get(node, "interval"), are_short);
     if (steps == NULL) {

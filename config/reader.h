@@ -146,6 +146,13 @@ void step_mirror_read(struct reader *reader, const struct node *node, void *targ
 /* What of a plan's steps a service of this protocol cannot have. */
 void steps_check(struct reader *reader, const struct node *node,
                  const struct config_service *service);
+/* What belongs to the way in which replicas are replaced; in read_rolling.c. */
+void max_surge_read(struct reader *reader, const struct node *node, void *target);
+void max_unavailable_read(struct reader *reader, const struct node *node, void *target);
+void max_failure_ratio_read(struct reader *reader, const struct node *node, void *target);
+/* Keys of a rollout that contradict one another; `node` is the rollout's. */
+void rolling_check(struct reader *reader, const struct node *node,
+                   const struct config_rollout *rollout);
 void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms);
 /* The whole document, defaults, environment and overrides; in read.c. */
 void config_read_tree(struct reader *reader, const struct node *root);

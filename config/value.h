@@ -18,6 +18,11 @@ void hsts_format(uint32_t seconds, char text[DURATION_TEXT_BYTES]);
 /* Of enum config_tls_version; NULL-terminated. */
 extern const char *const tls_version_words[];
 
+/* Of enum config_strategy, config_order and config_failure_action; NULL-terminated. */
+extern const char *const strategy_words[];
+extern const char *const order_words[];
+extern const char *const failure_action_words[];
+
 /* Of enum config_access_format; NULL-terminated. */
 extern const char *const access_format_words[];
 

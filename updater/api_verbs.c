@@ -3,6 +3,7 @@
 #include "api_views.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "config/value.h"
 #include "events.h"
 #include "preflight.h"
 #include "salt.h"
@@ -11,6 +12,7 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,10 +243,43 @@ static bool steps_read(const cJSON *array, struct config_step *steps, size_t *re
     return true;
 }
 
+/* One of the words, where the key is given; false (and refused) where it is none of them. */
+static bool word_read(const cJSON *body, const char *key, const char *const *words, bool *ret_given,
+                      unsigned *ret_word, struct admin_answer *answer)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(body, key);
+    char list[80] = "";
+
+    *ret_given = item != NULL;
+    for (unsigned i = 0; words[i]; i++) {
+        size_t length = strlen(list);
+
+        if (!item || (cJSON_IsString(item) && strcmp(item->valuestring, words[i]) == 0)) {
+            *ret_word = i;
+            return true;
+        }
+        (void)snprintf(list + length, sizeof(list) - length, "%s%s", length ? ", " : "", words[i]);
+    }
+    admin_error(answer, 400, "bad-request", "%s is one of %s", key, list);
+    return false;
+}
+
+static bool way_read(const cJSON *body, struct rollout_way *way, struct admin_answer *answer)
+{
+    unsigned strategy = 0, order = 0;
+
+    if (!word_read(body, "strategy", strategy_words, &way->strategy_given, &strategy, answer) ||
+        !word_read(body, "order", order_words, &way->order_given, &order, answer))
+        return false;
+    way->strategy = (enum config_strategy)strategy;
+    way->order = (enum config_order)order;
+    return true;
+}
+
 void api_rollout_start(struct service *service, const struct admin_request *request,
                        struct admin_answer *ret_answer)
 {
-    static const char *const keys[] = {"image", "steps", "reason", NULL};
+    static const char *const keys[] = {"image", "steps", "reason", "strategy", "order", NULL};
     const cJSON *image, *steps, *reason;
     struct preflight_request wanted = {.service = service, .uid = request->uid};
     struct config_step read[CONFIG_STEPS_MAX];
@@ -262,10 +297,17 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
         admin_error(ret_answer, 400, "bad-request", "reason is a text");
         return;
     }
-    if (steps && !steps_read(steps, read, &wanted.step_count, ret_answer))
+    if (!way_read(request->body, &wanted.way, ret_answer))
+        return;
+    if (steps && rollout_strategy(&service->config->rollout, &wanted.way) == STRATEGY_ROLLING) {
+        admin_error(ret_answer, 400, "bad-steps",
+                    "steps are for the strategy canary; rolling goes replica by replica");
+        return;
+    }
+    if (steps && !steps_read(steps, read, &wanted.way.step_count, ret_answer))
         return;
     wanted.image = image->valuestring;
     wanted.reason = reason ? reason->valuestring : NULL;
-    wanted.steps = steps ? read : NULL;
+    wanted.way.steps = steps ? read : NULL;
     preflight_start(&wanted, request, ret_answer);
 }

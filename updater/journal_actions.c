@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* The values of a rollout's row that a plan changes, in the order of both statements below. */
-#define PLAN_VALUES(rollout, observed, progress)                                                   \
+#define PLAN_VALUES(rollout, observed, progress, more)                                             \
     VALUES(TEXT(rollout), TEXT(plan_phase_name((progress)->phase)),                                \
            TEXT(plan_outcome_name((progress)->outcome)), NUMBER((progress)->step),                 \
            NUMBER((progress)->step_entered), NUMBER((progress)->step_since_ms),                    \
@@ -15,22 +15,22 @@
            NUMBER((progress)->aborted), NUMBER((progress)->seen[0]), NUMBER((progress)->seen[1]),  \
            TEXT((progress)->why), NUMBER((observed)->weight), NUMBER((observed)->wish_promote),    \
            NUMBER((progress)->phase != PHASE_FORWARD),                                             \
-           NUMBER((progress)->phase == PHASE_ENDED ? (observed)->now_ms : 0))
+           NUMBER((progress)->phase == PHASE_ENDED ? (observed)->now_ms : 0), TEXT(more))
 
 static int is_unchanged(struct journal *journal, const char *rollout,
                         const struct plan_observed *observed, const struct plan_progress *progress,
-                        bool *ret_unchanged)
+                        const char *more, bool *ret_unchanged)
 {
     sqlite3_stmt *statement;
     int result;
     int error = journal_query(
         journal,
         "SELECT (phase, outcome, step, step_entered, step_since_ms, changed_ms, promote_wanted,"
-        " aborted, seen_low, seen_high, why, weight) IS (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
-        " ?12, ?13) AND NOT (wish_promote AND ?14)"
+        " aborted, seen_low, seen_high, why, weight, more) IS (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+        " ?11, ?12, ?13, ?17) AND NOT (wish_promote AND ?14)"
         " AND NOT ((wish_abort OR wish_promote OR wish_pause) AND ?15)"
         " AND NOT (?16 AND ended_ms = 0) FROM rollouts WHERE id = ?1",
-        PLAN_VALUES(rollout, observed, progress), &statement);
+        PLAN_VALUES(rollout, observed, progress, more), &statement);
 
     if (error != 0)
         return error;
@@ -44,17 +44,18 @@ static int is_unchanged(struct journal *journal, const char *rollout,
 }
 
 static int save_progress(struct journal *journal, const char *rollout,
-                         const struct plan_observed *observed, const struct plan_progress *progress)
+                         const struct plan_observed *observed, const struct plan_progress *progress,
+                         const char *more)
 {
     return journal_run(
         journal,
         "UPDATE rollouts SET phase = ?2, outcome = ?3, step = ?4, step_entered = ?5,"
         " step_since_ms = ?6, changed_ms = ?7, promote_wanted = ?8, aborted = ?9, seen_low = ?10,"
-        " seen_high = ?11, why = ?12, weight = ?13,"
+        " seen_high = ?11, why = ?12, weight = ?13, more = ?17,"
         " wish_promote = wish_promote AND NOT ?14 AND NOT ?15,"
         " wish_abort = wish_abort AND NOT ?15, wish_pause = wish_pause AND NOT ?15,"
         " ended_ms = iif(ended_ms = 0, ?16, ended_ms) WHERE id = ?1",
-        PLAN_VALUES(rollout, observed, progress), NULL);
+        PLAN_VALUES(rollout, observed, progress, more), NULL);
 }
 
 static int save_intents(struct journal *journal, const char *rollout,
@@ -86,20 +87,23 @@ int journal_save_plan(struct journal *journal, const char *rollout,
 {
     bool unchanged = false;
     int64_t ids[PLAN_ACTIONS_MAX];
-    int error = is_unchanged(journal, rollout, observed, &plan->progress, &unchanged);
+    char *more = journal_progress_write(&plan->progress);
+    int error = is_unchanged(journal, rollout, observed, &plan->progress, more, &unchanged);
 
     if (error != 0 || (unchanged && plan->action_count == 0))
-        return error;
+        goto out;
     error = journal_begin(journal);
     if (error != 0)
-        return error;
+        goto out;
     if (!unchanged)
-        error = save_progress(journal, rollout, observed, &plan->progress);
+        error = save_progress(journal, rollout, observed, &plan->progress, more);
     if (error == 0)
         error = save_intents(journal, rollout, observed, plan, ids);
     error = journal_commit(journal, error);
     if (error == 0)
         memcpy(ret_action_ids, ids, plan->action_count * sizeof(ids[0]));
+out:
+    free(more);
     return error;
 }
 

@@ -59,5 +59,9 @@ int journal_read_one(struct journal *journal, sqlite3_stmt *statement, size_t si
 
 /* The SQL that leads from this schema to the next; 0 is an empty file. */
 const char *journal_way_from(int version);
+/* Progress beyond the columns. NULL: nothing to be said. The caller frees it. */
+char *journal_progress_write(const struct plan_progress *progress)
+    __attribute__((warn_unused_result));
+void journal_progress_read(const char *text, struct plan_progress *progress);
 
 #endif

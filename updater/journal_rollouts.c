@@ -9,7 +9,7 @@
     "id, service, strategy, spec, image, image_id, digest, previous_image, previous_image_id,"     \
     " reason, user, created_ms, ended_ms, replicas, weight, wish_pause, wish_promote, wish_abort," \
     " phase, outcome, step, step_entered, step_since_ms, changed_ms, promote_wanted, aborted,"     \
-    " seen_low, seen_high, why"
+    " seen_low, seen_high, why, more"
 
 static enum plan_phase phase_of(const char *name)
 {
@@ -51,6 +51,7 @@ static void read_progress(sqlite3_stmt *statement, struct plan_progress *progres
     why = journal_take(statement, 28, cursor);
     if (why != NULL)
         (void)slice_copy_string(slice_from_string(why), progress->why, sizeof(progress->why));
+    journal_progress_read(journal_take(statement, 29, cursor), progress);
 }
 
 static void read_rollout(sqlite3_stmt *statement, void *item)
@@ -82,11 +83,11 @@ static void read_rollout(sqlite3_stmt *statement, void *item)
 int journal_rollout_add(struct journal *journal, const struct journal_rollout *rollout)
 {
     const struct plan_progress *progress = &rollout->progress;
-
-    return journal_run(
+    char *more = journal_progress_write(progress);
+    int error = journal_run(
         journal,
         "INSERT INTO rollouts (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
-        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         VALUES(TEXT(rollout->id), TEXT(rollout->service), TEXT(rollout->strategy),
                TEXT(rollout->spec), TEXT(rollout->image), TEXT(rollout->image_id),
                TEXT(rollout->digest), TEXT(rollout->previous_image),
@@ -98,8 +99,11 @@ int journal_rollout_add(struct journal *journal, const struct journal_rollout *r
                NUMBER(progress->step_entered), NUMBER(progress->step_since_ms),
                NUMBER(progress->changed_ms), NUMBER(progress->promote_wanted),
                NUMBER(progress->aborted), NUMBER(progress->seen[0]), NUMBER(progress->seen[1]),
-               TEXT(progress->why)),
+               TEXT(progress->why), TEXT(more)),
         NULL);
+
+    free(more);
+    return error;
 }
 
 static int found(int error, int changed)

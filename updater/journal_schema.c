@@ -66,7 +66,10 @@ static const char notes_and_tasks[] =
     " position INTEGER NOT NULL, name TEXT NOT NULL, passed INTEGER NOT NULL, message TEXT,"
     " PRIMARY KEY (rollout, position)) STRICT, WITHOUT ROWID;";
 
-static const char *const ways[] = {first, notes_and_tasks};
+/* What a rollout's progress gains after this: journal_progress.c. */
+static const char more_progress[] = "ALTER TABLE rollouts ADD COLUMN more TEXT;";
+
+static const char *const ways[] = {first, notes_and_tasks, more_progress};
 
 _Static_assert(sizeof(ways) / sizeof(ways[0]) == JOURNAL_SCHEMA, "each schema has its way");
 

@@ -1,5 +1,7 @@
 /* A rollout's spec as JSON: fixed when it starts, so that a later config changes nothing in it. */
 #include "base/memory.h"
+#include "base/slice.h"
+#include "config/value.h"
 #include "journal.h"
 
 #include <cjson/cJSON.h>
@@ -40,6 +42,19 @@ static cJSON *write_step(const struct config_step *step)
     return json;
 }
 
+/* How replicas are replaced. Absent in rollouts of before: the canary, start-first. */
+static void write_way(cJSON *json, const struct plan_spec *spec)
+{
+    cJSON_AddStringToObject(json, "strategy", strategy_words[spec->strategy]);
+    cJSON_AddStringToObject(json, "order", order_words[spec->order]);
+    cJSON_AddStringToObject(json, "order_why", spec->order_why);
+    cJSON_AddNumberToObject(json, "max_surge", spec->max_surge);
+    cJSON_AddNumberToObject(json, "ramp_ms", spec->ramp_ms);
+    cJSON_AddNumberToObject(json, "max_failures", spec->max_failures);
+    cJSON_AddStringToObject(json, "failure_action", failure_action_words[spec->failure_action]);
+    cJSON_AddNumberToObject(json, "hold_ms", spec->hold_ms);
+}
+
 char *journal_spec_write(const struct plan_spec *spec)
 {
     cJSON *json = cJSON_CreateObject();
@@ -58,6 +73,7 @@ char *journal_spec_write(const struct plan_spec *spec)
     cJSON_AddNumberToObject(json, "health_timeout_ms", spec->health_timeout_ms);
     cJSON_AddNumberToObject(json, "progress_deadline_ms", spec->progress_deadline_ms);
     cJSON_AddNumberToObject(json, "monitor_ms", spec->monitor_ms);
+    write_way(json, spec);
     printed = cJSON_PrintUnformatted(json);
     text = memory_format("%s", printed != NULL ? printed : "");
     cJSON_free(printed);
@@ -131,6 +147,52 @@ static bool read_drain(const cJSON *json, struct config_drain *drain)
     return false;
 }
 
+/* False where it is there and none of the words. */
+static bool read_word(const cJSON *json, const char *key, const char *const *words,
+                      unsigned *ret_word)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+
+    if (item == NULL)
+        return true;
+    for (unsigned i = 0; cJSON_IsString(item) && words[i] != NULL; i++) {
+        if (strcmp(item->valuestring, words[i]) == 0) {
+            *ret_word = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False where it is there and no number. */
+static bool read_optional(const cJSON *json, const char *key, uint32_t *ret_number)
+{
+    return cJSON_GetObjectItemCaseSensitive(json, key) == NULL ||
+           read_number(json, key, ret_number);
+}
+
+static bool read_way(const cJSON *json, struct plan_spec *spec)
+{
+    const cJSON *why = cJSON_GetObjectItemCaseSensitive(json, "order_why");
+    unsigned strategy = STRATEGY_CANARY, order = ORDER_START_FIRST, action = FAILURE_ROLLBACK;
+
+    if (!read_word(json, "strategy", strategy_words, &strategy) ||
+        !read_word(json, "order", order_words, &order) ||
+        !read_word(json, "failure_action", failure_action_words, &action) ||
+        !read_optional(json, "max_surge", &spec->max_surge) ||
+        !read_optional(json, "ramp_ms", &spec->ramp_ms) ||
+        !read_optional(json, "max_failures", &spec->max_failures) ||
+        !read_optional(json, "hold_ms", &spec->hold_ms))
+        return false;
+    spec->strategy = (enum config_strategy)strategy;
+    spec->order = (enum config_order)order;
+    spec->failure_action = (enum config_failure_action)action;
+    if (cJSON_IsString(why))
+        (void)slice_copy_string(slice_from_string(why->valuestring), spec->order_why,
+                                sizeof(spec->order_why));
+    return true;
+}
+
 int journal_spec_read(const char *json, struct plan_spec *ret_spec, struct config_step **ret_steps)
 {
     struct plan_spec spec = {0};
@@ -141,7 +203,7 @@ int journal_spec_read(const char *json, struct plan_spec *ret_spec, struct confi
     int count = cJSON_GetArraySize(steps);
     int error = -EINVAL;
 
-    if (!cJSON_IsArray(steps) || count > CONFIG_STEPS_MAX ||
+    if (!cJSON_IsArray(steps) || count > (int)PLAN_STEPS_MAX || !read_way(root, &spec) ||
         !read_drain(cJSON_GetObjectItemCaseSensitive(root, "drain"), &spec.drain) ||
         !read_number(root, "replicas", &spec.replicas) ||
         !read_number(root, "max_unavailable", &spec.max_unavailable) ||

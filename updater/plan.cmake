@@ -5,15 +5,18 @@ add_library(sluice_plan STATIC
     plan_container.c
     plan_forward.c
     plan_parts.c
-    plan_promoted.c)
+    plan_promoted.c
+    rollout_spec.c)
 target_link_libraries(sluice_plan PUBLIC sluice_board)
 
 add_library(sluice_journal STATIC
     journal.c
     journal_actions.c
     journal_notes.c
+    journal_progress.c
     journal_records.c
     journal_rollouts.c
     journal_schema.c
     journal_spec.c)
-target_link_libraries(sluice_journal PUBLIC sluice_plan PRIVATE PkgConfig::SQLITE PkgConfig::CJSON)
+target_link_libraries(sluice_journal PUBLIC sluice_plan PRIVATE sluice_config PkgConfig::SQLITE
+                                     PkgConfig::CJSON)

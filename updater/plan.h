@@ -21,7 +21,8 @@
 #define PLAN_CONTAINERS_MAX 256u
 #define PLAN_REPLICAS_MAX   100u
 #define PLAN_ACTIONS_MAX    64u
-#define PLAN_WHY_BYTES      384u /* engines explain at length */
+#define PLAN_STEPS_MAX      (2u * PLAN_REPLICAS_MAX) /* rolling: a batch and a delay for each */
+#define PLAN_WHY_BYTES      384u                     /* engines explain at length */
 
 enum plan_phase {
     PHASE_FORWARD,  /* new ones come up, weight moves to them */
@@ -51,6 +52,11 @@ struct plan_progress {
     bool aborted;             /* BACK was asked for by the operator: outcome aborted */
     uint64_t seen[2];         /* bit per ordinal: a new container of it was there, so that one
                                  that is missing later was removed by somebody */
+    uint64_t failed[2];       /* bit per ordinal: its new container failed and is to go, to be made
+                                 again (within max_failures, or after a promote) */
+    uint32_t failures;        /* new containers that failed, since the last promote */
+    bool failure_pause;       /* too many did: it waits for an operator (failure_action: pause) */
+    bool holding;             /* new exchanges are held for a swap; ours to release */
     char why[PLAN_WHY_BYTES]; /* why BACK was entered, or what needs attention */
 };
 
@@ -90,7 +96,15 @@ struct plan_container {
 
 struct plan_spec {            /* fixed when the rollout starts; journalled with it */
     uint32_t replicas;        /* old ones found at the start */
-    uint32_t max_unavailable; /* 0 */
+    uint32_t max_unavailable; /* that may be missing of them */
+    enum config_strategy strategy;
+    enum config_order order;        /* settled: never auto */
+    char order_why[PLAN_WHY_BYTES]; /* why it is stop-first; empty where nobody need be told */
+    uint32_t max_surge;             /* rolling: containers beyond the replicas */
+    uint32_t ramp_ms;               /* rolling: a batch's share of traffic moves in so long */
+    uint32_t max_failures;          /* new containers that may fail before failure_action */
+    enum config_failure_action failure_action;
+    uint32_t hold_ms; /* a hold is asked for this long at a time; no exchange is held for longer */
     const struct config_step *steps;
     size_t step_count;
     struct config_drain drain;

@@ -20,8 +20,8 @@ struct preflight {
     struct service *service;
     struct admin_deferred *deferred;
     char *image, *reason, *user, *image_id, *digest;
-    struct config_step *steps;
-    size_t step_count;
+    struct config_step *steps; /* way.steps */
+    struct rollout_way way;
     bool pulled;
     char **ids; /* the old containers', to be tried one after the other */
     size_t id_count, tried;
@@ -82,8 +82,7 @@ static void begin(struct preflight *preflight)
         .digest = preflight->digest,
         .reason = preflight->reason,
         .user = preflight->user,
-        .steps = preflight->steps,
-        .step_count = preflight->step_count,
+        .way = preflight->way,
     };
     struct admin_answer answer = {0};
     int error = rollout_begin(&request);
@@ -318,10 +317,12 @@ void preflight_start(const struct preflight_request *wanted, const struct admin_
     preflight->image = memory_copy_string(wanted->image);
     preflight->reason = memory_copy_string(wanted->reason);
     preflight->user = api_user_name(wanted->uid);
-    if (wanted->steps) {
-        preflight->step_count = wanted->step_count;
-        preflight->steps = memory_new_array(wanted->step_count, sizeof(*preflight->steps));
-        memcpy(preflight->steps, wanted->steps, wanted->step_count * sizeof(*preflight->steps));
+    preflight->way = wanted->way;
+    if (wanted->way.steps) {
+        preflight->steps = memory_new_array(wanted->way.step_count, sizeof(*preflight->steps));
+        memcpy(preflight->steps, wanted->way.steps,
+               wanted->way.step_count * sizeof(*preflight->steps));
+        preflight->way.steps = preflight->steps;
     }
     service->preflight = preflight;
     preflight->deferred = admin_defer(request);

@@ -4,15 +4,15 @@
 #define UPDATER_PREFLIGHT_H
 
 #include "admin.h"
+#include "rollout_spec.h"
 #include "service.h"
 
 #include <sys/types.h>
 
 struct preflight_request { /* borrowed; copied */
     struct service *service;
-    const char *image, *reason;      /* reason may be NULL */
-    const struct config_step *steps; /* NULL: the config's */
-    size_t step_count;
+    const char *image, *reason; /* reason may be NULL */
+    struct rollout_way way;
     uid_t uid;
 };
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "config/value.h"
 #include "crash.h"
 #include "events.h"
 #include "salt.h"
@@ -224,31 +225,6 @@ static void id_make(char id[32])
     (void)snprintf(id, 32, "%s-%04x", stamp, random);
 }
 
-static uint32_t health_timeout(const struct config_service *config)
-{
-    const struct config_check *check = &config->check;
-
-    if (config->rollout.health_timeout_ms)
-        return config->rollout.health_timeout_ms;
-    return check->start_period_ms + (check->retries + 1u) * check->interval_ms + check->timeout_ms +
-           10000u;
-}
-
-static struct plan_spec spec_make(const struct rollout_request *request, uint32_t replicas)
-{
-    const struct config_rollout *config = &request->service->config->rollout;
-
-    return (struct plan_spec){
-        .replicas = replicas,
-        .steps = request->steps ? request->steps : config->steps,
-        .step_count = request->steps ? request->step_count : config->step_count,
-        .drain = config->drain,
-        .health_timeout_ms = health_timeout(request->service->config),
-        .progress_deadline_ms = config->progress_deadline_ms,
-        .monitor_ms = config->monitor_ms,
-    };
-}
-
 static int by_ordinal(const void *a, const void *b)
 {
     const struct container *const *first = a, *const *second = b;
@@ -280,7 +256,9 @@ int rollout_begin(const struct rollout_request *request)
     struct journal *journal = service->updater->journal;
     struct container *old[SERVICE_CONTAINERS_MAX];
     unsigned count = old_collect(service, old);
-    struct plan_spec spec = spec_make(request, count);
+    struct config_step room[PLAN_STEPS_MAX];
+    struct plan_spec spec =
+        rollout_spec(service->config, &request->way, count, request->beside_why, room);
     char *spec_text = journal_spec_write(&spec);
     char id[32];
     int error;
@@ -290,7 +268,7 @@ int rollout_begin(const struct rollout_request *request)
     const struct journal_rollout record = {
         .id = id,
         .service = service_name(service),
-        .strategy = "canary",
+        .strategy = strategy_words[spec.strategy],
         .spec = spec_text,
         .image = request->image,
         .image_id = request->image_id,
@@ -316,6 +294,8 @@ int rollout_begin(const struct rollout_request *request)
         (void)rollout_member(service->rollout, old[i]);
     attention_look(service);
     rollout_log(service->rollout, "rollout-started", NULL, request->image);
+    if (spec.order_why[0])
+        rollout_log(service->rollout, order_words[spec.order], NULL, spec.order_why);
     events_rollout(service->rollout, "rollout_updated");
     updater_wake(service->updater);
     return 0;

@@ -8,6 +8,7 @@
 #include "base/timer.h"
 #include "journal.h"
 #include "plan.h"
+#include "rollout_spec.h"
 #include "service.h"
 
 #include <stdbool.h>
@@ -75,8 +76,8 @@ void rollout_load(struct service *service);
 struct rollout_request { /* what was asked for, checked by preflight */
     struct service *service;
     const char *image, *image_id, *digest, *reason, *user;
-    const struct config_step *steps; /* NULL: the config's */
-    size_t step_count;
+    struct rollout_way way;
+    const char *beside_why; /* why no new one can run beside its old one; NULL: it can */
 };
 /* Journals a new rollout and starts it. Returns 0 or -errno of the journal. */
 int rollout_begin(const struct rollout_request *request) __attribute__((warn_unused_result));

@@ -2,6 +2,7 @@
 
 #include "api_views.h"
 #include "base/memory.h"
+#include "config/value.h"
 #include "record.h"
 #include "steady.h"
 #include "updater.h"
@@ -158,6 +159,8 @@ static void add_steps(cJSON *object, struct journal *journal, const struct journ
         count = 0;
     for (uint32_t i = 0; i < spec.step_count; i++)
         add_step(array, &steps[i], i, &record->progress, step_find(records, count, i));
+    cJSON_AddStringToObject(object, "order", order_words[spec.order]);
+    cJSON_AddStringToObject(object, "order_why", spec.order_why);
     cJSON_AddNumberToObject(object, "step", record->progress.step);
     cJSON_AddNumberToObject(object, "step_count", (double)spec.step_count);
     journal_steps_free(records, count);

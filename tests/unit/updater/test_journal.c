@@ -104,6 +104,10 @@ static void a_rollout_reads_back_as_it_was_written(void **state)
                                               .promote_wanted = true,
                                               .aborted = true,
                                               .seen = {UINT64_MAX, 1ull << 63},
+                                              .failed = {1ull << 63, UINT64_MAX},
+                                              .failures = 3,
+                                              .failure_pause = true,
+                                              .holding = true,
                                               .why = "web-2 is unhealthy"}};
     struct journal_rollout out;
 
@@ -122,6 +126,9 @@ static void a_rollout_reads_back_as_it_was_written(void **state)
     assert_int_equal(out.progress.step, 4);
     assert_true(out.progress.step_entered && out.progress.promote_wanted && out.progress.aborted);
     assert_true(out.progress.seen[0] == UINT64_MAX && out.progress.seen[1] == 1ull << 63);
+    assert_true(out.progress.failed[0] == 1ull << 63 && out.progress.failed[1] == UINT64_MAX);
+    assert_int_equal(out.progress.failures, 3);
+    assert_true(out.progress.failure_pause && out.progress.holding);
     assert_int_equal(out.progress.changed_ms, in.progress.changed_ms);
     assert_string_equal(out.progress.why, in.progress.why);
     journal_rollout_done(&out);
@@ -415,6 +422,14 @@ static void a_spec_survives_the_way_through_json(void **state)
         .health_timeout_ms = UINT32_MAX,
         .progress_deadline_ms = 600000,
         .monitor_ms = 5000,
+        .strategy = STRATEGY_ROLLING,
+        .order = ORDER_STOP_FIRST,
+        .order_why = "it has a static IP",
+        .max_surge = 4,
+        .ramp_ms = 4000,
+        .max_failures = 2,
+        .failure_action = FAILURE_PAUSE,
+        .hold_ms = 30000,
         .drain = {
             .requests_ms = 1, .websockets_ms = 2, .tcp_ms = 3, .on_timeout = ON_TIMEOUT_FAIL}};
     char *json = journal_spec_write(&in);
@@ -436,8 +451,35 @@ static void a_spec_survives_the_way_through_json(void **state)
     assert_int_equal(out.max_unavailable, 1);
     assert_int_equal(out.drain.on_timeout, ON_TIMEOUT_FAIL);
     assert_int_equal(out.drain.tcp_ms, 3);
+    assert_int_equal(out.strategy, STRATEGY_ROLLING);
+    assert_int_equal(out.order, ORDER_STOP_FIRST);
+    assert_string_equal(out.order_why, "it has a static IP");
+    assert_int_equal(out.max_surge, 4);
+    assert_int_equal(out.ramp_ms, 4000);
+    assert_int_equal(out.max_failures, 2);
+    assert_int_equal(out.failure_action, FAILURE_PAUSE);
+    assert_int_equal(out.hold_ms, 30000);
     free(read);
     free(json);
+}
+
+static void a_spec_of_the_first_schema_is_a_canary_that_starts_first(void **state)
+{
+    struct plan_spec spec;
+    struct config_step *steps;
+
+    (void)state;
+    assert_int_equal(
+        journal_spec_read("{\"steps\":[],\"drain\":{\"requests_ms\":1,\"websockets_ms\":1,"
+                          "\"tcp_ms\":1,\"on_timeout\":\"close\"},\"replicas\":1,"
+                          "\"max_unavailable\":0,\"health_timeout_ms\":1,"
+                          "\"progress_deadline_ms\":1,\"monitor_ms\":1}",
+                          &spec, &steps),
+        0);
+    assert_int_equal(spec.strategy, STRATEGY_CANARY);
+    assert_int_equal(spec.order, ORDER_START_FIRST);
+    assert_int_equal(spec.hold_ms, 0);
+    free(steps);
 }
 
 static void what_is_no_spec_is_refused(void **state)
@@ -735,6 +777,7 @@ int main(void)
         TEST(the_log_keeps_the_newest_lines_within_its_limit),
         TEST(a_service_is_kept_with_its_weight),
         TEST(a_spec_survives_the_way_through_json),
+        TEST(a_spec_of_the_first_schema_is_a_canary_that_starts_first),
         TEST(what_is_no_spec_is_refused),
         TEST(a_second_opener_is_refused_and_told_who_has_it),
         TEST(a_journal_of_a_newer_sluice_is_refused_untouched),

@@ -1,0 +1,98 @@
+#include "canonical_parts.h"
+#include "value.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+static cJSON *match_to_json(const struct config_match *match)
+{
+    if (match->kind == MATCH_NONE)
+        return cJSON_CreateString("none");
+    cJSON *json = must(cJSON_CreateObject());
+    cJSON *value = must(cJSON_CreateObject());
+    put_text(value, "name", match->name);
+    put_text(value, "value", match->value);
+    put(json, match->kind == MATCH_HEADER ? "header" : "cookie", value);
+    return json;
+}
+
+static cJSON *step_to_json(const struct config_step *step)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    if (step->kind == STEP_SET_WEIGHT)
+        put(json, "set_weight", cJSON_CreateNumber(step->weight / 100.0));
+    else if (step->kind == STEP_MATCH)
+        put(json, "match", match_to_json(&step->match));
+    else if (step->kind == STEP_MIRROR)
+        put(json, "mirror", cJSON_CreateNumber(step->mirror / 100.0));
+    else if (step->until_promoted)
+        put(json, "pause", cJSON_CreateObject());
+    else
+        put_duration(json, "pause", step->pause_ms);
+    return json;
+}
+
+static cJSON *steps_to_json(const struct config_rollout *rollout)
+{
+    cJSON *steps = must(cJSON_CreateArray());
+
+    for (size_t i = 0; i < rollout->step_count; i++)
+        append(steps, step_to_json(&rollout->steps[i]));
+    return steps;
+}
+
+static cJSON *drain_to_json(const struct config_drain *budget)
+{
+    static const char *const on_timeout[] = {"close", "wait", "fail"};
+    cJSON *drain = must(cJSON_CreateObject());
+
+    put_duration(drain, "requests", budget->requests_ms);
+    put_duration(drain, "websockets", budget->websockets_ms);
+    put_duration(drain, "tcp", budget->tcp_ms);
+    put_text(drain, "on_timeout", on_timeout[budget->on_timeout]);
+    return drain;
+}
+
+/* Left out where it follows from something else. */
+static void put_amount(cJSON *json, const char *key, struct config_amount amount)
+{
+    char text[16];
+
+    snprintf(text, sizeof(text), "%u%%", (unsigned)amount.value);
+    if (amount.kind == AMOUNT_PERCENT)
+        put_text(json, key, text);
+    else if (amount.kind == AMOUNT_COUNT)
+        put(json, key, cJSON_CreateNumber(amount.value));
+}
+
+static void put_rolling(cJSON *json, const struct config_rolling *rolling)
+{
+    put(json, "parallelism", cJSON_CreateNumber(rolling->parallelism));
+    put_duration(json, "delay", rolling->delay_ms);
+    put_duration(json, "ramp", rolling->ramp_ms);
+    put_amount(json, "max_surge", rolling->max_surge);
+    put(json, "max_failure_ratio",
+        cJSON_CreateNumber(rolling->max_failure_ratio / (double)WEIGHT_MAX));
+    put_text(json, "failure_action", failure_action_words[rolling->action]);
+}
+
+cJSON *rollout_to_json(const struct config_rollout *rollout)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put_text(json, "strategy", strategy_words[rollout->strategy]);
+    put_text(json, "order", order_words[rollout->order]);
+    put_amount(json, "max_unavailable", rollout->max_unavailable);
+    if (rollout->strategy == STRATEGY_ROLLING)
+        put_rolling(json, &rollout->rolling);
+    else
+        put(json, "steps", steps_to_json(rollout));
+    put(json, "drain", drain_to_json(&rollout->drain));
+    put_duration(json, "progress_deadline", rollout->progress_deadline_ms);
+    put_duration(json, "health_timeout", rollout->health_timeout_ms);
+    put_duration(json, "monitor", rollout->monitor_ms);
+    put_duration(json, "stop_grace_period", rollout->stop_grace_period_ms);
+    put_number(json, "history", rollout->history);
+    return json;
+}
