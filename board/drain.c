@@ -63,6 +63,11 @@ static void add_cell(struct score_sum *sum, const struct score_cell *cell)
     sum->retries += score_get(&cell->retries);
     sum->asset_retries += score_get(&cell->asset_retries);
     sum->ejections += score_get(&cell->ejections);
+    sum->mirrored += score_get(&cell->mirrored);
+    sum->mirror_compared += score_get(&cell->mirror_compared);
+    sum->mirror_status_differs += score_get(&cell->mirror_status_differs);
+    sum->mirror_body_differs += score_get(&cell->mirror_body_differs);
+    sum->mirror_failures += score_get(&cell->mirror_failures);
     sum->bytes_in += score_get(&cell->bytes_in);
     sum->bytes_out += score_get(&cell->bytes_out);
     uint64_t last_end_us = score_get(&cell->last_end_us);

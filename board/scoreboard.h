@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCORE_VERSION    11u
+#define SCORE_VERSION    12u
 #define SCORE_HOLDS_MAX  128u /* holding exchanges listed per row; `hold_total` has all */
 #define SCORE_TEXT_BYTES 97   /* a request line cut at 96 bytes */
 
@@ -78,9 +78,13 @@ struct score_cell { /* what one worker has and had with one backend */
     _Atomic uint64_t status[6]; /* answers by class: [1] 1xx (101) ... [5] 5xx; [0] none at all */
     _Atomic uint64_t connect_failures, timeouts, resets, retries, ejections;
     _Atomic uint64_t asset_retries; /* 404s of it that the other group was asked about */
-    _Atomic uint64_t bytes_in;      /* from the backend */
-    _Atomic uint64_t bytes_out;     /* to the backend */
-    _Atomic uint64_t last_end_us;   /* clock_us() when the last exchange ended; 0: none yet */
+    /* Copies of requests that it was sent (they are among the exchanges); of those, answers
+     * compared with the client's, and differing from it; and those that got no answer. */
+    _Atomic uint64_t mirrored, mirror_compared, mirror_status_differs, mirror_body_differs;
+    _Atomic uint64_t mirror_failures;
+    _Atomic uint64_t bytes_in;    /* from the backend */
+    _Atomic uint64_t bytes_out;   /* to the backend */
+    _Atomic uint64_t last_end_us; /* clock_us() when the last exchange ended; 0: none yet */
     _Atomic uint64_t latency[HISTOGRAM_BUCKETS]; /* KIND_REQUEST: start to end */
 };
 
@@ -200,6 +204,8 @@ struct score_sum { /* one backend over all rows */
     uint32_t ejected; /* workers that leave it out */
     uint64_t exchanges, status[6], connect_failures, timeouts, resets, retries, ejections;
     uint64_t asset_retries;
+    uint64_t mirrored, mirror_compared, mirror_status_differs, mirror_body_differs;
+    uint64_t mirror_failures;
     uint64_t bytes_in, bytes_out, last_end_us;
     uint64_t latency[HISTOGRAM_BUCKETS];
 };

@@ -101,6 +101,44 @@ static void add_refusals(const struct cJSON *refusals, struct lines *lines)
     lines_done(&none);
 }
 
+/* What a rollout sends to the canary beside the weight's share, and what came of the copies. */
+static void add_mirrors(const struct cJSON *services, struct lines *lines)
+{
+    const struct cJSON *service;
+    char mirror[TEXT_BYTES];
+    struct table table;
+    struct lines none = {0};
+    table_init(&table, "llrrrrrr",
+               "SERVICE|MATCH|MIRROR|COPIES|COMPARED|OTHER STATUS|OTHER BODY|FAILED");
+    size_t header = table.count;
+    cJSON_ArrayForEach(service, services)
+    {
+        const struct cJSON *match = json_get(service, "match");
+        const char *kind = json_get(match, "cookie") != NULL ? "cookie" : "header";
+        bool matches = cJSON_IsObject(match);
+        if (!matches && json_number(service, "mirror") <= 0 &&
+            json_number(service, "mirrored.sent") < 1)
+            continue;
+        table_cell(&table, "%s", json_text(service, "name"));
+        if (matches)
+            table_cell(&table, "%s %s: %s", kind, json_text(json_get(match, kind), "name"),
+                       json_text(json_get(match, kind), "value"));
+        else
+            table_cell(&table, "-");
+        table_cell(&table, "%s", text_weight(json_number(service, "mirror"), mirror));
+        table_cell(&table, "%.0f", json_number(service, "mirrored.sent"));
+        table_cell(&table, "%.0f", json_number(service, "mirrored.compared"));
+        table_cell(&table, "%.0f", json_number(service, "mirrored.status_differs"));
+        table_cell(&table, "%.0f", json_number(service, "mirrored.body_differs"));
+        table_cell(&table, "%.0f", json_number(service, "mirrored.failed"));
+    }
+    bool any = table.count > header;
+    if (any)
+        lines_add(lines, "%s", "");
+    table_finish(&table, "", any ? lines : &none);
+    lines_done(&none);
+}
+
 /* `refusals`: NULL where one service was asked for, for they are the whole proxy's. */
 static void print_status(const struct invocation *invocation, const struct cJSON *services,
                          const struct cJSON *refusals)
@@ -126,6 +164,7 @@ static void print_status(const struct invocation *invocation, const struct cJSON
     struct lines backends = {0};
     table_finish(&table, "", any ? &lines : &backends);
     lines_done(&backends);
+    add_mirrors(services, &lines);
     add_refusals(refusals, &lines);
     lines_print(&lines, stdout, invocation->colour);
     lines_done(&lines);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "holds.h"
+#include "mirror.h"
 #include "queue.h"
 #include "upstream.h"
 #include "user_key.h"
@@ -55,6 +56,7 @@ static void adopt(struct worker *worker)
     scoreboard_look(&worker->scores);
     if (worker->user_key != NULL && user_key_set(worker->user_key, published->secret) < 0)
         log_event(LOG_ERROR, "users-not-told-apart", "reason", "out of memory");
+    mirror_end_leaving(worker);
     queue_publish(worker);
     if (ends_anything(published))
         while ((x = find_ended(worker)) != NULL)

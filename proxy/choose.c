@@ -39,13 +39,22 @@ static bool has_room(const struct worker *worker, const struct service *service,
                                                     worker->table.backends[slot].generation) < max;
 }
 
+static bool has_room_for(const struct exchange *x, uint32_t slot)
+{
+    const struct worker *worker = x->worker;
+    uint32_t most = exchange_most_active(x);
+
+    return most == UINT32_MAX ||
+           scoreboard_active_everywhere(&worker->scores, slot,
+                                        worker->table.backends[slot].generation) < most;
+}
+
 static bool can_serve(void *context, uint32_t index)
 {
     const struct members *members = context;
     uint32_t slot = slot_of(context, index);
 
-    return !was_tried(members->exchange, slot) &&
-           has_room(members->exchange->worker, members->service, slot);
+    return !was_tried(members->exchange, slot) && has_room_for(members->exchange, slot);
 }
 
 static uint32_t load(void *context, uint32_t index)

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "client.h"
 #include "listener.h"
+#include "mirror.h"
 #include "upstream.h"
 #include "worker.h"
 
@@ -22,6 +23,7 @@ static void finish(struct worker *worker)
     worker->stopping = true;
     listeners_stop(worker);
     client_stop_idle(worker);
+    mirror_end_all(worker);
     for (uint32_t i = 0; i < worker->table.backend_count; i++)
         upstream_close_idle(worker, i);
 }

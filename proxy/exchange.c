@@ -135,8 +135,8 @@ void exchange_done(struct exchange *x)
     timer_stop(x->worker->loop, &x->timer);
 }
 
-void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t service,
-                    const struct address *client, const struct exchange_protocol *protocol)
+static void begin(struct exchange *x, enum exchange_kind kind, uint16_t service,
+                  const struct address *client, const struct exchange_protocol *protocol)
 {
     struct worker *worker = x->worker;
 
@@ -154,7 +154,7 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->upstream = NULL;
     x->placed = x->fresh = x->unrepeatable = x->from_backend = false;
     x->group = x->asked = GROUP_COUNT;
-    x->keeps_group = false;
+    x->keeps_group = x->is_copy = false;
     x->has_user = x->has_key = x->held = x->owes_retry = x->waits_for_room = false;
     x->try_count = x->join_count = x->retry_count = 0;
     x->queued_ms = 0;
@@ -163,7 +163,27 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
     x->head_bytes_in = x->bytes_in = x->bytes_out = x->counted_in = x->counted_out = 0;
     x->status = 0;
     list_append(&worker->exchanges[EXCHANGE_PLACING], &x->node);
-    retry_budget_earn(&worker->retry_budgets[service]);
+}
+
+void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t service,
+                    const struct address *client, const struct exchange_protocol *protocol)
+{
+    begin(x, kind, service, client, protocol);
+    retry_budget_earn(&x->worker->retry_budgets[service]);
+}
+
+void exchange_start_copy(struct exchange *x, const struct exchange *original,
+                         const struct exchange_protocol *protocol)
+{
+    begin(x, KIND_REQUEST, original->service, &original->client, protocol);
+    x->local = original->local;
+    x->group = GROUP_CANARY;
+    x->keeps_group = x->is_copy = true;
+    x->unrepeatable = true; /* it is not tried again */
+    x->has_user = original->has_user;
+    x->user = original->user;
+    x->has_key = original->has_key;
+    x->key = original->key;
 }
 
 /* --- a backend ---------------------------------------------------------------------------- */
@@ -172,12 +192,12 @@ void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t servic
  * take a last place at once, none or one stays, so the bound holds exactly, without a lock. */
 static bool has_place(const struct exchange *x, uint32_t slot, uint32_t generation)
 {
-    uint32_t max = exchange_service(x)->max_connections;
+    uint32_t most = exchange_most_active(x);
 
-    if (max == 0)
+    if (most == UINT32_MAX)
         return true;
     atomic_thread_fence(memory_order_seq_cst);
-    return scoreboard_active_everywhere(&x->worker->scores, slot, generation) <= max;
+    return scoreboard_active_everywhere(&x->worker->scores, slot, generation) <= most;
 }
 
 /* In the turn of the choice: from here on the backend is not drained. False: it has no room. */
@@ -201,6 +221,8 @@ static bool join_backend(struct exchange *x, uint32_t slot)
     x->placed_us = x->worker->now_us;
     x->connected_us = 0;
     score_add(&cell->exchanges, 1);
+    if (x->is_copy)
+        score_add(&cell->mirrored, 1);
     return true;
 }
 
@@ -254,7 +276,11 @@ static void refuse_or_queue(struct exchange *x, bool full)
     uint64_t wait_ms = queue_ms_left(x);
 
     x->waits_for_room = full;
-    if (x->try_count > 0 && !full) {
+    if (x->is_copy) {
+        x->protocol->on_refused(x, x->try_count > 0 ? WHY_CONNECT_FAILED
+                                   : full           ? WHY_QUEUE_FULL
+                                                    : WHY_NO_BACKEND);
+    } else if (x->try_count > 0 && !full) {
         x->protocol->on_refused(x, WHY_CONNECT_FAILED);
     } else if (x->keeps_group && !full) {
         x->protocol->on_refused(x, WHY_NO_CANARY); /* there may be none for days */
@@ -289,7 +315,8 @@ static void count_connect_failure(struct exchange *x)
     struct score_cell *cell = cell_of(x);
 
     score_add(&cell->connect_failures, 1);
-    rotation_judge(x, true);
+    if (!x->is_copy)
+        rotation_judge(x, true);
     leave_backend(x);
     x->tried[x->try_count++] = x->slot;
     x->owes_retry = true;
@@ -301,7 +328,7 @@ static enum exchange_why take_retry(struct exchange *x, enum exchange_why failur
 {
     const struct config_retries *rules = &exchange_service(x)->retries;
 
-    if (x->retry_count >= rules->attempts)
+    if (x->retry_count >= rules->attempts || x->is_copy)
         return failure;
     if (!retry_budget_take(&x->worker->retry_budgets[x->service], rules->budget_percent))
         return WHY_RETRY_BUDGET;
@@ -342,7 +369,7 @@ void exchange_place(struct exchange *x)
 {
     unsigned lost_count = 0;
 
-    if (x->join_count == 0 && worker_holds(x->worker, x->service)) {
+    if (x->join_count == 0 && worker_holds(x->worker, x->service) && !x->is_copy) {
         hold(x);
         return;
     }
@@ -403,7 +430,7 @@ void exchange_retry(struct exchange *x)
 /* For or against the backend; what ends for the client's or an operator's reasons says nothing. */
 static void judge_backend(const struct exchange *x, enum exchange_why why)
 {
-    if (exchange_service(x)->ejection.failures == 0)
+    if (exchange_service(x)->ejection.failures == 0 || x->is_copy)
         return;
     if (why == WHY_BAD_RESPONSE || why == WHY_BACKEND_BROKE || why == WHY_RESPONSE_TIMEOUT)
         rotation_judge(x, true);
@@ -459,7 +486,8 @@ void exchange_end(struct exchange *x, enum exchange_why why)
         judge_backend(x, why);
         leave_backend(x);
     }
-    access_log_exchange(x, why);
+    if (!x->is_copy)
+        access_log_exchange(x, why);
     exchange_enter(x, EXCHANGE_DONE);
 }
 

@@ -97,6 +97,7 @@ struct exchange {
     enum group group; /* GROUP_COUNT: not decided yet */
     enum group asked; /* the group that it asks for; GROUP_COUNT: none */
     bool keeps_group; /* `group` was set at its start: no other will do */
+    bool is_copy;     /* a mirror's */
     bool held;        /* queued because an operator holds the service */
     bool has_user;    /* keeps to a group and a backend: */
     uint64_t user;
@@ -127,6 +128,9 @@ void exchange_done(struct exchange *x);
 
 void exchange_start(struct exchange *x, enum exchange_kind kind, uint16_t service,
                     const struct address *client, const struct exchange_protocol *protocol);
+/* A copy of a client's exchange, for the canary: nobody waits for it, so it waits for nothing. */
+void exchange_start_copy(struct exchange *x, const struct exchange *original,
+                         const struct exchange_protocol *protocol);
 void exchange_enter(struct exchange *x, enum exchange_state next);
 
 /* Chooses a backend, counts the exchange on it and gets a connection; or queues it, or refuses it.
@@ -167,6 +171,14 @@ static inline const struct config_service *exchange_service(const struct exchang
 static inline bool exchange_announces(const struct exchange *exchange)
 {
     return exchange_service(exchange)->send_proxy_protocol != SEND_PROXY_PROTOCOL_NONE;
+}
+/* So many exchanges may be on its backend, itself included. Copies leave every second place to
+ * clients. */
+static inline uint32_t exchange_most_active(const struct exchange *exchange)
+{
+    uint32_t max = exchange_service(exchange)->max_connections;
+
+    return max == 0 ? UINT32_MAX : exchange->is_copy ? max / 2 : max;
 }
 /* Ended in order, though not by its own sides: the client gets an end and no reset. */
 static inline bool exchange_why_is_orderly(enum exchange_why why)

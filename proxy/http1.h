@@ -78,7 +78,7 @@ enum http_known_field { /* those that the proxy looks at */
                         FIELD_MAX_FORWARDS,
                         FIELD_CLIENT_CERT, /* RFC 9440 */
                         FIELD_HSTS,        /* Strict-Transport-Security */
-                        FIELD_CLAIM,       /* X-Real-IP, every other X-Forwarded-* */
+                        FIELD_CLAIM,       /* X-Real-IP, every other X-Forwarded-*, Sluice-Mirror */
 };
 
 #define HTTP1_FORWARDS_ANY UINT64_MAX

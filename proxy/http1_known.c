@@ -44,6 +44,7 @@ static const struct known known_fields[] = {
     KNOWN("authorization", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("cache-control", FIELD_OTHER, KNOWN_PROTECTED),
     KNOWN("content-range", FIELD_OTHER, KNOWN_PROTECTED),
+    KNOWN("sluice-mirror", FIELD_CLAIM, KNOWN_PROTECTED),
     KNOWN("content-length", FIELD_CONTENT_LENGTH, KNOWN_PROTECTED),
     KNOWN("http2-settings", FIELD_OTHER, KNOWN_HOP),
     KNOWN("x-forwarded-for", FIELD_X_FORWARDED_FOR, KNOWN_PROTECTED),
@@ -68,7 +69,7 @@ static const struct known known_fields[] = {
  * finds_every_known_field holds the two together. */
 static const uint8_t first_of_length[KNOWN_LENGTH_MAX + 2] = {
     0,  0,  0,  1,  3,  6,  7,  11, 13, 14, 16, 20, 22,          25,
-    28, 30, 31, 35, 38, 41, 42, 42, 42, 42, 42, 42, KNOWN_COUNT,
+    29, 31, 32, 36, 39, 42, 43, 43, 43, 43, 43, 43, KNOWN_COUNT,
 };
 
 /* Whether `name` is `known`, in any case; *twin: with an underscore for a hyphen. */

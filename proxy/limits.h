@@ -102,6 +102,14 @@
 /* Backends tried for one exchange: the first, and each retry that a config may allow. */
 #define TRIES_MAX (1u + CONFIG_RETRIES_MAX)
 
+/* Copies of requests for the canary, per worker: in flight at once, so that one that hangs costs no
+ * more than these; the head that is copied, where ordinary ones have 1 KiB; the part of a body that
+ * is compared (a multiple of 8), after which its connection is closed; and all of its time. */
+#define MIRRORS_MAX           64u
+#define MIRROR_HEAD_BYTES_MAX (16u << 10)
+#define MIRROR_BODY_BYTES_MAX (256u << 10)
+#define MIRROR_MS_MAX         30000u
+
 /* Idle connections kept per backend and worker: above any steady concurrency of one worker. */
 #define POOL_MAX 512u
 /* Kept idle so long at most: below what common servers grant (nginx 75 s, Apache 5 s and up). */

@@ -3,6 +3,7 @@
 #include "access_line.h"
 #include "base/check.h"
 #include "client.h"
+#include "mirror.h"
 #include "upstream.h"
 
 static struct relay *relay_of(struct exchange *x)
@@ -56,6 +57,8 @@ static struct client *end(struct relay *relay, enum exchange_why why)
     struct client *client = relay->client;
 
     exchange_close_upstream(&relay->exchange);
+    if (relay->mirror != NULL)
+        mirror_original_ends(relay, why == WHY_DONE);
     exchange_end(&relay->exchange, why);
     relay_give_back(relay);
     return client;
@@ -185,6 +188,7 @@ static void on_placed(struct exchange *x)
     struct relay *relay = relay_of(x);
 
     relay->head_sent = false;
+    mirror_consider(relay, x->worker);
     relay_send_request(relay);
 }
 
@@ -287,17 +291,21 @@ static void on_refused(struct exchange *x, enum exchange_why why)
     relay_fail(relay_of(x), why);
 }
 
-/* "GET /path", from the head that was sent on. */
-static struct slice request_line(const struct exchange *x)
+struct slice relay_line_of(struct slice head)
 {
-    const struct relay *relay = (const void *)((const char *)x - offsetof(struct relay, exchange));
-    struct slice head = buffer_slice(&relay->head);
     const char *end_of_line = memchr(head.data, '\r', head.length);
     size_t version = sizeof(" HTTP/1.1") - 1;
 
     if (end_of_line == NULL || (size_t)(end_of_line - head.data) < version)
         return (struct slice){"", 0};
     return (struct slice){head.data, (size_t)(end_of_line - head.data) - version};
+}
+
+static struct slice request_line(const struct exchange *x)
+{
+    const struct relay *relay = (const void *)((const char *)x - offsetof(struct relay, exchange));
+
+    return relay_line_of(buffer_slice(&relay->head));
 }
 
 /* The client's own words, as they were sent on. */

@@ -13,12 +13,14 @@
 #include "tunnel.h"
 
 struct client;
+struct mirror;
 
 struct relay {
     struct exchange exchange;
     struct tunnel tunnel;
     struct list node; /* worker->free_relays */
     struct client *client;
+    struct mirror *mirror; /* the canary has a copy of the request; NULL: no */
 
     char request_id[REQUEST_ID_BYTES_MAX];
     uint8_t request_id_length;
@@ -57,6 +59,8 @@ void relay_free_kept(struct worker *worker);
 
 /* Within this folder's relay*.c: */
 extern const struct exchange_protocol relay_protocol;
+/* "GET /path", of a head as it is sent on. */
+struct slice relay_line_of(struct slice head);
 /* Nothing refers to it any more: kept for the next request. */
 void relay_give_back(struct relay *relay);
 /* Counts why a request gets no answer of a backend; returns the status that says so. */

@@ -3,6 +3,7 @@
 #include "client.h"
 #include "forward.h"
 #include "listener.h"
+#include "mirror.h"
 #include "relay.h"
 #include "upstream.h"
 #include "user.h"
@@ -217,6 +218,8 @@ void relay_take_answer(struct relay *relay, bool ended)
             return;
         }
     }
+    if (relay->mirror != NULL)
+        mirror_original_data(relay, data);
     if (ended)
         relay->answer_body.done = true;
     bool done = relay->answer_body.done;

@@ -9,7 +9,8 @@ void table_init(struct table *table, struct worker *worker)
     for (uint32_t i = 0; i < ROUTING_BACKENDS_MAX; i++)
         list_init(&table->backends[i].idle);
     for (uint32_t i = 0; i < ROUTING_SERVICES_MAX; i++)
-        table->services[i].phase = (uint32_t)(worker_random(worker) % WEIGHT_MAX);
+        table->services[i].phase = table->services[i].mirror_phase =
+            (uint32_t)(worker_random(worker) % WEIGHT_MAX);
     for (uint32_t i = 0; i < CONFIG_SERVICES_MAX; i++)
         table->by_config[i] = -1;
 }
@@ -32,7 +33,7 @@ bool table_keeps_pool(const struct table *table, const struct routing_table *pub
 static void adopt_services(struct table *table, struct worker *worker,
                            const struct routing_table *published)
 {
-    table->match_count = 0;
+    table->match_count = table->mirror_count = 0;
     for (uint32_t i = 0; i < published->service_count; i++) {
         const struct routing_service *from = &published->services[i];
         struct service *service = &table->services[i];
@@ -43,6 +44,8 @@ static void adopt_services(struct table *table, struct worker *worker,
         service->weight = from->weight <= WEIGHT_MAX ? from->weight : WEIGHT_MAX;
         service->match = from->match; /* routing_board_read() has looked at it */
         table->match_count += service->match.kind != MATCH_NONE;
+        service->mirror = from->mirror <= WEIGHT_MAX ? from->mirror : WEIGHT_MAX;
+        table->mirror_count += service->mirror > 0;
         service->salt = from->salt;
         service->held_until_ms = from->held_until_ms;
         uint64_t word = score_get(&worker->row->split[i]);

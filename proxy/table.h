@@ -38,6 +38,8 @@ struct service {
     bool unchecked;                      /* has no health check: its backends count as healthy */
     uint32_t weight;
     struct config_match match;                       /* requests that are the canary's */
+    uint32_t mirror;                                 /* the share that it gets copies of */
+    uint32_t mirror_phase;                           /* as below, of those */
     uint32_t phase;                                  /* the split's */
     uint64_t salt;                                   /* for users */
     uint64_t held_until_ms;                          /* new exchanges wait until then */
@@ -56,7 +58,7 @@ struct table {
     uint64_t epoch;
     uint32_t service_count, backend_count;
     uint32_t draining_count;
-    uint32_t match_count;                           /* services with one */
+    uint32_t match_count, mirror_count;             /* services with one */
     int by_config[CONFIG_SERVICES_MAX];             /* the config's index to this table's, or -1 */
     uint16_t members[ROUTING_BACKENDS_MAX];         /* READY slots, by service and group */
     uint16_t rotation[ROUTING_BACKENDS_MAX];        /* of them, those that get exchanges */

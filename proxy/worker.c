@@ -16,6 +16,7 @@
 #include "holds.h"
 #include "http1.h"
 #include "listener.h"
+#include "mirror.h"
 #include "queue.h"
 #include "relay.h"
 #include "rotation.h"
@@ -71,6 +72,7 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events)
     (void)events;
     if (worker->queue_due)
         queue_turn(worker);
+    mirror_turn(worker);
     pressure_check(worker, &worker->pressure);
     while (!list_is_empty(&worker->doomed)) {
         struct doomed *doomed = container_of(list_take_first(&worker->doomed), struct doomed, node);
@@ -254,6 +256,8 @@ static void init_lists(struct worker *worker)
     list_init(&worker->prefaces);
     list_init(&worker->doomed);
     list_init(&worker->free_relays);
+    list_init(&worker->mirrors_due);
+    list_init(&worker->mirrors);
 }
 
 static void start_watchers(struct worker *worker)

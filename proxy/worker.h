@@ -71,6 +71,8 @@ struct worker {
     struct list doomed;
     struct list free_relays;
     uint32_t free_relay_count;
+    struct list mirrors_due, mirrors; /* copies for the canary: to be sent, and under way */
+    uint32_t mirror_count;            /* on either */
 
     struct pressure pressure;                /* of memory */
     struct client_table *client_connections; /* see admission.c; NULL: there is no such limit */

@@ -171,6 +171,17 @@ static cJSON *view_drain(const struct service *service, int slot)
     return object;
 }
 
+void view_add_mirror(cJSON *object, const struct score_sum *sum)
+{
+    cJSON *mirror = cJSON_AddObjectToObject(object, "mirrored");
+
+    cJSON_AddNumberToObject(mirror, "sent", (double)sum->mirrored);
+    cJSON_AddNumberToObject(mirror, "compared", (double)sum->mirror_compared);
+    cJSON_AddNumberToObject(mirror, "status_differs", (double)sum->mirror_status_differs);
+    cJSON_AddNumberToObject(mirror, "body_differs", (double)sum->mirror_body_differs);
+    cJSON_AddNumberToObject(mirror, "failed", (double)sum->mirror_failures);
+}
+
 static void add_counters(cJSON *object, const struct score_sum *sum)
 {
     static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -191,6 +202,7 @@ static void add_counters(cJSON *object, const struct score_sum *sum)
     cJSON_AddNumberToObject(object, "resets", (double)sum->resets);
     cJSON_AddNumberToObject(object, "retries", (double)sum->retries);
     cJSON_AddNumberToObject(object, "asset_retries", (double)sum->asset_retries);
+    view_add_mirror(object, sum);
     cJSON_AddNumberToObject(object, "ejected_by", sum->ejected);
     cJSON_AddNumberToObject(object, "ejections", (double)sum->ejections);
     cJSON_AddNumberToObject(object, "bytes_in", (double)sum->bytes_in);

@@ -24,6 +24,9 @@ struct cJSON *view_split(const struct updater *updater, int row, uint32_t weight
 double view_percent(uint32_t weight);
 /* Adds "match": {"header" | "cookie": {"name", "value"}}, or "none". */
 void view_add_match(struct cJSON *object, const struct config_match *match);
+struct score_sum;
+/* Adds "mirrored": what became of the copies that the backends of this sum were sent. */
+void view_add_mirror(struct cJSON *object, const struct score_sum *sum);
 /* Adds RFC 3339, or null for 0. */
 void view_add_time(struct cJSON *object, const char *key, uint64_t wall_ms);
 /* Adds a string, or null for NULL. */

@@ -77,6 +77,31 @@ static uint64_t value_asset_retries(const struct score_sum *sum)
     return sum->asset_retries;
 }
 
+static uint64_t value_mirrored(const struct score_sum *sum)
+{
+    return sum->mirrored;
+}
+
+static uint64_t value_mirror_compared(const struct score_sum *sum)
+{
+    return sum->mirror_compared;
+}
+
+static uint64_t value_mirror_status(const struct score_sum *sum)
+{
+    return sum->mirror_status_differs;
+}
+
+static uint64_t value_mirror_body(const struct score_sum *sum)
+{
+    return sum->mirror_body_differs;
+}
+
+static uint64_t value_mirror_failures(const struct score_sum *sum)
+{
+    return sum->mirror_failures;
+}
+
 static uint64_t value_bytes_in(const struct score_sum *sum)
 {
     return sum->bytes_in;
@@ -97,6 +122,16 @@ static const struct metric metrics[] = {
     {"sluice_backend_retries_total", "counter", "Exchanges taken elsewhere.", value_retries},
     {"sluice_backend_asset_retries_total", "counter",
      "Assets not found that the other group was asked for.", value_asset_retries},
+    {"sluice_backend_mirrored_total", "counter",
+     "Copies of requests sent to it, among the exchanges.", value_mirrored},
+    {"sluice_backend_mirror_compared_total", "counter",
+     "Copies whose answer was compared with the client's.", value_mirror_compared},
+    {"sluice_backend_mirror_status_differs_total", "counter", "Of them, those with another status.",
+     value_mirror_status},
+    {"sluice_backend_mirror_body_differs_total", "counter", "Of them, those with another body.",
+     value_mirror_body},
+    {"sluice_backend_mirror_failures_total", "counter", "Copies that got no whole answer.",
+     value_mirror_failures},
     {"sluice_backend_ejected", "gauge", "Workers that leave it out for its failures.",
      value_ejected},
     {"sluice_backend_ejections_total", "counter", "Ejections by a worker.", value_ejections},

@@ -11,7 +11,8 @@
 
 struct tally { /* of a service's backends */
     unsigned replicas, ready, healthy;
-    uint64_t exchanges;
+    uint64_t exchanges;        /* clients' */
+    struct score_sum mirrored; /* only what copies have in it */
 };
 
 static struct tally tally_take(const struct service *service)
@@ -26,7 +27,12 @@ static struct tally tally_take(const struct service *service)
         if (backend->state == BACKEND_FREE || backend->service != service->row)
             continue;
         scoreboard_sum(&updater->scores, slot, backend->generation, &sum);
-        tally.exchanges += sum.exchanges;
+        tally.exchanges += sum.exchanges - sum.mirrored;
+        tally.mirrored.mirrored += sum.mirrored;
+        tally.mirrored.mirror_compared += sum.mirror_compared;
+        tally.mirrored.mirror_status_differs += sum.mirror_status_differs;
+        tally.mirrored.mirror_body_differs += sum.mirror_body_differs;
+        tally.mirrored.mirror_failures += sum.mirror_failures;
         if (backend->state != BACKEND_DRAINING)
             tally.replicas++;
         if (backend->state != BACKEND_READY)
@@ -154,6 +160,7 @@ cJSON *view_service(const struct service *service)
     cJSON_AddNumberToObject(object, "queued", (double)view_queued(service));
     add_hold(object, service);
     cJSON_AddNumberToObject(object, "requests", (double)tally.exchanges);
+    view_add_mirror(object, &tally.mirrored);
     groups = cJSON_AddObjectToObject(object, "groups");
     cJSON_AddItemToObject(groups, "stable", view_group(service, GROUP_STABLE));
     cJSON_AddItemToObject(groups, "canary", view_group(service, GROUP_CANARY));

@@ -119,6 +119,18 @@ def test_status_of_one_service(run, daemon):
     assert json.loads(run("status", "web", "--json").out) == value
 
 
+def test_status_tells_of_match_and_mirror_where_there_is_any(run, daemon):
+    value = service(match={"header": {"name": "X-Canary", "value": "always"}}, mirror=12.5,
+                    mirrored={"sent": 40, "compared": 38, "status_differs": 2, "body_differs": 1, "failed": 0})
+    daemon.answers[("GET", "/v1/services/web")] = (200, value)
+    lines = run("status", "web").out.splitlines()
+    assert lines[-2].split() == ["SERVICE", "MATCH", "MIRROR", "COPIES", "COMPARED", "OTHER", "STATUS", "OTHER", "BODY",
+                                 "FAILED"]
+    assert lines[-1].split() == ["web", "header", "X-Canary:", "always", "12.5%", "40", "38", "2", "1", "0"]
+    daemon.answers[("GET", "/v1/services/web")] = (200, service(match="none", mirror=0, mirrored={"sent": 0}))
+    assert "MIRROR" not in run("status", "web").out
+
+
 def test_status_tells_what_was_refused_and_nothing_where_nothing_was(run, daemon):
     answer = {"services": [service("web")], "refusals": {"bad-request": 12, "tls": 0, "rate": 3000}}
     daemon.answers["GET", "/v1/services"] = 200, answer
