@@ -1,5 +1,6 @@
 #include "api.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "json.h"
 
@@ -79,43 +80,132 @@ static const char *why_unreachable(const char *admin, const char *words)
     }
 }
 
+/* --- requests -------------------------------------------------------------------------------- */
+
+struct api_pending {
+    char *admin, *text; /* text: the body */
+    CURLM *multi;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct gathered gathered;
+    CURLcode result;
+    bool answered;
+};
+
+static struct api_pending *pending_new(const char *admin, const char *method, const char *path,
+                                       const struct cJSON *body)
+{
+    struct api_pending *pending = memory_new(sizeof *pending);
+    pending->admin = memory_copy_string(admin);
+    pending->text = body != NULL ? cJSON_PrintUnformatted(body) : memory_copy_string("");
+    pending->headers = curl_slist_append(NULL, "Content-Type: application/json");
+    pending->result = CURLE_OUT_OF_MEMORY;
+    pending->easy = prepare(admin, method, path, &pending->gathered);
+    if (pending->easy == NULL || pending->text == NULL) {
+        pending->answered = true;
+        return pending;
+    }
+    if (strcmp(method, "GET") != 0) {
+        curl_easy_setopt(pending->easy, CURLOPT_POSTFIELDS, pending->text);
+        curl_easy_setopt(pending->easy, CURLOPT_HTTPHEADER, pending->headers);
+    }
+    return pending;
+}
+
+static struct api_reply reply_of(struct api_pending *pending)
+{
+    struct api_reply reply = {0};
+    if (pending->answered && pending->result == CURLE_OK) {
+        long status = 0;
+        curl_easy_getinfo(pending->easy, CURLINFO_RESPONSE_CODE, &status);
+        reply.status = (unsigned)status;
+        if (pending->gathered.data != NULL)
+            reply.json = cJSON_ParseWithLength(pending->gathered.data, pending->gathered.length);
+        if (reply.json == NULL) {
+            reply.text = pending->gathered.data;
+            pending->gathered.data = NULL;
+        }
+    } else {
+        const char *words = curl_easy_strerror(pending->result);
+        reply.why = memory_copy_string(pending->result == CURLE_COULDNT_CONNECT
+                                           ? why_unreachable(pending->admin, words)
+                                           : words);
+    }
+    return reply;
+}
+
+void api_end(struct api_pending *pending, struct api_reply *ret_reply)
+{
+    if (pending == NULL)
+        return;
+    if (ret_reply != NULL)
+        *ret_reply = reply_of(pending);
+    if (pending->multi != NULL && pending->easy != NULL)
+        curl_multi_remove_handle(pending->multi, pending->easy);
+    curl_multi_cleanup(pending->multi);
+    curl_slist_free_all(pending->headers);
+    curl_easy_cleanup(pending->easy);
+    free(pending->gathered.data);
+    free(pending->text);
+    free(pending->admin);
+    free(pending);
+}
+
 bool api_request(const char *admin, const char *method, const char *path, const struct cJSON *body,
                  struct api_reply *ret_reply)
 {
-    struct gathered gathered = {0};
-    struct api_reply reply = {0};
-    char *text = body != NULL ? cJSON_PrintUnformatted(body) : memory_copy_string("");
-    CURL *easy = prepare(admin, method, path, &gathered);
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-    CURLcode result = CURLE_OUT_OF_MEMORY;
-    if (easy != NULL && text != NULL) {
-        if (strcmp(method, "GET") != 0) {
-            curl_easy_setopt(easy, CURLOPT_POSTFIELDS, text);
-            curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-        }
-        result = curl_easy_perform(easy);
+    struct api_pending *pending = pending_new(admin, method, path, body);
+    if (!pending->answered)
+        pending->result = curl_easy_perform(pending->easy);
+    pending->answered = true;
+    api_end(pending, ret_reply);
+    return ret_reply->status >= 200 && ret_reply->status < 300;
+}
+
+struct api_pending *api_begin(const char *admin, const char *method, const char *path,
+                              const struct cJSON *body)
+{
+    struct api_pending *pending = pending_new(admin, method, path, body);
+    pending->multi = curl_multi_init();
+    if (pending->multi == NULL) {
+        api_end(pending, NULL);
+        return NULL;
     }
-    if (result == CURLE_OK) {
-        long status = 0;
-        curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-        reply.status = (unsigned)status;
-        if (gathered.data != NULL)
-            reply.json = cJSON_ParseWithLength(gathered.data, gathered.length);
-        if (reply.json == NULL) {
-            reply.text = gathered.data;
-            gathered.data = NULL;
-        }
-    } else {
-        const char *words = curl_easy_strerror(result);
-        reply.why = memory_copy_string(
-            result == CURLE_COULDNT_CONNECT ? why_unreachable(admin, words) : words);
+    if (pending->answered)
+        return pending;
+    curl_easy_setopt(pending->easy, CURLOPT_TIMEOUT_MS, 0L);
+    curl_multi_add_handle(pending->multi, pending->easy);
+    return pending;
+}
+
+/* Lets libcurl work; whether the answer is there. */
+static bool pending_work(struct api_pending *pending)
+{
+    int running = 0, left = 0;
+    const CURLMsg *message;
+    curl_multi_perform(pending->multi, &running);
+    while ((message = curl_multi_info_read(pending->multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        pending->result = message->data.result;
+        pending->answered = true;
     }
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(easy);
-    free(gathered.data);
-    free(text);
-    *ret_reply = reply;
-    return reply.status >= 200 && reply.status < 300;
+    return pending->answered;
+}
+
+enum api_waited api_wait(struct api_pending *pending, int fd, int timeout_ms)
+{
+    uint64_t deadline = clock_ms() + (uint64_t)timeout_ms;
+    while (!pending->answered && !pending_work(pending)) {
+        struct curl_waitfd wait = {fd, CURL_WAIT_POLLIN, 0};
+        uint64_t now = clock_ms();
+        if (now >= deadline)
+            return API_TIMEOUT;
+        curl_multi_poll(pending->multi, &wait, fd >= 0 ? 1 : 0, (int)(deadline - now), NULL);
+        if (wait.revents != 0)
+            return API_READABLE;
+    }
+    return API_ANSWERED;
 }
 
 void api_reply_done(struct api_reply *reply)
@@ -137,6 +227,7 @@ enum exit_code api_exit_code(const struct api_reply *reply)
     case 413:
         return USAGE;
     case 409:
+        return strcmp(json_text(reply->json, "error.code"), "aborted") == 0 ? ABORTED : REFUSED;
     case 422:
     case 502: /* the engine is not there, or does not want */
     case 503:
@@ -159,6 +250,19 @@ enum exit_code api_complain_unreachable(const struct invocation *invocation, con
                     invocation->admin, why);
 }
 
+void api_complain(const struct invocation *invocation, const char *path, struct api_reply *reply)
+{
+    const char *message = json_text(reply->json, "error.message");
+    if (invocation->json && reply->json != NULL)
+        json_print(reply->json);
+    if (reply->status == 0)
+        api_complain_unreachable(invocation, reply->why);
+    else if (message[0] != '\0')
+        complain(FAILED, "%s", message);
+    else
+        complain(FAILED, "the daemon answered %s with status %u", path, reply->status);
+}
+
 static bool ask(const struct invocation *invocation, const char *method, const char *path,
                 const struct cJSON *body, bool wants_json, struct api_reply *ret_reply)
 {
@@ -170,15 +274,7 @@ static bool ask(const struct invocation *invocation, const char *method, const c
         ret_reply->status = 500;
         return false;
     }
-    const char *message = json_text(ret_reply->json, "error.message");
-    if (invocation->json && ret_reply->json != NULL)
-        json_print(ret_reply->json);
-    if (ret_reply->status == 0)
-        api_complain_unreachable(invocation, ret_reply->why);
-    else if (message[0] != '\0')
-        complain(FAILED, "%s", message);
-    else
-        complain(FAILED, "the daemon answered %s with status %u", path, ret_reply->status);
+    api_complain(invocation, path, ret_reply);
     return false;
 }
 

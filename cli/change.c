@@ -17,9 +17,10 @@
 #define LIMIT_MAX     200 /* the admin API's */
 
 /* The rollout that `name` means: the one in progress of that service, else the one of that id.
- * Returns DONE and the id (the caller frees it), or says why not. */
+ * Returns DONE and the id (the caller frees it), or that its image is still being pulled; or says
+ * why not. */
 static enum exit_code find_rollout(const struct invocation *invocation, const char *name,
-                                   char **ret_id)
+                                   char **ret_id, bool *ret_is_pulling)
 {
     struct api_reply reply;
     char *escaped = api_escape(name);
@@ -29,6 +30,8 @@ static enum exit_code find_rollout(const struct invocation *invocation, const ch
         const char *id = json_text(reply.json, "rollout");
         if (id[0] != '\0')
             *ret_id = memory_copy_string(id);
+        else if (cJSON_IsObject(json_get(reply.json, "pull")))
+            *ret_is_pulling = true;
         else
             code = complain(REFUSED,
                             "%s has no rollout in progress; `sluice history %s` shows past ones",
@@ -68,11 +71,38 @@ static void print_rollout(const struct invocation *invocation, const struct cJSO
     lines_done(&lines);
 }
 
+/* Nothing has begun yet: there is only the pull to end. */
+static enum exit_code verb_of_pull(const struct invocation *invocation)
+{
+    const char *name = invocation->arguments[0];
+    struct api_reply reply;
+    if (strcmp(invocation->command->name, "abort") != 0)
+        return complain(REFUSED,
+                        "the image of %s is still being pulled; `sluice abort %s` ends that", name,
+                        name);
+    char *escaped = api_escape(name);
+    char *path = memory_format("/v1/services/%s/abort", escaped);
+    if (api_ask(invocation, "POST", path, NULL, &reply)) {
+        if (invocation->json)
+            json_print(reply.json);
+        else
+            printf("the pull for %s is ended; nothing was changed\n", name);
+    }
+    enum exit_code code = api_exit_code(&reply);
+    api_reply_done(&reply);
+    free(path);
+    free(escaped);
+    return code;
+}
+
 enum exit_code command_verb(const struct invocation *invocation)
 {
     char *id = NULL;
+    bool is_pulling = false;
     struct api_reply reply;
-    enum exit_code code = find_rollout(invocation, invocation->arguments[0], &id);
+    enum exit_code code = find_rollout(invocation, invocation->arguments[0], &id, &is_pulling);
+    if (is_pulling)
+        return verb_of_pull(invocation);
     if (code != DONE)
         return code;
     char *escaped = api_escape(id);

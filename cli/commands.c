@@ -80,19 +80,22 @@ const struct command commands[] = {
         .name = "rollout",
         .summary = "bring a new image to a service, step by step",
         .usage = "SERVICE --image IMAGE [--strategy WORD] [--order WORD] [--steps 5,25,50,100] "
-                 "[--interval 30s] [--reason TEXT] [--detach]",
-        .text = "Starts a rollout and follows it to its end, a line for each thing that happens.\n"
-                "Ctrl-C stops following; the rollout goes on.\n"
-                "\n"
-                "Without --steps and --interval the steps in the service's config are taken.\n"
-                "--steps gives the weights; between two of them it pauses for --interval (30s).\n"
-                "--interval alone means --steps 5,25,50,100 with that pause.\n"
-                "\n"
-                "--strategy canary moves traffic by steps, all old containers running to the end;\n"
-                "rolling replaces replica by replica. --order start-first runs each new container\n"
-                "beside its old one; stop-first stops the old one first, and holds requests where\n"
-                "nothing else serves; auto takes stop-first only where start-first cannot work.\n"
-                "What is not told is the config's.\n",
+                 "[--interval 30s] [--reason TEXT] [--no-pull | --pull WHEN] "
+                 "[--detach]",
+        .text =
+            "Starts a rollout and follows it to its end, a line for each thing that happens.\n"
+            "Ctrl-C stops following; the rollout goes on. An image that the engine does not have\n"
+            "is pulled first, which is shown; until then nothing is changed.\n"
+            "\n"
+            "Without --steps and --interval the steps in the service's config are taken.\n"
+            "--steps gives the weights; between two of them it pauses for --interval (30s).\n"
+            "--interval alone means --steps 5,25,50,100 with that pause.\n"
+            "\n"
+            "--strategy canary moves traffic by steps, all old containers running to the end;\n"
+            "rolling replaces replica by replica. --order start-first runs each new container\n"
+            "beside its old one; stop-first stops the old one first, and holds requests where\n"
+            "nothing else serves; auto takes stop-first only where start-first cannot work.\n"
+            "What is not told is the config's.\n",
         .examples = "sluice rollout web --image web:v2\n"
                     "sluice rollout web --image web:v2 --strategy rolling\n"
                     "sluice rollout web --image web:v2 --steps 1,10,50,100 --interval 5m\n"
@@ -110,6 +113,8 @@ const struct command commands[] = {
                     {"strategy", "WORD", "canary or rolling"},
                     {"order", "WORD", "auto, start-first or stop-first"},
                     {"reason", "TEXT", "why; kept in the history"},
+                    {"pull", "WHEN", "missing, always or never; the config's is the default"},
+                    {"no-pull", NULL, "the same as --pull never: what the engine has, or nothing"},
                     {"detach", NULL, "start it and return"}},
         .arguments_min = 1,
         .arguments_max = 1,
@@ -154,7 +159,9 @@ const struct command commands[] = {
         .usage = "SERVICE | ROLLOUT",
         .text = "A service's name means the rollout that is in progress. The new containers are "
                 "drained\n"
-                "and removed; nothing is lost.\n",
+                "and removed; nothing is lost. While its image is still being pulled, the pull "
+                "ends, and\n"
+                "nothing was changed.\n",
         .examples = "sluice abort web\n",
         .exits = EXITS_CHANGE,
         .arguments_min = 1,

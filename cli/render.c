@@ -55,7 +55,9 @@ static void add_head(const struct picture *picture, struct lines *lines)
                                            : BAD,
               state, json_number(service, "healthy"), json_number(service, "replicas"), rate,
               waiting);
-    if (message[0] != '\0')
+    if (cJSON_IsObject(json_get(service, "pull")))
+        lines_add(lines, "  " WARN "%s" PLAIN, message);
+    else if (message[0] != '\0')
         lines_add(lines, "  " BAD "%s" PLAIN, message);
 }
 

@@ -2,9 +2,11 @@
 #include "api.h"
 #include "base/memory.h"
 #include "command.h"
+#include "config/config.h"
 #include "follow.h"
 #include "json.h"
 #include "plan_steps.h"
+#include "pull.h"
 #include "text.h"
 
 #include <stdio.h>
@@ -25,6 +27,9 @@ static struct cJSON *make_body(const struct invocation *invocation)
     const char *reason = invocation_option(invocation, "reason");
     const char *steps_text = invocation_option(invocation, "steps");
     const char *interval = invocation_option(invocation, "interval");
+    const char *pull = invocation_option(invocation, "pull");
+    bool no_pull = invocation_option(invocation, "no-pull") != NULL;
+    enum config_pull policy;
     char why[PLAN_STEPS_WHY_BYTES];
     struct cJSON *steps = NULL;
     if (image == NULL || image[0] == '\0') {
@@ -37,8 +42,16 @@ static struct cJSON *make_body(const struct invocation *invocation)
         complain(USAGE, "%s", why);
         return NULL;
     }
+    if (pull != NULL && (no_pull || config_parse_pull(pull, &policy) < 0)) {
+        complain(USAGE, no_pull ? "--pull and --no-pull contradict each other"
+                                : "--pull takes missing, always or never");
+        cJSON_Delete(steps);
+        return NULL;
+    }
     struct cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "image", image);
+    if (pull != NULL || no_pull)
+        cJSON_AddStringToObject(body, "pull", no_pull ? "never" : pull);
     if (steps != NULL)
         cJSON_AddItemToObject(body, "steps", steps);
     if (reason != NULL)
@@ -73,15 +86,12 @@ enum exit_code command_rollout(const struct invocation *invocation)
     char *escaped = api_escape(service);
     char *path = memory_format("/v1/services/%s/rollouts", escaped);
     enum exit_code code;
-    bool started = api_ask(invocation, "POST", path, body, &reply);
+    bool started = pull_ask(invocation, service, path, body, &reply, &code);
     if (started && !invocation->json)
         print_lessons(reply.json);
-    if (!started) {
-        code = api_exit_code(&reply);
-    } else if (invocation_option(invocation, "detach") == NULL) {
+    if (started && invocation_option(invocation, "detach") == NULL) {
         code = follow_rollout(invocation, reply.json);
-    } else {
-        code = DONE;
+    } else if (started) {
         if (invocation->json)
             json_print(reply.json);
         else

@@ -77,6 +77,16 @@ static void put_rolling(cJSON *json, const struct config_rolling *rolling)
     put_text(json, "failure_action", failure_action_words[rolling->action]);
 }
 
+static cJSON *images_to_json(const struct config_images *images)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put_text(json, "pull", config_pull_name(images->pull));
+    put_duration(json, "pull_stall", images->pull_stall_ms);
+    put_number(json, "keep", images->keep);
+    return json;
+}
+
 cJSON *rollout_to_json(const struct config_rollout *rollout)
 {
     cJSON *json = must(cJSON_CreateObject());
@@ -94,5 +104,6 @@ cJSON *rollout_to_json(const struct config_rollout *rollout)
     put_duration(json, "monitor", rollout->monitor_ms);
     put_duration(json, "stop_grace_period", rollout->stop_grace_period_ms);
     put_number(json, "history", rollout->history);
+    put(json, "images", images_to_json(&rollout->images));
     return json;
 }

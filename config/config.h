@@ -20,6 +20,7 @@
 #define CONFIG_NAME_MAX        63   /* a service's or listener's name: [A-Za-z0-9][A-Za-z0-9_.-]* */
 #define CONFIG_ROUTES_MAX      64   /* per service */
 #define CONFIG_STEPS_MAX       64   /* per rollout plan */
+#define CONFIG_IMAGES_KEPT_MAX 100  /* versions; the history has 200 rollouts */
 #define CONFIG_BACKENDS_MAX    1024 /* static ones per service and group */
 #define CONFIG_RETRIES_MAX     10   /* of one exchange: each backend tried is remembered */
 #define CONFIG_TRUSTED_MAX     256 /* networks of proxies in front; each is compared per connection */
@@ -56,6 +57,7 @@ enum config_order {
 };
 enum config_failure_action { FAILURE_ROLLBACK, FAILURE_PAUSE };
 enum config_on_timeout { ON_TIMEOUT_CLOSE, ON_TIMEOUT_WAIT, ON_TIMEOUT_FAIL };
+enum config_pull { PULL_MISSING, PULL_ALWAYS, PULL_NEVER };
 enum config_access_format { ACCESS_LOGFMT, ACCESS_JSON, ACCESS_COMMON, ACCESS_COMBINED };
 enum config_proxy_protocol {
     SEND_PROXY_PROTOCOL_NONE,
@@ -218,6 +220,12 @@ struct config_rolling {             /* strategy: rolling; Compose's and Argo's w
     enum config_failure_action action; /* `failure_action`; default rollback */
 };
 
+struct config_images { /* of a rollout */
+    enum config_pull pull;
+    uint32_t pull_stall_ms; /* no progress for so long: tried again; default 60 s */
+    uint32_t keep;          /* versions of the service whose images stay; 0: all; default 3 */
+};
+
 struct config_rollout {
     enum config_strategy strategy; /* default canary */
     enum config_order order;       /* default auto */
@@ -235,6 +243,7 @@ struct config_rollout {
     uint32_t monitor_ms;           /* watched at full weight before the old ones go; default 5 s */
     uint32_t stop_grace_period_ms; /* 0: what the container says, else 10 s */
     uint16_t history;              /* ended rollouts kept on record; default 200 */
+    struct config_images images;
 };
 
 struct config_sticky { /* what tells one user from another */
@@ -384,5 +393,9 @@ void config_free(struct config *config);
 int config_parse_duration(const char *text, uint32_t *ret_ms) __attribute__((warn_unused_result));
 int config_parse_weight(const char *text, uint32_t *ret_weight) __attribute__((warn_unused_result));
 int config_parse_size(const char *text, uint64_t *ret_bytes) __attribute__((warn_unused_result));
+/* "missing", "always", "never" */
+int config_parse_pull(const char *text, enum config_pull *ret_pull)
+    __attribute__((warn_unused_result));
+const char *config_pull_name(enum config_pull pull);
 
 #endif

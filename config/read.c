@@ -265,6 +265,7 @@ const struct table *const config_tables[] = {
     &ejection_table,
     &retries_table,
     &hold_table,
+    &images_table,
     NULL,
 };
 

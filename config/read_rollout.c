@@ -224,6 +224,10 @@ static const struct field rollout_fields[] = {
      .min = 1,
      .max = 1000,
      .fallback = 200},
+    {.key = "images",
+     .kind = FIELD_TABLE,
+     .offset = offsetof(struct config_rollout, images),
+     .table = &images_table},
 };
 const struct table rollout_table = TABLE("rollout", rollout_fields);
 

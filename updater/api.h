@@ -19,6 +19,10 @@ void api_rollout_verb(struct updater *updater, const char *id, const char *verb,
 void api_rollout_start(struct service *service, const struct admin_request *request,
                        struct admin_answer *ret_answer);
 
+/* Ends the pull that a rollout begins with. */
+void api_abort(struct service *service, const struct admin_request *request,
+               struct admin_answer *ret_answer);
+
 /* api_hold.c */
 void api_hold(struct service *service, const struct admin_request *request,
               struct admin_answer *ret_answer);

@@ -276,12 +276,31 @@ static bool way_read(const cJSON *body, struct rollout_way *way, struct admin_an
     return true;
 }
 
+/* Left out: the config's. */
+static bool pull_read(const cJSON *item, enum config_pull *pull, struct admin_answer *answer)
+{
+    if (!item || (cJSON_IsString(item) && config_parse_pull(item->valuestring, pull) == 0))
+        return true;
+    admin_error(answer, 400, "bad-request", "pull is \"missing\", \"always\" or \"never\"");
+    return false;
+}
+
+void api_abort(struct service *service, const struct admin_request *request,
+               struct admin_answer *ret_answer)
+{
+    preflight_abort(service, request->uid, ret_answer);
+    if (ret_answer->status == 200)
+        ret_answer->body = view_service(service);
+}
+
 void api_rollout_start(struct service *service, const struct admin_request *request,
                        struct admin_answer *ret_answer)
 {
-    static const char *const keys[] = {"image", "steps", "reason", "strategy", "order", NULL};
+    static const char *const keys[] = {"image", "steps", "reason", "strategy",
+                                       "order", "pull",  NULL};
     const cJSON *image, *steps, *reason;
-    struct preflight_request wanted = {.service = service, .uid = request->uid};
+    struct preflight_request wanted = {
+        .service = service, .pull = service->config->rollout.images.pull, .uid = request->uid};
     struct config_step read[CONFIG_STEPS_MAX];
 
     if (!api_body_has_only(request->body, keys, ret_answer))
@@ -304,6 +323,9 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
                     "steps are for the strategy canary; rolling goes replica by replica");
         return;
     }
+    if (!pull_read(cJSON_GetObjectItemCaseSensitive(request->body, "pull"), &wanted.pull,
+                   ret_answer))
+        return;
     if (steps && !steps_read(steps, read, &wanted.way.step_count, ret_answer))
         return;
     wanted.image = image->valuestring;

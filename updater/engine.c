@@ -17,8 +17,9 @@ struct engine_call {
     struct list node;
     struct engine *engine;
     struct engine_call_options options;
-    bool asked_again; /* it was refused for its API version once */
-    int error;        /* on the failed list: what it is told */
+    struct http_request *request; /* flying; else NULL */
+    bool asked_again;             /* it was refused for its API version once */
+    int error;                    /* on the failed list: what it is told */
     char *message;
 };
 
@@ -194,6 +195,7 @@ static void on_http_done(void *context, const struct http_answer *answer)
     struct engine_call *call = context;
     struct engine_reply done = {.status = answer->status, .message = ""};
 
+    call->request = NULL;
     if (answer->error != 0)
         finish_without_answer(call, answer);
     else if (answer->status >= 200 && answer->status < 300)
@@ -242,7 +244,8 @@ static void call_fly(struct engine_call *call)
         request.body = slice_from_string(options->body);
     list_remove(&call->node);
     list_append(&engine->flying, &call->node);
-    if (http_client_start(engine->client, &request) == NULL)
+    call->request = http_client_start(engine->client, &request);
+    if (call->request == NULL)
         call_fail_later(call, -ENOMEM, "the request could not be made");
     else if (options->on_flying != NULL)
         options->on_flying(options->context);
@@ -256,7 +259,16 @@ static bool must_wait(const struct engine *engine, unsigned flags)
     return (flags & CALL_IS_PING) != 0 || engine->version[0] == '\0';
 }
 
-void engine_call_start(struct engine *engine, const struct engine_call_options *options)
+void engine_call_cancel(struct engine_call *call)
+{
+    if (call->request != NULL)
+        http_request_cancel(call->request);
+    else
+        call_fail(call, -ECANCELED, "cancelled");
+}
+
+struct engine_call *engine_call_start(struct engine *engine,
+                                      const struct engine_call_options *options)
 {
     struct engine_call *call = memory_new(sizeof(*call));
 
@@ -273,6 +285,7 @@ void engine_call_start(struct engine *engine, const struct engine_call_options *
     } else {
         call_fly(call);
     }
+    return call;
 }
 
 /* --- the API version ------------------------------------------------------------------------ */

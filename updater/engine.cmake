@@ -6,6 +6,7 @@ add_library(sluice_engine STATIC
     container_networks.c
     container_settings.c
     container_volumes.c
+    credentials.c
     engine.c
     engine_calls.c
     engine_events.c
@@ -14,6 +15,8 @@ add_library(sluice_engine STATIC
     engine_pull.c
     engine_registry.c
     engine_remove.c
-    engine_text.c)
+    engine_text.c
+    image_names.c
+    pull_progress.c)
 target_include_directories(sluice_engine PUBLIC ${CMAKE_SOURCE_DIR})
-target_link_libraries(sluice_engine PUBLIC sluice_base_http sluice_board PkgConfig::CJSON)
+target_link_libraries(sluice_engine PUBLIC sluice_base_http sluice_base_script sluice_board PkgConfig::CJSON)

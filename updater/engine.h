@@ -69,14 +69,29 @@ void engine_rename(struct engine *engine, const char *id, const char *name, engi
                    void *context);
 void engine_network_connect(struct engine *engine, const char *network, const char *id,
                             const struct cJSON *endpoint, engine_callback *done, void *context);
-/* Pulls by reference; errors inside the 200 stream are found. `on_progress` may be NULL: called
- * with each object of the stream (id, status, progressDetail). */
-void engine_pull(struct engine *engine, const char *reference,
-                 void (*on_progress)(void *context, const struct cJSON *object),
-                 engine_callback *done, void *context);
+/* Pulls by reference; errors inside the 200 stream are found. Beside the errors of every call:
+ * -EACCES the registry wants other credentials, -ENOENT it has no such image, -EDQUOT it limits how
+ * often, -ENOSPC the engine's disk is full, -EHOSTUNREACH there is no registry of this name, or it
+ * is not to be trusted. */
+struct engine_pull; /* until its callback runs */
+struct engine_pull_options {
+    const char *reference;
+    const char *auth; /* X-Registry-Auth; NULL: anonymous */
+    /* Called with each object of the stream (id, status, progressDetail); may be NULL. */
+    void (*on_progress)(void *context, const struct cJSON *object);
+    engine_callback *done;
+    void *context;
+};
+struct engine_pull *engine_pull(struct engine *engine, const struct engine_pull_options *options);
+/* Its callback gets -ECANCELED before this returns; the engine drops what it has begun. */
+void engine_pull_cancel(struct engine_pull *pull);
 /* json: as of GET /images/{name}/json. */
 void engine_image_inspect(struct engine *engine, const char *reference, engine_callback *done,
                           void *context);
+/* Removes a name of an image, and the image with its last one; -EEXIST: it is in use. Its parents
+ * stay. */
+void engine_image_remove(struct engine *engine, const char *reference, engine_callback *done,
+                         void *context);
 
 /* Follows events of containers from now on until engine_close(). When the stream breaks it is
  * taken up again with `since` from the last event seen, so none is missed; on_event gets each once.

@@ -234,3 +234,21 @@ void engine_image_inspect(struct engine *engine, const char *reference, engine_c
                 });
     free(escaped);
 }
+
+void engine_image_remove(struct engine *engine, const char *reference, engine_callback *done,
+                         void *context)
+{
+    char *escaped = engine_path_reference(reference);
+
+    engine_call_start(
+        engine, &(struct engine_call_options){
+                    .method = "DELETE",
+                    .path = escaped != NULL ? memory_format("/images/%s?noprune=1", escaped) : NULL,
+                    .refused = "this is no reference to an image",
+                    .flags = CALL_GONE_IS_DONE,
+                    .timeout_ms = ENGINE_REMOVE_MS,
+                    .done = done,
+                    .context = context,
+                });
+    free(escaped);
+}

@@ -17,8 +17,7 @@
 #define ENGINE_QUERY_MS      10000u /* version, list, inspect: the engine only looks things up */
 #define ENGINE_CHANGE_MS     30000u /* create, start, rename, connect: disks and networks take part */
 #define ENGINE_STOP_EXTRA_MS 30000u /* beyond the grace period: the engine kills and cleans up */
-#define ENGINE_REMOVE_MS     60000u /* large file systems are unlinked */
-#define ENGINE_SILENCE_MS    60000u /* pulls: no progress for so long is a stall */
+#define ENGINE_REMOVE_MS     60000u /* large file systems are unlinked; images too */
 
 #define ENGINE_REMOVE_POLL_MS 100u
 #define ENGINE_BACKOFF_MIN_MS 100u
@@ -61,8 +60,13 @@ struct engine_call_options { /* path, body and header are taken over */
     void *context;
 };
 
+struct engine_call; /* until its callback runs */
+
 /* Never calls back before it returns. */
-void engine_call_start(struct engine *engine, const struct engine_call_options *options);
+struct engine_call *engine_call_start(struct engine *engine,
+                                      const struct engine_call_options *options);
+/* Its callback gets -ECANCELED before this returns. */
+void engine_call_cancel(struct engine_call *call);
 /* Forgets the API version: the engine was away, or says that it does not speak it. */
 void engine_forget_version(struct engine *engine);
 

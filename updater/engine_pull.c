@@ -1,5 +1,5 @@
 /* Pulling an image. The engine says 200 before it has begun; whether the pull went well stands in
- * the stream. */
+ * the stream. How long it may take is for whoever asked, who sees its progress. */
 #include "base/memory.h"
 #include "engine_internal.h"
 #include "engine_json.h"
@@ -10,9 +10,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-struct pull {
+struct engine_pull {
     struct engine_objects objects;
     char *error; /* the first one that the stream held; NULL: none */
+    struct engine_call *call;
     void (*on_progress)(void *context, const cJSON *object);
     engine_callback *done;
     void *context;
@@ -20,7 +21,7 @@ struct pull {
 
 static void on_object(void *context, const cJSON *object)
 {
-    struct pull *pull = context;
+    struct engine_pull *pull = context;
     const char *error = engine_json_string(engine_json_get(object, "errorDetail"), "message");
 
     if (error == NULL)
@@ -36,29 +37,40 @@ static void on_object(void *context, const cJSON *object)
 
 static bool on_data(void *context, struct slice piece)
 {
-    struct pull *pull = context;
+    struct engine_pull *pull = context;
 
     engine_objects_feed(&pull->objects, piece, on_object, pull);
     return true;
 }
 
-/* The stream's errors are words alone. What trying again cannot cure is told from them; a rate
- * limit and a registry that is away pass. */
+/* What a registry says reaches us in the engine's words alone. Those that trying again cannot cure
+ * are known by them; a registry that is away, or in trouble itself, passes. Order counts: the first
+ * that fits. */
 static int error_of_words(const char *words)
 {
     static const struct {
         const char *words;
         int error;
     } known[] = {
+        {"no space left on device", -ENOSPC},
+        {"disk quota exceeded", -ENOSPC},
+        {"toomanyrequests", -EDQUOT},
+        {"too many requests", -EDQUOT},
+        {"rate limit", -EDQUOT},
         {"unauthorized", -EACCES},
         {"denied", -EACCES},
+        {"forbidden", -EACCES},
         {"authentication required", -EACCES},
         {"no basic auth", -EACCES},
         {"manifest unknown", -ENOENT},
+        {"manifest invalid", -EINVAL},
         {"not found", -ENOENT},
         {"does not exist", -ENOENT},
         {"no matching manifest", -ENOENT},
         {"invalid reference", -EINVAL},
+        {"no such host", -EHOSTUNREACH},
+        {"x509:", -EHOSTUNREACH},
+        {"server gave http response to https client", -EHOSTUNREACH},
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -70,11 +82,14 @@ static int error_of_words(const char *words)
 
 static void on_done(void *context, const struct engine_reply *reply)
 {
-    struct pull *pull = context;
+    struct engine_pull *pull = context;
     struct engine_reply end = *reply;
 
-    if (reply->error != 0 && reply->status != 0) {
-        ; /* refused before the stream began */
+    if (reply->error == -ECANCELED) {
+        ;
+    } else if (reply->error != 0 && reply->status != 0) { /* refused before the stream began */
+        if (reply->error == -EREMOTEIO)                   /* 500: the registry's words again */
+            end.error = error_of_words(reply->message);
     } else if (pull->error != NULL) {
         end.error = error_of_words(pull->error);
         end.message = pull->error;
@@ -102,28 +117,32 @@ static char *pull_path(const struct engine_reference *reference)
     return path;
 }
 
-void engine_pull(struct engine *engine, const char *reference,
-                 void (*on_progress)(void *context, const cJSON *object), engine_callback *done,
-                 void *context)
+struct engine_pull *engine_pull(struct engine *engine, const struct engine_pull_options *wanted)
 {
-    struct pull *pull = memory_new(sizeof(*pull));
+    struct engine_pull *pull = memory_new(sizeof(*pull));
     struct engine_reference parts = {0};
     struct engine_call_options options = {
         .method = "POST",
         .refused = "this is no reference to an image",
-        .silence_ms = ENGINE_SILENCE_MS,
         .on_data = on_data,
         .done = on_done,
         .context = pull,
     };
 
-    *pull = (struct pull){.on_progress = on_progress, .done = done, .context = context};
-    if (engine_reference_parse(reference, &parts) == 0) {
-        char *auth = engine_registry_auth(parts.registry);
+    pull->on_progress = wanted->on_progress;
+    pull->done = wanted->done;
+    pull->context = wanted->context;
+    if (engine_reference_parse(wanted->reference, &parts) == 0) {
         options.path = pull_path(&parts);
-        options.header = memory_format("X-Registry-Auth: %s", auth);
-        free(auth);
+        options.header = memory_format("X-Registry-Auth: %s",
+                                       wanted->auth != NULL ? wanted->auth : ENGINE_AUTH_ANONYMOUS);
     }
-    engine_call_start(engine, &options);
+    pull->call = engine_call_start(engine, &options);
     engine_reference_done(&parts);
+    return pull;
+}
+
+void engine_pull_cancel(struct engine_pull *pull)
+{
+    engine_call_cancel(pull->call);
 }

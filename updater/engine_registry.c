@@ -1,12 +1,14 @@
 #include "engine_registry.h"
 
 #include "base/memory.h"
-#include "base/slice.h"
 #include "engine_json.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define CONFIG_BYTES_MAX ((size_t)1024 * 1024)
@@ -89,23 +91,59 @@ static struct slice host_of_key(const char *key)
     return host;
 }
 
-static const cJSON *find_entry(const cJSON *config, const char *registry)
+/* The entry of `config`'s object `part` that is the registry's. */
+static const cJSON *find_entry(const cJSON *config, const char *part, const char *registry)
 {
-    const cJSON *auths = engine_json_get(config, "auths");
+    const cJSON *entries = engine_json_get(config, part);
     const cJSON *entry;
 
-    if (!cJSON_IsObject(auths))
+    if (!cJSON_IsObject(entries))
         return NULL;
-    cJSON_ArrayForEach(entry, auths)
+    cJSON_ArrayForEach(entry, entries)
     {
         size_t length = strlen(entry->string);
-        if (registry == NULL && length > 4 && strcmp(entry->string + length - 4, "/v1/") == 0)
+        if (registry == NULL &&
+            ((length > 4 && strcmp(entry->string + length - 4, "/v1/") == 0) ||
+             slice_equals_ignoring_case(host_of_key(entry->string), SLICE("index.docker.io"))))
             return entry;
         if (registry != NULL &&
             slice_equals_ignoring_case(host_of_key(entry->string), slice_from_string(registry)))
             return entry;
     }
     return NULL;
+}
+
+static cJSON *auth_of_token(const char *token)
+{
+    cJSON *object = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(object, "identitytoken", token);
+    return object;
+}
+
+static cJSON *auth_of_password(const char *user, const char *password)
+{
+    cJSON *object = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(object, "username", user);
+    cJSON_AddStringToObject(object, "password", password);
+    return object;
+}
+
+/* Takes over `object`, which may be NULL. */
+static char *auth_encode(cJSON *object, const char *server)
+{
+    char *text = NULL, *auth;
+
+    if (object != NULL) {
+        cJSON_AddStringToObject(object, "serveraddress", server);
+        text = cJSON_PrintUnformatted(object);
+    }
+    auth = text != NULL ? base64_encode(slice_from_string(text))
+                        : memory_copy_string(ENGINE_AUTH_ANONYMOUS);
+    cJSON_free(text);
+    cJSON_Delete(object);
+    return auth;
 }
 
 /* What the engine wants to be told; NULL where the entry holds nothing of use. */
@@ -124,71 +162,96 @@ static cJSON *credentials(const cJSON *entry)
         user = decoded;
         password = colon + 1;
     }
-    if (token != NULL && token[0] != '\0') {
-        result = cJSON_CreateObject();
-        cJSON_AddStringToObject(result, "identitytoken", token);
-    } else if (user != NULL && password != NULL) {
-        result = cJSON_CreateObject();
-        cJSON_AddStringToObject(result, "username", user);
-        cJSON_AddStringToObject(result, "password", password);
-    }
-    if (result != NULL)
-        cJSON_AddStringToObject(result, "serveraddress", entry->string);
+    if (token != NULL && token[0] != '\0')
+        result = auth_of_token(token);
+    else if (user != NULL && password != NULL)
+        result = auth_of_password(user, password);
     free(decoded);
     return result;
 }
 
 char *engine_registry_auth_from(const cJSON *config, const char *registry)
 {
-    const cJSON *entry = find_entry(config, registry);
-    cJSON *object = entry != NULL ? credentials(entry) : NULL;
-    char *text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
-    char *auth;
+    const cJSON *entry = find_entry(config, "auths", registry);
 
-    if (text != NULL)
-        auth = base64_encode(slice_from_string(text));
-    else
-        auth = memory_copy_string(ENGINE_AUTH_ANONYMOUS);
-    cJSON_free(text);
-    cJSON_Delete(object);
+    return auth_encode(entry != NULL ? credentials(entry) : NULL,
+                       entry != NULL ? entry->string : "");
+}
+
+/* --- helpers -------------------------------------------------------------------------------- */
+
+const char *engine_registry_helper(const cJSON *config, const char *registry)
+{
+    const cJSON *own = find_entry(config, "credHelpers", registry);
+    const char *name = cJSON_IsString(own) ? own->valuestring : NULL;
+
+    if (name == NULL)
+        name = engine_json_string(config, "credsStore");
+    return name != NULL && name[0] != '\0' ? name : NULL;
+}
+
+char *engine_registry_auth_of_helper(struct slice answer, const char *registry)
+{
+    cJSON *json = engine_json_parse(answer);
+    const char *user = engine_json_string(json, "Username");
+    const char *secret = engine_json_string(json, "Secret");
+    char *auth = NULL;
+
+    if (user != NULL && secret != NULL)
+        auth = auth_encode(strcmp(user, "<token>") == 0 ? auth_of_token(secret)
+                                                        : auth_of_password(user, secret),
+                           registry != NULL ? registry : ENGINE_DEFAULT_REGISTRY);
+    cJSON_Delete(json);
     return auth;
 }
 
 /* --- the file ------------------------------------------------------------------------------- */
 
-static cJSON *read_config(const char *path)
+static int read_config(const char *path, cJSON **ret_config)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold us up */
-    cJSON *config = NULL;
+    int error = 0;
 
     if (fd < 0)
-        return NULL;
+        return -errno;
     char *text = memory_new(CONFIG_BYTES_MAX);
     size_t length = 0;
-    ssize_t got;
+    ssize_t got = 0;
     while (length < CONFIG_BYTES_MAX &&
            (got = read(fd, text + length, CONFIG_BYTES_MAX - length)) > 0)
         length += (size_t)got;
-    if (length < CONFIG_BYTES_MAX)
-        config = engine_json_parse((struct slice){text, length});
+    if (got < 0)
+        error = -errno;
+    else if (length == CONFIG_BYTES_MAX)
+        error = -EFBIG;
+    else if (length > 0 && (*ret_config = engine_json_parse((struct slice){text, length})) == NULL)
+        error = -EINVAL;
     free(text);
     close(fd);
-    return config;
+    return error;
 }
 
-char *engine_registry_auth(const char *registry)
+int engine_registry_config(cJSON **ret_config, char why[256])
 {
     const char *folder = getenv("DOCKER_CONFIG");
     const char *home = getenv("HOME");
+    cJSON *config = NULL;
     char *path;
+    int error;
 
     if (folder != NULL && folder[0] != '\0')
         path = memory_format("%s/config.json", folder);
     else
         path = memory_format("%s/.docker/config.json", home != NULL ? home : "/root");
-    cJSON *config = read_config(path);
-    char *auth = engine_registry_auth_from(config, registry);
-    cJSON_Delete(config);
+    error = read_config(path, &config);
+    if (error == -ENOENT || error == -ENOTDIR)
+        error = 0;
+    if (error == -EINVAL)
+        (void)snprintf(why, 256, "%.180s is not JSON", path);
+    else if (error)
+        (void)snprintf(why, 256, "cannot read %.180s: %s", path, strerror(-error));
+    else
+        *ret_config = config;
     free(path);
-    return auth;
+    return error;
 }

@@ -233,6 +233,8 @@ static char *find_registry(const char *name)
     if (memchr(name, '.', length) == NULL && memchr(name, ':', length) == NULL &&
         !slice_equals(first, SLICE("localhost")))
         return NULL;
+    if (slice_equals(first, SLICE("docker.io")) || slice_equals(first, SLICE("index.docker.io")))
+        return NULL;
     return memory_format("%.*s", (int)length, name);
 }
 

@@ -122,6 +122,15 @@ void events_hold(struct service *service, const char *event, const char *why)
     publish(updater, event, data);
 }
 
+void events_pull(struct service *service, cJSON *pull)
+{
+    cJSON *data = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(data, "service", service_name(service));
+    cJSON_AddItemToObject(data, "pull", pull ? pull : cJSON_CreateNull());
+    publish(service->updater, "pull", data);
+}
+
 void events_drain(struct rollout *rollout, const char *event, const struct member *member)
 {
     struct updater *updater = rollout->service->updater;

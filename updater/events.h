@@ -14,6 +14,8 @@ void events_verdicts(struct updater *updater);
 void events_rollout(struct rollout *rollout, const char *event);
 /* "hold_began", "hold_ended"; `why` (NULL: not told): "released", "timeout" */
 void events_hold(struct service *service, const char *event, const char *why);
+/* "pull": takes over `pull` as fetch_view() gives it; NULL: it has ended. */
+void events_pull(struct service *service, struct cJSON *pull);
 /* "drain_started", "drain_completed" */
 void events_drain(struct rollout *rollout, const char *event, const struct member *member);
 /* "container_created" and its kin */

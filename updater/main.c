@@ -9,10 +9,12 @@
 #include "base/memory.h"
 #include "base/sandbox.h"
 #include "crash.h"
+#include "credentials.h"
 #include "discovery.h"
 #include "engine.h"
 #include "hold.h"
 #include "journal.h"
+#include "preflight.h"
 #include "rollout.h"
 #include "secret.h"
 #include "static.h"
@@ -255,6 +257,9 @@ static void updater_stop(struct updater *updater)
     turn_stop(updater);
     for (size_t i = 0; i < updater->service_count; i++)
         hold_stop(&updater->services[i]);
+    for (size_t i = 0; i < updater->service_count; i++)
+        preflight_stop(&updater->services[i]);
+    credentials_end_all();
     discovery_stop(updater); /* answers that wait for the engine are given */
     admin_close(updater->admin);
     updater->admin = NULL;

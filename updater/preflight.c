@@ -5,6 +5,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine.h"
+#include "engine_json.h"
+#include "fetch.h"
+#include "image_names.h"
 #include "own_container.h"
 #include "rollout.h"
 #include "updater.h"
@@ -22,7 +25,10 @@ struct preflight {
     char *image, *reason, *user, *image_id, *digest;
     struct config_step *steps; /* way.steps */
     struct rollout_way way;
-    bool pulled;
+    enum config_pull pull;
+    struct fetch *fetch; /* the pull that is going on */
+    char *pulled;        /* what it came to, for the record */
+    char *aborted_by;
     char **ids; /* the old containers', to be tried one after the other */
     size_t id_count, tried;
     cJSON *inspect; /* of ids[tried] */
@@ -39,6 +45,8 @@ static void preflight_free(struct preflight *preflight)
     free(preflight->user);
     free(preflight->image_id);
     free(preflight->digest);
+    free(preflight->pulled);
+    free(preflight->aborted_by);
     free(preflight->steps);
     cJSON_Delete(preflight->inspect);
     free(preflight);
@@ -93,6 +101,8 @@ static void begin(struct preflight *preflight)
     } else if (error) {
         admin_error(&answer, 500, "journal", "%s", journal_error(service->updater->journal));
     } else {
+        if (preflight->pulled)
+            rollout_log(service->rollout, "image-pulled", NULL, preflight->pulled);
         answer.status = 201;
         answer.body = view_rollout_live(service->rollout);
     }
@@ -214,52 +224,81 @@ static bool olds_collect(struct preflight *preflight)
     return false;
 }
 
-static void on_image(void *context, const struct engine_reply *reply);
-
-static void on_pulled(void *context, const struct engine_reply *reply)
+static void image_note(struct preflight *preflight, const char *id, const char *digest)
 {
-    struct preflight *preflight = context;
+    preflight->image_id = memory_copy_string(id ? id : "");
+    preflight->digest = memory_copy_string(digest);
+    if (olds_collect(preflight))
+        try_next(preflight);
+}
+
+/* Nothing was changed: it is refused like any other check that fails. */
+static void refuse_pull(struct preflight *preflight, const struct fetch_end *end)
+{
     struct admin_answer answer = {0};
 
-    if (reply->error == 0) {
-        preflight->pulled = true;
-        engine_image_inspect(preflight->service->updater->engine, preflight->image, on_image,
-                             preflight);
-        return;
-    }
-    admin_error(&answer, 422, "no-such-image",
-                "the engine has no image \"%s\" and cannot pull it: %s; nothing was changed",
-                preflight->image, reply->message);
+    if (end->error == -ECANCELED && preflight->aborted_by)
+        admin_error(&answer, 409, "aborted",
+                    "the pull of %s was aborted by %s; nothing was changed", preflight->image,
+                    preflight->aborted_by);
+    else if (end->error == -ECANCELED)
+        admin_error(&answer, 503, "restarting",
+                    "Sluice is restarting; the pull of %s ended, nothing was changed: ask again",
+                    preflight->image);
+    else
+        admin_error(&answer, 422, end->error == -ENOENT ? "no-such-image" : "pull-failed",
+                    "cannot pull %s: %s; nothing was changed", preflight->image, end->message);
     finish(preflight, &answer);
 }
 
-static void image_note(struct preflight *preflight, const cJSON *json)
+static void on_fetched(void *context, const struct fetch_end *end)
 {
-    const cJSON *id = cJSON_GetObjectItemCaseSensitive(json, "Id");
-    const cJSON *digest =
-        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(json, "RepoDigests"), 0);
+    struct preflight *preflight = context;
 
-    preflight->image_id = memory_copy_string(cJSON_IsString(id) ? id->valuestring : "");
-    if (cJSON_IsString(digest))
-        preflight->digest = memory_copy_string(digest->valuestring);
+    preflight->fetch = NULL;
+    if (end->error) {
+        refuse_pull(preflight, end);
+        return;
+    }
+    preflight->pulled = memory_copy_string(end->summary);
+    image_note(preflight, end->image_id, end->digest);
+}
+
+static void pull(struct preflight *preflight)
+{
+    struct admin_answer answer = {0};
+
+    if (preflight->pull == PULL_NEVER)
+        admin_error(&answer, 422, "no-such-image",
+                    "the engine has no image %s, and is not to pull it; nothing was changed",
+                    preflight->image);
+    else if (image_is_id(preflight->image))
+        admin_error(&answer, 422, "no-such-image",
+                    "the engine has no image %s, and no registry knows one by its id; nothing was "
+                    "changed",
+                    preflight->image);
+    if (answer.status)
+        finish(preflight, &answer);
+    else
+        preflight->fetch = fetch_start(preflight->service, preflight->image, on_fetched, preflight);
 }
 
 static void on_image(void *context, const struct engine_reply *reply)
 {
     struct preflight *preflight = context;
 
-    if (reply->error == -ENOENT && !preflight->pulled) {
-        engine_pull(preflight->service->updater->engine, preflight->image, NULL, on_pulled,
-                    preflight);
-        return;
-    }
-    if (reply->error) {
+    if (reply->error == -ENOENT)
+        pull(preflight);
+    else if (reply->error)
         refuse_engine(preflight, reply);
-        return;
-    }
-    image_note(preflight, reply->json);
-    if (olds_collect(preflight))
-        try_next(preflight);
+    else
+        image_note(preflight, engine_json_string(reply->json, "Id"),
+                   image_repo_digest(reply->json, preflight->image));
+}
+
+const struct fetch *preflight_fetch(const struct service *service)
+{
+    return service->preflight ? service->preflight->fetch : NULL;
 }
 
 /* What can be said without asking the engine. */
@@ -324,7 +363,31 @@ void preflight_start(const struct preflight_request *wanted, const struct admin_
                wanted->way.step_count * sizeof(*preflight->steps));
         preflight->way.steps = preflight->steps;
     }
+    preflight->pull = wanted->pull;
     service->preflight = preflight;
     preflight->deferred = admin_defer(request);
-    engine_image_inspect(service->updater->engine, preflight->image, on_image, preflight);
+    if (preflight->pull == PULL_ALWAYS && !image_is_id(preflight->image))
+        pull(preflight);
+    else
+        engine_image_inspect(service->updater->engine, preflight->image, on_image, preflight);
+}
+
+void preflight_abort(struct service *service, uid_t uid, struct admin_answer *ret_answer)
+{
+    struct preflight *preflight = service->preflight;
+
+    if (!preflight || !preflight->fetch) {
+        admin_error(ret_answer, 409, "not-applicable", "no image is being pulled for \"%s\"",
+                    service_name(service));
+        return;
+    }
+    preflight->aborted_by = api_user_name(uid);
+    ret_answer->status = 200;
+    fetch_abort(preflight->fetch);
+}
+
+void preflight_stop(struct service *service)
+{
+    if (preflight_fetch(service))
+        fetch_abort(service->preflight->fetch);
 }

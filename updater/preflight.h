@@ -9,15 +9,25 @@
 
 #include <sys/types.h>
 
+struct fetch;
+
 struct preflight_request { /* borrowed; copied */
     struct service *service;
     const char *image, *reason; /* reason may be NULL */
     struct rollout_way way;
+    enum config_pull pull;
     uid_t uid;
 };
 
 /* Refuses at once, or defers the answer and begins the rollout when all checks have passed. */
 void preflight_start(const struct preflight_request *wanted, const struct admin_request *request,
                      struct admin_answer *ret_answer);
+
+/* The pull that is going on, or NULL. */
+const struct fetch *preflight_fetch(const struct service *service);
+/* Ends the pull that is going on; the request for the rollout is then answered with "aborted". */
+void preflight_abort(struct service *service, uid_t uid, struct admin_answer *ret_answer);
+/* At the end of the process: a pull that is going on ends, and is answered. */
+void preflight_stop(struct service *service);
 
 #endif

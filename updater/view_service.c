@@ -1,7 +1,9 @@
 #include "api_views.h"
 #include "base/clock.h"
 #include "engine.h"
+#include "fetch.h"
 #include "hold.h"
+#include "preflight.h"
 #include "rollout.h"
 #include "updater.h"
 
@@ -84,6 +86,8 @@ static void message_make(const struct service *service, const struct tally *tall
                        "held for another %llu s, %llu wait; `sluice release %s` ends it",
                        (unsigned long long)((hold_left_ms(service) + 999) / 1000),
                        (unsigned long long)view_queued(service), service_name(service));
+    else if (preflight_fetch(service))
+        fetch_words(preflight_fetch(service), text, size);
     else if (service->trouble[0])
         (void)snprintf(text, size, "%s", service->trouble);
     else if (!service->is_static && !service->listed)
@@ -135,6 +139,13 @@ static void add_hold(cJSON *object, const struct service *service)
         cJSON_AddNullToObject(object, "hold");
 }
 
+static void add_pull(cJSON *object, const struct service *service)
+{
+    const struct fetch *fetch = preflight_fetch(service);
+
+    cJSON_AddItemToObject(object, "pull", fetch ? fetch_view(fetch) : cJSON_CreateNull());
+}
+
 cJSON *view_service(const struct service *service)
 {
     const struct routing_service *row = &service->updater->table->draft.services[service->row];
@@ -159,6 +170,7 @@ cJSON *view_service(const struct service *service)
     cJSON_AddNumberToObject(object, "healthy", tally.healthy);
     cJSON_AddNumberToObject(object, "queued", (double)view_queued(service));
     add_hold(object, service);
+    add_pull(object, service);
     cJSON_AddNumberToObject(object, "requests", (double)tally.exchanges);
     view_add_mirror(object, &tally.mirrored);
     groups = cJSON_AddObjectToObject(object, "groups");

@@ -10,7 +10,7 @@ _sluice_options()
     run) echo '--state --admin --engine --workers --endpoints --json --help' ;;
     check) echo '--canonical --json --help' ;;
     watch) echo '--once --admin --json --help' ;;
-    rollout) echo '--image --strategy --order --steps --interval --reason --detach --admin --json --help' ;;
+    rollout) echo '--image --strategy --order --steps --interval --reason --pull --no-pull --detach --admin --json --help' ;;
     hold) echo '--timeout --admin --json --help' ;;
     note) echo '--lesson --admin --json --help' ;;
     history) echo '--limit --admin --json --help' ;;

@@ -40,7 +40,7 @@ def test_commands_are_those_of_the_help(sluice):
 def test_options_are_those_of_the_commands_help(sluice, command):
     shown = subprocess.run([sluice, command, "--help"], capture_output=True, text=True,
                            check=True).stdout
-    options = set(re.findall(r"^  (--[a-z]+)", shown, re.MULTILINE))
+    options = set(re.findall(r"^  (--[a-z-]+)", shown, re.MULTILINE))
     assert set(complete(sluice, command, "--")) == options
 
 

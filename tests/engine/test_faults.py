@@ -270,13 +270,31 @@ def test_a_pull_that_goes_well(false_engine, run_tool):
 
 
 @pytest.mark.parametrize("words,error", [
-    ("write /var/lib/x: no space left on device", "EREMOTEIO"),
+    ("write /var/lib/x: no space left on device", "ENOSPC"),
     ("manifest for x:v9 not found: manifest unknown: manifest unknown", "ENOENT"),
     ("pull access denied for x, repository does not exist", "EACCES"),
-    ("toomanyrequests: You have reached your pull rate limit", "EREMOTEIO")])
+    ("unauthorized: authentication required", "EACCES"),
+    ("error parsing HTTP 403 response body: Forbidden", "EACCES"),
+    ("toomanyrequests: You have reached your pull rate limit", "EDQUOT"),
+    ("Get https://r.test/v2/: dial tcp: lookup r.test: no such host", "EHOSTUNREACH"),
+    ("Get https://r.test/v2/: x509: certificate signed by unknown authority", "EHOSTUNREACH"),
+    ("Get http://r.test/v2/: dial tcp 10.0.0.1:80: connect: connection refused", "EREMOTEIO"),
+    ("received unexpected HTTP status: 503 Service Unavailable", "EREMOTEIO"),
+    ("unexpected EOF", "EREMOTEIO")])
 def test_an_error_inside_the_200_stream_is_found(false_engine, run_tool, words, error):
     last = json.dumps({"errorDetail": {"message": words}, "error": words}).encode()
     false_engine.on("/images/create", stream_of(*PROGRESS, last))
+    result = run_tool(false_engine.host, "pull", "x:v1")
+    assert result.code == 1 and f"error={error} " in result.err and words in result.err
+
+
+@pytest.mark.parametrize("status,words,error", [
+    (500, "Head https://r.test/v2/a/manifests/v1: no basic auth credentials", "EACCES"),
+    (500, "Get https://r.test/v2/: dial tcp 10.0.0.1:443: connect: connection refused", "EREMOTEIO"),
+    (404, "manifest for x:v1 not found: manifest unknown", "ENOENT"),
+    (403, "by policy of the socket proxy", "EACCES")])
+def test_what_the_engine_says_before_the_stream_is_told_apart_too(false_engine, run_tool, status, words, error):
+    false_engine.on("/images/create", (status, {"message": words}))
     result = run_tool(false_engine.host, "pull", "x:v1")
     assert result.code == 1 and f"error={error} " in result.err and words in result.err
 

@@ -7,7 +7,9 @@
  * Not installed. */
 #include "base/memory.h"
 #include "updater/container.h"
+#include "updater/credentials.h"
 #include "updater/engine.h"
+#include "updater/engine_text.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -27,6 +29,7 @@ struct tool {
     cJSON *answer; /* of the last call of ask(); NULL: none */
     int error;
     char *message;
+    char *auth; /* X-Registry-Auth */
 };
 
 static void tell(const cJSON *json)
@@ -152,10 +155,38 @@ static void on_progress(void *context, const cJSON *object)
     tell(object);
 }
 
+static void on_credentials(void *context, int error, const char *auth, const char *message)
+{
+    struct tool *tool = context;
+
+    tool->auth = memory_copy_string(auth);
+    if (error != 0) {
+        fprintf(stderr, "error=%s message=%s\n", strerrorname_np(-error), message);
+        tool->exit_code = 1;
+    }
+    ev_break(tool->loop, EVBREAK_ONE);
+}
+
 static void run_pull(struct tool *tool)
 {
-    engine_pull(tool->engine, tool->arguments[0], on_progress, on_answer, tool);
+    struct engine_reference parts = {0};
+
+    if (engine_reference_parse(tool->arguments[0], &parts) == 0) {
+        credentials_ask(tool->loop, parts.registry, on_credentials, tool);
+        ev_run(tool->loop, 0);
+    } else {
+        tool->auth = NULL;
+    }
+    engine_reference_done(&parts);
+    if (tool->exit_code != 0)
+        return;
+    engine_pull(tool->engine, &(struct engine_pull_options){.reference = tool->arguments[0],
+                                                            .auth = tool->auth,
+                                                            .on_progress = on_progress,
+                                                            .done = on_answer,
+                                                            .context = tool});
     tell_answer(tool);
+    free(tool->auth);
 }
 
 /* --- events --------------------------------------------------------------------------------- */
@@ -244,7 +275,10 @@ static void run_close(struct tool *tool)
     engine_list(tool->engine, none, on_counted, tool);
     engine_stop(tool->engine, "x", -1, on_counted, tool);
     engine_remove(tool->engine, "x", true, true, on_counted, tool);
-    engine_pull(tool->engine, "x:v1", on_progress, on_counted, tool);
+    engine_pull(tool->engine, &(struct engine_pull_options){.reference = "x:v1",
+                                                            .on_progress = on_progress,
+                                                            .done = on_counted,
+                                                            .context = tool});
     engine_inspect(tool->engine, "", on_counted, tool);
     engine_follow(tool->engine, &(struct engine_event_handlers){on_event, on_gap, on_lost, tool});
     if (tool->arguments[0] != NULL) {
@@ -369,8 +403,7 @@ static const struct command {
 
 int main(int count, char **arguments)
 {
-    struct tool tool = {.loop = ev_default_loop(0),
-                        .arguments = (const char *const *)arguments + 3};
+    struct tool tool = {.loop = ev_loop_new(0), .arguments = (const char *const *)arguments + 3};
 
     for (size_t i = 0; count >= 3 && i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (strcmp(arguments[2], commands[i].name) != 0 || count - 3 < commands[i].arguments)
