@@ -60,6 +60,7 @@ static void add_cell(struct score_sum *sum, const struct score_cell *cell)
     sum->connect_failures += score_get(&cell->connect_failures);
     sum->timeouts += score_get(&cell->timeouts);
     sum->resets += score_get(&cell->resets);
+    sum->stale += score_get(&cell->stale);
     sum->retries += score_get(&cell->retries);
     sum->asset_retries += score_get(&cell->asset_retries);
     sum->ejections += score_get(&cell->ejections);

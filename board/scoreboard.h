@@ -77,6 +77,7 @@ struct score_cell { /* what one worker has and had with one backend */
     _Atomic uint64_t exchanges; /* started */
     _Atomic uint64_t status[6]; /* answers by class: [1] 1xx (101) ... [5] 5xx; [0] none at all */
     _Atomic uint64_t connect_failures, timeouts, resets, retries, ejections;
+    _Atomic uint64_t stale; /* of the resets: a kept connection had ended before it was used */
     _Atomic uint64_t asset_retries; /* 404s of it that the other group was asked about */
     /* Copies of requests that it was sent (they are among the exchanges); of those, answers
      * compared with the client's, and differing from it; and those that got no answer. */
@@ -202,7 +203,7 @@ static inline uint32_t score_split_canary(uint64_t word)
 struct score_sum { /* one backend over all rows */
     uint32_t active[KIND_COUNT], active_all, connecting, open, idle;
     uint32_t ejected; /* workers that leave it out */
-    uint64_t exchanges, status[6], connect_failures, timeouts, resets, retries, ejections;
+    uint64_t exchanges, status[6], connect_failures, timeouts, resets, retries, ejections, stale;
     uint64_t asset_retries;
     uint64_t mirrored, mirror_compared, mirror_status_differs, mirror_body_differs;
     uint64_t mirror_failures;

@@ -80,7 +80,7 @@ const struct command commands[] = {
         .name = "rollout",
         .summary = "bring a new image to a service, step by step",
         .usage = "SERVICE --image IMAGE [--strategy WORD] [--order WORD] [--steps 5,25,50,100] "
-                 "[--interval 30s] [--reason TEXT] [--no-pull | --pull WHEN] "
+                 "[--interval 30s] [--preset NAME] [--reason TEXT] [--no-pull | --pull WHEN] "
                  "[--detach]",
         .text =
             "Starts a rollout and follows it to its end, a line for each thing that happens.\n"
@@ -89,7 +89,8 @@ const struct command commands[] = {
             "\n"
             "Without --steps and --interval the steps in the service's config are taken.\n"
             "--steps gives the weights; between two of them it pauses for --interval (30s).\n"
-            "--interval alone means --steps 5,25,50,100 with that pause.\n"
+            "--interval alone means --steps 5,25,50,100 with that pause. --preset takes a plan\n"
+            "by name: of the config's presets, or careful, fast, at_once.\n"
             "\n"
             "--strategy canary moves traffic by steps, all old containers running to the end;\n"
             "rolling replaces replica by replica. --order start-first runs each new container\n"
@@ -112,6 +113,7 @@ const struct command commands[] = {
                     {"interval", "TIME", "pause between two steps: 500ms, 30s, 5m"},
                     {"strategy", "WORD", "canary or rolling"},
                     {"order", "WORD", "auto, start-first or stop-first"},
+                    {"preset", "NAME", "a plan by name, instead of --steps"},
                     {"reason", "TEXT", "why; kept in the history"},
                     {"pull", "WHEN", "missing, always or never; the config's is the default"},
                     {"no-pull", NULL, "the same as --pull never: what the engine has, or nothing"},

@@ -116,6 +116,16 @@ static const struct cJSON *measured_step(const struct cJSON *step)
     return step->next != NULL && record_is_pause(step->next) ? NULL : step;
 }
 
+/* Each verdict once per step; its figures go on changing. */
+static void tell_analysis(struct facts *facts, const struct cJSON *step, struct lines *lines)
+{
+    const char *verdict = json_text(step, "analysis.verdict");
+    int index = (int)json_number(step, "index");
+    if (verdict[0] != '\0' && first(facts, "analysis %d %s", index, verdict))
+        lines_add(lines, "analysis: %s%s" PLAIN ": %s", record_verdict_style(verdict), verdict,
+                  json_text(step, "analysis.why"));
+}
+
 static void tell_step(struct facts *facts, const struct cJSON *step, int count, struct lines *lines)
 {
     double exchanges = 0, canary = 0, error = 0;
@@ -123,6 +133,7 @@ static void tell_step(struct facts *facts, const struct cJSON *step, int count, 
     const char *state = json_text(step, "state");
     char words[TEXT_BYTES], off[TEXT_BYTES];
     record_step(step, words);
+    tell_analysis(facts, step, lines);
     bool pause = record_is_pause(step);
     if (pause && strcmp(state, "running") == 0 && first(facts, "step %d", index))
         lines_add(lines, "step %d of %d: %s%s", index + 1, count, words,

@@ -27,6 +27,11 @@ const char *record_step(const struct cJSON *step, char text[TEXT_BYTES])
     if (json_get(step, "set_weight") != NULL)
         snprintf(text, TEXT_BYTES, "set weight %.16s",
                  text_weight(json_number(step, "set_weight"), inner));
+    else if (json_get(step, "rules") != NULL)
+        snprintf(text, TEXT_BYTES, "analysis %.16s",
+                 text_duration(json_number(step, "rules.interval_ms"), inner));
+    else if (json_get(step, "replicas") != NULL)
+        snprintf(text, TEXT_BYTES, "replicas %.0f", json_number(step, "replicas"));
     else if (json_get(step, "match") != NULL)
         describe_match(json_get(step, "match"), text);
     else if (json_get(step, "mirror") != NULL)
@@ -85,6 +90,32 @@ const char *record_style(const char *state)
     return "";
 }
 
+const char *record_verdict_style(const char *verdict)
+{
+    if (strcmp(verdict, "pass") == 0)
+        return GOOD;
+    return strcmp(verdict, "fail") == 0 ? BAD : WARN;
+}
+
+/* What the new version was judged to be, step by step. */
+static void add_analyses(const struct cJSON *rollout, struct lines *lines)
+{
+    const struct cJSON *step;
+    bool any = false;
+    cJSON_ArrayForEach(step, json_get(rollout, "steps"))
+    {
+        const char *verdict = json_text(step, "analysis.verdict");
+        if (verdict[0] == '\0')
+            continue;
+        if (!any)
+            lines_add(lines, "%s", "");
+        any = true;
+        lines_add(lines, "  analysis in step %.0f: %s%s" PLAIN ": %s",
+                  json_number(step, "index") + 1, record_verdict_style(verdict), verdict,
+                  json_text(step, "analysis.why"));
+    }
+}
+
 static void add_steps(const struct cJSON *rollout, struct lines *lines)
 {
     const struct cJSON *step;
@@ -115,6 +146,7 @@ static void add_steps(const struct cJSON *rollout, struct lines *lines)
     }
     lines_add(lines, "%s", "");
     table_finish(&table, "  ", lines);
+    add_analyses(rollout, lines);
 }
 
 static void add_drains(const struct cJSON *rollout, struct lines *lines)

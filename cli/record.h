@@ -25,5 +25,7 @@ void record_summary(const struct cJSON *rollout, struct lines *lines);
 /* The summary, and who, when, why, containers, proofs and log. */
 void record_full(const struct cJSON *rollout, struct lines *lines);
 void record_list(const struct cJSON *rollouts, struct lines *lines);
+/* Of "pass", "fail", "inconclusive". */
+const char *record_verdict_style(const char *verdict);
 
 #endif

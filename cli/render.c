@@ -246,13 +246,17 @@ static void add_step(const struct cJSON *rollout, const struct cJSON *step, bool
                      struct lines *lines)
 {
     double exchanges = 0, canary = 0, error = 0;
-    char words[TEXT_BYTES], time[TEXT_BYTES] = "", split[128] = "", off[TEXT_BYTES];
+    char words[TEXT_BYTES], time[TEXT_BYTES] = "", split[160] = "", off[TEXT_BYTES];
     double took = record_step_ms(step);
     if (took >= 0)
         text_duration(took, time);
     if (record_split(step, &exchanges, &canary, &error) && exchanges > 0)
         snprintf(split, sizeof split, "%.0f of %.0f (%.2f%%, %s)", canary, exchanges,
                  100 * canary / exchanges, record_deviation(error, off));
+    else if (json_text(step, "analysis.verdict")[0] != '\0')
+        snprintf(split, sizeof split, "%s%s" PLAIN ": %.120s",
+                 record_verdict_style(json_text(step, "analysis.verdict")),
+                 json_text(step, "analysis.verdict"), json_text(step, "analysis.why"));
     lines_add(lines, "    %s %s %-20s %8s  %s",
               last ? text_glyph("└─", "`-") : text_glyph("├─", "|-"), step_mark(rollout, step),
               record_step(step, words), time, split);

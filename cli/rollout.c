@@ -30,11 +30,16 @@ static struct cJSON *make_body(const struct invocation *invocation)
     const char *pull = invocation_option(invocation, "pull");
     bool no_pull = invocation_option(invocation, "no-pull") != NULL;
     enum config_pull policy;
+    const char *preset = invocation_option(invocation, "preset");
     char why[PLAN_STEPS_WHY_BYTES];
     struct cJSON *steps = NULL;
     if (image == NULL || image[0] == '\0') {
         complain(USAGE, "say which image: sluice rollout %s --image IMAGE",
                  invocation->arguments[0]);
+        return NULL;
+    }
+    if (preset != NULL && (steps_text != NULL || interval != NULL)) {
+        complain(USAGE, "--preset has its own steps: give it without --steps and --interval");
         return NULL;
     }
     if ((steps_text != NULL || interval != NULL) &&
@@ -54,6 +59,8 @@ static struct cJSON *make_body(const struct invocation *invocation)
         cJSON_AddStringToObject(body, "pull", no_pull ? "never" : pull);
     if (steps != NULL)
         cJSON_AddItemToObject(body, "steps", steps);
+    if (preset != NULL)
+        cJSON_AddStringToObject(body, "preset", preset);
     if (reason != NULL)
         cJSON_AddStringToObject(body, "reason", reason);
     add_text(body, invocation, "strategy");

@@ -472,6 +472,7 @@ char *config_to_json(const struct config *config)
         config->engine_cert_path == NULL ? cJSON_CreateNull()
                                          : cJSON_CreateString(config->engine_cert_path));
     put_text(admin, "socket", config->admin_socket);
+    put(json, "presets", presets_to_json(config));
     put(json, "listeners", listeners);
     put(json, "services", services);
     put(json, "engine", engine);

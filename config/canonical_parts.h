@@ -14,6 +14,7 @@ void put_text(struct cJSON *object, const char *key, const char *text); /* NULL:
 void put_number(struct cJSON *object, const char *key, uint32_t number);
 void put_duration(struct cJSON *object, const char *key, uint32_t ms);
 
+struct cJSON *presets_to_json(const struct config *config);
 struct cJSON *rollout_to_json(const struct config_rollout *rollout);
 
 #endif

@@ -16,6 +16,19 @@ static cJSON *match_to_json(const struct config_match *match)
     return json;
 }
 
+static cJSON *analysis_to_json(const struct config_analysis *analysis)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    put(json, "success_rate", cJSON_CreateNumber(analysis->success_rate / 100.0));
+    put_duration(json, "latency_p99", analysis->latency_p99_ms);
+    put(json, "compare", cJSON_CreateBool(analysis->compare));
+    put(json, "min_requests", cJSON_CreateNumber(analysis->min_requests));
+    put_duration(json, "interval", analysis->interval_ms);
+    put_text(json, "inconclusive", inconclusive_words[analysis->inconclusive]);
+    return json;
+}
+
 static cJSON *step_to_json(const struct config_step *step)
 {
     cJSON *json = must(cJSON_CreateObject());
@@ -26,6 +39,10 @@ static cJSON *step_to_json(const struct config_step *step)
         put(json, "match", match_to_json(&step->match));
     else if (step->kind == STEP_MIRROR)
         put(json, "mirror", cJSON_CreateNumber(step->mirror / 100.0));
+    else if (step->kind == STEP_ANALYSIS)
+        put(json, "analysis", analysis_to_json(&step->analysis));
+    else if (step->kind == STEP_REPLICAS)
+        put(json, "replicas", cJSON_CreateNumber(step->replicas));
     else if (step->until_promoted)
         put(json, "pause", cJSON_CreateObject());
     else
@@ -33,13 +50,27 @@ static cJSON *step_to_json(const struct config_step *step)
     return json;
 }
 
-static cJSON *steps_to_json(const struct config_rollout *rollout)
+static cJSON *steps_to_json(const struct config_step *list, size_t count)
 {
     cJSON *steps = must(cJSON_CreateArray());
 
-    for (size_t i = 0; i < rollout->step_count; i++)
-        append(steps, step_to_json(&rollout->steps[i]));
+    for (size_t i = 0; i < count; i++)
+        append(steps, step_to_json(&list[i]));
     return steps;
+}
+
+cJSON *presets_to_json(const struct config *config)
+{
+    cJSON *json = must(cJSON_CreateObject());
+
+    for (size_t i = 0; i < config->preset_count; i++) {
+        const struct config_preset *preset = &config->presets[i];
+        cJSON *object = must(cJSON_CreateObject());
+
+        put(object, "steps", steps_to_json(preset->steps, preset->step_count));
+        put(json, preset->name, object);
+    }
+    return json;
 }
 
 static cJSON *drain_to_json(const struct config_drain *budget)
@@ -97,7 +128,9 @@ cJSON *rollout_to_json(const struct config_rollout *rollout)
     if (rollout->strategy == STRATEGY_ROLLING)
         put_rolling(json, &rollout->rolling);
     else
-        put(json, "steps", steps_to_json(rollout));
+        put(json, "steps", steps_to_json(rollout->steps, rollout->step_count));
+    if (rollout->analysis.on)
+        put(json, "analysis", analysis_to_json(&rollout->analysis));
     put(json, "drain", drain_to_json(&rollout->drain));
     put_duration(json, "progress_deadline", rollout->progress_deadline_ms);
     put_duration(json, "health_timeout", rollout->health_timeout_ms);

@@ -204,6 +204,7 @@ void config_free(struct config *config)
     free(config->state);
     free(config->user);
     free(config->trusted_proxies);
+    config_presets_done(config);
     free(config->limits.traffic.trusted);
     free(config);
 }

@@ -21,6 +21,7 @@
 #define CONFIG_ROUTES_MAX      64   /* per service */
 #define CONFIG_STEPS_MAX       64   /* per rollout plan */
 #define CONFIG_IMAGES_KEPT_MAX 100  /* versions; the history has 200 rollouts */
+#define CONFIG_PRESETS_MAX     32   /* named plans */
 #define CONFIG_BACKENDS_MAX    1024 /* static ones per service and group */
 #define CONFIG_RETRIES_MAX     10   /* of one exchange: each backend tried is remembered */
 #define CONFIG_TRUSTED_MAX     256 /* networks of proxies in front; each is compared per connection */
@@ -48,7 +49,15 @@ enum config_sticky_kind {
     STICKY_CLIENT_ADDRESS, /* without the port */
 };
 enum config_preview_kind { PREVIEW_NONE, PREVIEW_HEADER, PREVIEW_COOKIE };
-enum config_step_kind { STEP_SET_WEIGHT, STEP_PAUSE, STEP_MATCH, STEP_MIRROR };
+enum config_step_kind {
+    STEP_SET_WEIGHT,
+    STEP_PAUSE,
+    STEP_MATCH,
+    STEP_MIRROR,
+    STEP_ANALYSIS,
+    STEP_REPLICAS,
+};
+enum config_inconclusive { INCONCLUSIVE_WAIT, INCONCLUSIVE_PASS, INCONCLUSIVE_FAIL };
 enum config_strategy { STRATEGY_CANARY, STRATEGY_ROLLING, STRATEGY_BLUE_GREEN };
 enum config_order {
     ORDER_AUTO,        /* stop-first where start-first cannot work */
@@ -188,6 +197,16 @@ struct config_check {
     uint16_t successes;       /* successes in a row that bring it back; default 1 */
 };
 
+struct config_analysis {     /* what the new version's requests are judged by */
+    bool on;                 /* of a rollout: through all of it */
+    uint32_t success_rate;   /* of WEIGHT_MAX: share that must go well; default 9900, 0: any */
+    uint32_t latency_p99_ms; /* default 0: any */
+    bool compare;            /* with the old version, in the same time; default true */
+    uint32_t min_requests;   /* fewer of them are no pass; default 100 */
+    uint32_t interval_ms;    /* figures are gathered for so long; default 30 s */
+    enum config_inconclusive inconclusive; /* what a step does that cannot tell; default wait */
+};
+
 struct config_step { /* no pointers: steps are copied and freed as one array */
     enum config_step_kind kind;
     uint32_t weight;           /* set_weight: of WEIGHT_MAX */
@@ -195,6 +214,8 @@ struct config_step { /* no pointers: steps are copied and freed as one array */
     uint32_t pause_ms;         /* pause: 30s */
     struct config_match match; /* match: holds until another match; `none` ends it */
     uint32_t mirror;           /* mirror: of WEIGHT_MAX, until another mirror; 0 ends it */
+    uint32_t replicas; /* replicas: how many new containers from here on, whatever the weight */
+    struct config_analysis analysis;
 };
 
 struct config_drain {                  /* budget per class, milliseconds */
@@ -234,6 +255,7 @@ struct config_rollout {
                                              order is stop-first parallelism */
     struct config_step *steps; /* default: 5, 25, 50, 100 per cent with 30 s pauses between */
     size_t step_count;
+    struct config_analysis analysis; /* `on` where it is given: through the whole rollout */
     struct config_drain drain;
     uint32_t progress_deadline_ms; /* no progress for so long: rolled back; default 10 min, or
                                       health_timeout where that is longer */
@@ -244,6 +266,12 @@ struct config_rollout {
     uint32_t stop_grace_period_ms; /* 0: what the container says, else 10 s */
     uint16_t history;              /* ended rollouts kept on record; default 200 */
     struct config_images images;
+};
+
+struct config_preset { /* a plan by name */
+    char *name;
+    struct config_step *steps;
+    size_t step_count;
 };
 
 struct config_sticky { /* what tells one user from another */
@@ -337,7 +365,9 @@ struct config {
     uint32_t workers; /* 1 to 32; `auto`: one per processor that this process may use */
     struct config_access_log access_log;
     struct config_error_pages error_pages; /* where a service has none of its own */
-    struct network *trusted_proxies;       /* whose word about the client counts; default none */
+    struct config_preset *presets;         /* the file's own; see config_find_preset() */
+    size_t preset_count;
+    struct network *trusted_proxies; /* whose word about the client counts; default none */
     size_t trusted_proxy_count;
 };
 
@@ -378,6 +408,18 @@ char *config_to_json(const struct config *config) __attribute__((warn_unused_res
 
 /* Index of the service of this name, or -1. */
 int config_find_service(const struct config *config, const char *name);
+
+/* The plan of this name: of the file, else one that is built in; NULL: there is none. */
+const struct config_preset *config_find_preset(const struct config *config, const char *name);
+/* The names of all of them, "fast, careful, ...", for people. */
+void config_preset_names(const struct config *config, char *text, size_t size);
+
+/* Reads a list of steps from JSON, by the rules of the file's `steps` but that the last weight need
+ * not be 100. `usual` is where a step's analysis starts from. Returns 0 and the steps, which the
+ * caller frees, or -EINVAL with `errors` filled. */
+int config_read_steps(const char *json, const struct config_analysis *usual,
+                      struct config_errors *errors, struct config_step **ret_steps,
+                      size_t *ret_count) __attribute__((warn_unused_result));
 
 /* Tells every file that the configuration names (certificates, keys, CAs), for whoever watches
  * them.

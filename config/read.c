@@ -204,7 +204,8 @@ static const struct field config_fields[] = {
     {.key = "limits",
      .kind = FIELD_TABLE,
      .offset = offsetof(struct config, limits),
-     .table = &limits_table}, /* the same */
+     .table = &limits_table},                                      /* the same */
+    {.key = "presets", .kind = FIELD_OTHER, .read = presets_read}, /* before services */
     {.key = "listeners", .kind = FIELD_OTHER, .read = read_listeners},
     {.key = "services", .kind = FIELD_OTHER, .read = read_services},
     {.key = "engine", .kind = FIELD_TABLE, .offset = 0, .table = &engine_table},
@@ -266,6 +267,8 @@ const struct table *const config_tables[] = {
     &retries_table,
     &hold_table,
     &images_table,
+    &analysis_table,
+    &preset_table,
     NULL,
 };
 

@@ -89,6 +89,7 @@ void steps_check(struct reader *reader, const struct node *node,
 {
     const struct node *rollout = node_get(node, "rollout");
     const struct node *steps = node_get(rollout, "steps");
+    unsigned line = steps != NULL ? steps->line : node->line; /* a preset's */
 
     for (size_t i = 0; i < service->rollout.step_count; i++) {
         const struct config_step *step = &service->rollout.steps[i];
@@ -97,13 +98,13 @@ void steps_check(struct reader *reader, const struct node *node,
         if (!is_match && step->kind != STEP_MIRROR)
             continue;
         if (service->protocol == PROTOCOL_TCP)
-            reader_tell(reader, steps->line,
+            reader_tell(reader, line,
                         "rollout.steps[%zu]: found %s with a tcp service, allowed for http", i,
                         is_match ? "match" : "mirror");
         else if (is_match && step->match.kind == MATCH_COOKIE &&
                  service->sticky.kind == STICKY_COOKIE && service->sticky.name != NULL &&
                  strcmp(service->sticky.name, step->match.name) == 0)
-            reader_tell(reader, steps->line,
+            reader_tell(reader, line,
                         "rollout.steps[%zu]: found the cookie of `sticky` in match, allowed is "
                         "another one",
                         i);

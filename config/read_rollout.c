@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEP_INTERVAL_MS (30u * 1000)
+#define STEP_INTERVAL_MS  (30u * 1000)
+#define STEP_REPLICAS_MAX 100u /* as many as a rollout takes */
 
 static void read_set_weight(struct reader *reader, const struct node *node, void *target)
 {
@@ -40,11 +41,27 @@ static void read_pause(struct reader *reader, const struct node *node, void *tar
     }
 }
 
+static void read_replicas(struct reader *reader, const struct node *node, void *target)
+{
+    struct config_step *step = target;
+    uint64_t count = 0;
+
+    step->kind = STEP_REPLICAS;
+    if (node->kind != NODE_SCALAR || !node->plain || !number_parse(node->text, &count) ||
+        count == 0 || count > STEP_REPLICAS_MAX)
+        reader_refuse(reader, node, "a whole number from 1 to %u: how many new containers",
+                      STEP_REPLICAS_MAX);
+    else
+        step->replicas = (uint32_t)count;
+}
+
 static const struct field step_fields[] = {
     {.key = "set_weight", .kind = FIELD_OTHER, .read = read_set_weight},
     {.key = "pause", .kind = FIELD_OTHER, .read = read_pause},
     {.key = "match", .kind = FIELD_OTHER, .read = step_match_read},
     {.key = "mirror", .kind = FIELD_OTHER, .read = step_mirror_read},
+    {.key = "analysis", .kind = FIELD_OTHER, .read = step_analysis_read},
+    {.key = "replicas", .kind = FIELD_OTHER, .read = read_replicas},
 };
 const struct table step_table = TABLE("step", step_fields);
 
@@ -71,34 +88,19 @@ void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms)
         steps_append_weight(rollout, weights[i], interval_ms);
 }
 
-/* Until the planner carries them out. */
-static bool refuse_unplanned(struct reader *reader, const struct node *node,
-                             const struct config_rollout *rollout)
-{
-    for (size_t i = 0; i < rollout->step_count; i++) {
-        if (rollout->steps[i].kind != STEP_MATCH && rollout->steps[i].kind != STEP_MIRROR)
-            continue;
-        reader_tell(reader, node->line,
-                    "found a step that rollouts do not carry out yet, allowed are set_weight and "
-                    "pause");
-        return true;
-    }
-    return false;
-}
-
-static void check_steps(struct reader *reader, const struct node *node,
-                        const struct config_rollout *rollout)
+/* Returns the last weight, 0 where there is none; refuses an order that makes no sense. */
+static uint32_t check_order(struct reader *reader, const struct node *node,
+                            const struct config_rollout *rollout)
 {
     static const struct config_step none;
     const struct config_step *last = &none;
 
-    if (refuse_unplanned(reader, node, rollout))
-        return;
-    if (rollout->step_count == 0 || rollout->steps[0].kind == STEP_PAUSE) {
+    if (rollout->step_count == 0 || rollout->steps[0].kind == STEP_PAUSE ||
+        rollout->steps[0].kind == STEP_ANALYSIS) {
         reader_tell(reader, node->line,
-                    "found a pause as the first step, allowed are `set_weight`, `match` and "
-                    "`mirror`");
-        return;
+                    "found a step that waits as the first one, allowed are `set_weight`, "
+                    "`replicas`, `match` and `mirror` first");
+        return WEIGHT_MAX;
     }
     for (size_t i = 0; i < rollout->step_count; i++) {
         const struct config_step *step = &rollout->steps[i];
@@ -109,15 +111,23 @@ static void check_steps(struct reader *reader, const struct node *node,
             reader_tell(reader, node->line,
                         "found %g after %g, allowed are weights that rise from step to step",
                         step->weight / 100.0, last->weight / 100.0);
-            return;
+            return WEIGHT_MAX;
         }
         last = step;
     }
-    if (last->weight != WEIGHT_MAX)
+    return last->weight;
+}
+
+static void check_steps(struct reader *reader, const struct node *node,
+                        const struct config_rollout *rollout)
+{
+    uint32_t last = check_order(reader, node, rollout);
+
+    if (last != WEIGHT_MAX)
         reader_tell(reader, node->line,
                     "found %g as the last weight, allowed is 100: a rollout ends with all "
                     "traffic on the new version",
-                    last->weight / 100.0);
+                    last / 100.0);
 }
 
 /* `[5, 25, 50, 100]`, with a pause of `interval` between two. */
@@ -146,13 +156,13 @@ static void read_long_steps(struct reader *reader, const struct node *node,
         return;
     for (size_t i = 0; i < node->count; i++) {
         const struct node *item = node->items[i];
-        struct config_step step = {0};
+        struct config_step step = {.analysis = rollout->analysis};
         size_t mark = reader_enter_index(reader, i);
         table_read(reader, item, &step_table, &step);
         if (item->kind == NODE_MAPPING && item->count != 1)
             reader_tell(reader, item->line,
-                        "found %s, allowed is one of set_weight, pause, match and mirror in each "
-                        "step",
+                        "found %s, allowed is one of set_weight, pause, match, mirror, analysis "
+                        "and replicas in each step",
                         item->count == 0 ? "nothing" : "several");
         steps_append(rollout, step);
         reader_leave(reader, mark);
@@ -209,6 +219,8 @@ static const struct field rollout_fields[] = {
     WORD("failure_action", rolling.action, failure_action_words, FAILURE_ROLLBACK),
     {.key = "steps", .kind = FIELD_OTHER}, /* rollout_read() reads these two together */
     {.key = "interval", .kind = FIELD_OTHER},
+    {.key = "preset", .kind = FIELD_OTHER},
+    {.key = "analysis", .kind = FIELD_OTHER, .read = rollout_analysis_read},
     {.key = "drain",
      .kind = FIELD_TABLE,
      .offset = offsetof(struct config_rollout, drain),
@@ -248,16 +260,61 @@ static uint32_t read_interval(struct reader *reader, const struct node *node, bo
     return interval_ms;
 }
 
+static void read_preset(struct reader *reader, const struct node *node,
+                        struct config_rollout *rollout)
+{
+    const struct config_preset *preset = NULL;
+    size_t mark = reader_enter(reader, "preset");
+    char names[512];
+
+    if (node->kind == NODE_SCALAR)
+        preset = config_find_preset(reader->config, node->text);
+    if (preset == NULL) {
+        config_preset_names(reader->config, names, sizeof(names));
+        reader_refuse(reader, node, "one of %s", names);
+    } else {
+        free(rollout->steps);
+        rollout->steps = memory_new_array(preset->step_count + 1, sizeof(*rollout->steps));
+        memcpy(rollout->steps, preset->steps, preset->step_count * sizeof(*rollout->steps));
+        rollout->step_count = preset->step_count;
+    }
+    reader_leave(reader, mark);
+}
+
+void rollout_step_list_read(struct reader *reader, const struct node *steps,
+                            struct config_rollout *rollout)
+{
+    size_t before = reader->problems.count;
+
+    read_long_steps(reader, steps, rollout);
+    if (reader->problems.count == before)
+        (void)check_order(reader, steps, rollout);
+}
+
 void rollout_read(struct reader *reader, const struct node *node, void *target)
 {
     struct config_rollout *rollout = &((struct config_service *)target)->rollout;
+    const struct node *preset = node_get(node, "preset");
+
+    size_t before = reader->problems.count;
+    table_read(reader, node, &rollout_table, rollout);
+    if (reader->problems.count == before)
+        rolling_check(reader, node, rollout);
+    if (preset == NULL)
+        rollout_steps_read(reader, node, rollout);
+    else if (node_get(node, "steps") != NULL || node_get(node, "interval") != NULL)
+        reader_tell(reader, preset->key_line,
+                    "found preset with steps or interval of its own, allowed is one of them");
+    else
+        read_preset(reader, preset, rollout);
+}
+
+void rollout_steps_read(struct reader *reader, const struct node *node,
+                        struct config_rollout *rollout)
+{
     const struct node *steps = node_get(node, "steps");
     bool are_short = steps_are_short(steps);
 
-    size_t first = reader->problems.count;
-    table_read(reader, node, &rollout_table, rollout);
-    if (reader->problems.count == first)
-        rolling_check(reader, node, rollout);
     size_t before = reader->problems.count;
     uint32_t interval_ms = read_interval(reader, node_get(node, "interval"), are_short);
     if (steps == NULL) {

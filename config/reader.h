@@ -75,7 +75,8 @@ extern const struct table config_table, listener_table, sni_table, service_table
     backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
     service_limits_table, access_log_table, error_pages_table, rate_table, sticky_table,
     preview_table, preview_match_table, hash_table, queue_table, ejection_table, retries_table,
-    hold_table, images_table, step_match_table, step_match_value_table;
+    hold_table, images_table, step_match_table, step_match_value_table, analysis_table,
+    preset_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -153,6 +154,19 @@ void max_failure_ratio_read(struct reader *reader, const struct node *node, void
 /* Keys of a rollout that contradict one another; `node` is the rollout's. */
 void rolling_check(struct reader *reader, const struct node *node,
                    const struct config_rollout *rollout);
+/* `steps` and `interval` of `node` into the rollout. */
+void rollout_steps_read(struct reader *reader, const struct node *node,
+                        struct config_rollout *rollout);
+/* A list of steps alone; its last weight may be less than 100. */
+void rollout_step_list_read(struct reader *reader, const struct node *steps,
+                            struct config_rollout *rollout);
+void analysis_defaults(struct config_analysis *analysis);
+void analysis_read(struct reader *reader, const struct node *node,
+                   struct config_analysis *analysis);
+void rollout_analysis_read(struct reader *reader, const struct node *node, void *target);
+void step_analysis_read(struct reader *reader, const struct node *node, void *target);
+void presets_read(struct reader *reader, const struct node *node, void *target);
+void config_presets_done(struct config *config);
 void rollout_default_steps(struct config_rollout *rollout, uint32_t interval_ms);
 /* The whole document, defaults, environment and overrides; in read.c. */
 void config_read_tree(struct reader *reader, const struct node *root);

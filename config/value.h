@@ -22,6 +22,7 @@ extern const char *const tls_version_words[];
 extern const char *const strategy_words[];
 extern const char *const order_words[];
 extern const char *const failure_action_words[];
+extern const char *const inconclusive_words[];
 
 /* Of enum config_access_format; NULL-terminated. */
 extern const char *const access_format_words[];

@@ -17,6 +17,8 @@ struct settings {
     enum health health;
     uint64_t fail_after_us;
     bool log_ends;
+    uint32_t fail_percent; /* of the answers of / are 500 */
+    uint32_t delay_ms;     /* before an answer of / */
 };
 extern struct settings settings; /* written before the first thread starts */
 

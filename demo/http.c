@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,10 +100,25 @@ static void send_chunked_head(struct answer *answer, const char *type, const cha
     send_head(answer, 200, type, framing);
 }
 
+/* Of n answers n * FAIL / 100 have failed, within one. */
+static bool is_to_fail(void)
+{
+    static atomic_uint_fast64_t answers;
+    uint64_t before = atomic_fetch_add(&answers, 1);
+
+    return (before + 1) * settings.fail_percent / 100 > before * settings.fail_percent / 100;
+}
+
 static void on_index(struct answer *answer)
 {
     char text[256];
 
+    if (settings.delay_ms > 0)
+        sleep_ms(settings.delay_ms);
+    if (is_to_fail()) {
+        send_text(answer, 500, "failed, as I was told\n");
+        return;
+    }
     snprintf(text, sizeof(text), "%.100s %s\n", settings.version, settings.hostname);
     send_text(answer, 200, text);
 }

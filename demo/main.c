@@ -4,6 +4,8 @@
  *   PORT        HTTP; default 8080; 0: any, told in the first line
  *   TCP_PORT    TCP echo; default 9000; 0: any
  *   HEALTH      ok | fail | slow | fail-after=SECONDS
+ *   FAIL        per cent of the answers of / that are 500, evenly spread; default 0
+ *   DELAY_MS    before each answer of /; default 0
  *   LOG_ENDS    1: a line on stdout when an exchange ends
  *
  * SIGTERM and SIGINT: accepts no more, ends when nothing is in flight, after 5 s at the latest. */
@@ -176,6 +178,21 @@ static uint16_t port_setting(const char *name, uint16_t fallback)
     return (uint16_t)port;
 }
 
+static uint32_t number_setting(const char *name, uint32_t max)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+
+    if (text == NULL || *text == '\0')
+        return 0;
+    unsigned long number = strtoul(text, &end, 10);
+    if (*end != '\0' || number > max) {
+        fprintf(stderr, "sluice-demo: %s: found %s, allowed 0 to %u\n", name, text, max);
+        exit(2);
+    }
+    return (uint32_t)number;
+}
+
 static void read_settings(void)
 {
     const char *version = getenv("VERSION");
@@ -183,6 +200,8 @@ static void read_settings(void)
     const char *log_ends = getenv("LOG_ENDS");
 
     settings.version = version == NULL || *version == '\0' ? "v1" : version;
+    settings.fail_percent = number_setting("FAIL", 100);
+    settings.delay_ms = number_setting("DELAY_MS", 60000);
     settings.log_ends = log_ends != NULL && strcmp(log_ends, "1") == 0;
     if (gethostname(settings.hostname, sizeof(settings.hostname) - 1) < 0)
         settings.hostname[0] = '\0';

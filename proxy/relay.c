@@ -206,6 +206,7 @@ static void on_backend_gone(struct relay *relay)
 
     score_add(&worker_cell(x->worker, x->slot, x->generation)->resets, 1);
     if (may_retry(relay)) {
+        score_add(&worker_cell(x->worker, x->slot, x->generation)->stale, 1);
         relay->head_sent = false;
         exchange_retry(x);
     } else {

@@ -319,6 +319,8 @@ void act_route(struct rollout *rollout, const struct plan_action *action,
     else if (action->kind == ACTION_SET_WEIGHT) {
         rollout_record_split(rollout);
         table_set_weight(table, rollout->service->row, action->weight);
+        table_set_match(table, rollout->service->row, &action->match);
+        table_set_mirror(table, rollout->service->row, action->mirror);
     }
 }
 

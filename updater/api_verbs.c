@@ -186,60 +186,43 @@ void api_rollout_verb(struct updater *updater, const char *id, const char *verb,
     admin_error(ret_answer, 409, "not-applicable", "%s", why);
 }
 
-static int step_read(const cJSON *item, struct config_step *ret_step)
-{
-    const cJSON *weight = cJSON_GetObjectItemCaseSensitive(item, "set_weight");
-    const cJSON *pause = cJSON_GetObjectItemCaseSensitive(item, "pause");
-
-    memset(ret_step, 0, sizeof(*ret_step));
-    if (!cJSON_IsObject(item) || cJSON_GetArraySize(item) != 1)
-        return -EINVAL;
-    if (weight) {
-        ret_step->kind = STEP_SET_WEIGHT;
-        return weight_read(weight, &ret_step->weight);
-    }
-    ret_step->kind = STEP_PAUSE;
-    if (cJSON_IsObject(pause) && cJSON_GetArraySize(pause) == 0) {
-        ret_step->until_promoted = true;
-        return 0;
-    }
-    return cJSON_IsString(pause) ? config_parse_duration(pause->valuestring, &ret_step->pause_ms)
-                                 : -EINVAL;
-}
-
-/* Weights rise, so that no user is moved back and forth. */
-static bool steps_read(const cJSON *array, struct config_step *steps, size_t *ret_count,
+/* By the config's own reader, so that a file and a request mean the same. */
+static bool steps_read(const struct service *service, const cJSON *array,
+                       struct config_step **ret_steps, size_t *ret_count,
                        struct admin_answer *answer)
 {
-    int count = cJSON_IsArray(array) ? cJSON_GetArraySize(array) : 0;
-    uint32_t weight = 0;
-    const cJSON *item;
-    size_t index = 0;
+    struct config_errors errors;
+    char *text = cJSON_PrintUnformatted(array);
+    int error = config_read_steps(text ? text : "", &service->config->rollout.analysis, &errors,
+                                  ret_steps, ret_count);
 
-    if (count < 1 || count > CONFIG_STEPS_MAX) {
-        admin_error(answer, 400, "bad-steps", "steps is a list of 1 to %d steps", CONFIG_STEPS_MAX);
+    cJSON_free(text);
+    if (error) {
+        size_t length = strcspn(errors.text ? errors.text : "", "\n");
+
+        admin_error(answer, 400, "bad-steps", "%.*s", (int)length, errors.text ? errors.text : "");
+        config_errors_done(&errors);
         return false;
     }
-    cJSON_ArrayForEach(item, array)
-    {
-        struct config_step *step = &steps[index++];
+    return true;
+}
 
-        if (step_read(item, step)) {
-            admin_error(answer, 400, "bad-steps",
-                        "step %zu is none of {\"set_weight\": 0.01 to 100}, {\"pause\": \"30s\"}, "
-                        "{\"pause\": {}}",
-                        index);
-            return false;
-        }
-        if (step->kind == STEP_SET_WEIGHT && step->weight <= weight) {
-            admin_error(answer, 400, "bad-steps",
-                        "step %zu: weights must rise from step to step, above 0", index);
-            return false;
-        }
-        if (step->kind == STEP_SET_WEIGHT)
-            weight = step->weight;
+/* Where `preset` is given: its steps. */
+static bool preset_read(const struct service *service, const cJSON *preset, struct rollout_way *way,
+                        struct admin_answer *answer)
+{
+    const struct config *config = service->updater->config;
+    const struct config_preset *found =
+        cJSON_IsString(preset) ? config_find_preset(config, preset->valuestring) : NULL;
+    char names[512];
+
+    if (!found) {
+        config_preset_names(config, names, sizeof(names));
+        admin_error(answer, 400, "bad-preset", "preset is one of %s", names);
+        return false;
     }
-    *ret_count = index;
+    way->steps = found->steps;
+    way->step_count = found->step_count;
     return true;
 }
 
@@ -296,17 +279,18 @@ void api_abort(struct service *service, const struct admin_request *request,
 void api_rollout_start(struct service *service, const struct admin_request *request,
                        struct admin_answer *ret_answer)
 {
-    static const char *const keys[] = {"image", "steps", "reason", "strategy",
-                                       "order", "pull",  NULL};
-    const cJSON *image, *steps, *reason;
+    static const char *const keys[] = {"image",    "steps", "preset", "reason",
+                                       "strategy", "order", "pull",   NULL};
+    const cJSON *image, *steps, *preset, *reason;
     struct preflight_request wanted = {
         .service = service, .pull = service->config->rollout.images.pull, .uid = request->uid};
-    struct config_step read[CONFIG_STEPS_MAX];
+    struct config_step *read = NULL;
 
     if (!api_body_has_only(request->body, keys, ret_answer))
         return;
     image = cJSON_GetObjectItemCaseSensitive(request->body, "image");
     steps = cJSON_GetObjectItemCaseSensitive(request->body, "steps");
+    preset = cJSON_GetObjectItemCaseSensitive(request->body, "preset");
     reason = cJSON_GetObjectItemCaseSensitive(request->body, "reason");
     if (!cJSON_IsString(image) || image->valuestring[0] == '\0') {
         admin_error(ret_answer, 400, "bad-request", "image is missing: {\"image\": \"web:v2\"}");
@@ -318,7 +302,12 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
     }
     if (!way_read(request->body, &wanted.way, ret_answer))
         return;
-    if (steps && rollout_strategy(&service->config->rollout, &wanted.way) == STRATEGY_ROLLING) {
+    if (steps && preset) {
+        admin_error(ret_answer, 400, "bad-request", "give steps or a preset, not both");
+        return;
+    }
+    if ((steps || preset) &&
+        rollout_strategy(&service->config->rollout, &wanted.way) == STRATEGY_ROLLING) {
         admin_error(ret_answer, 400, "bad-steps",
                     "steps are for the strategy canary; rolling goes replica by replica");
         return;
@@ -326,10 +315,14 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
     if (!pull_read(cJSON_GetObjectItemCaseSensitive(request->body, "pull"), &wanted.pull,
                    ret_answer))
         return;
-    if (steps && !steps_read(steps, read, &wanted.way.step_count, ret_answer))
+    if (preset && !preset_read(service, preset, &wanted.way, ret_answer))
+        return;
+    if (steps && !steps_read(service, steps, &read, &wanted.way.step_count, ret_answer))
         return;
     wanted.image = image->valuestring;
     wanted.reason = reason ? reason->valuestring : NULL;
-    wanted.way.steps = steps ? read : NULL;
+    if (steps)
+        wanted.way.steps = read;
     preflight_start(&wanted, request, ret_answer);
+    free(read);
 }

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_SCHEMA      3          /* user_version */
+#define JOURNAL_SCHEMA      4          /* user_version */
 #define JOURNAL_APPLICATION 0x534c4a31 /* application_id: "SLJ1" */
 #define JOURNAL_WHY_BYTES   256u
 #define JOURNAL_LOG_MAX     2000u /* log lines kept per rollout; the oldest go */
@@ -126,7 +126,8 @@ void journal_actions_free(struct journal_action *actions, size_t count);
 struct journal_step {
     uint32_t index;
     uint64_t started_ms, ended_ms;
-    const char *figures; /* JSON, "split" of docs/admin-api.md; NULL: none */
+    const char *figures;  /* JSON, "split" of docs/admin-api.md; NULL: none */
+    const char *analysis; /* JSON, "analysis" of docs/admin-api.md; NULL: none */
     char *text;
 };
 /* Adds or replaces; values that are 0 or NULL leave what is there. */

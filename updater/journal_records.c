@@ -34,13 +34,14 @@ int journal_step_save(struct journal *journal, const char *rollout, const struct
 {
     return journal_run(
         journal,
-        "INSERT INTO steps (rollout, position, started_ms, ended_ms, figures)"
-        " VALUES (?, ?, ?, ?, ?) ON CONFLICT (rollout, position) DO UPDATE SET"
+        "INSERT INTO steps (rollout, position, started_ms, ended_ms, figures, analysis)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (rollout, position) DO UPDATE SET"
         " started_ms = iif(excluded.started_ms = 0, started_ms, excluded.started_ms),"
         " ended_ms = iif(excluded.ended_ms = 0, ended_ms, excluded.ended_ms),"
-        " figures = coalesce(excluded.figures, figures)",
+        " figures = coalesce(excluded.figures, figures),"
+        " analysis = coalesce(excluded.analysis, analysis)",
         VALUES(TEXT(rollout), NUMBER(step->index), NUMBER(step->started_ms), NUMBER(step->ended_ms),
-               TEXT(step->figures)),
+               TEXT(step->figures), TEXT(step->analysis)),
         NULL);
 }
 
@@ -53,6 +54,7 @@ static void read_step(sqlite3_stmt *statement, void *item)
     step->started_ms = number(statement, 1);
     step->ended_ms = number(statement, 2);
     step->figures = journal_take(statement, 3, &cursor);
+    step->analysis = journal_take(statement, 4, &cursor);
 }
 
 int journal_step_list(struct journal *journal, const char *rollout, struct journal_step **ret_steps,
@@ -60,7 +62,7 @@ int journal_step_list(struct journal *journal, const char *rollout, struct journ
 {
     struct rows rows = {NULL, 0};
     int error = read_rows(journal,
-                          "SELECT position, started_ms, ended_ms, figures FROM steps"
+                          "SELECT position, started_ms, ended_ms, figures, analysis FROM steps"
                           " WHERE rollout = ? ORDER BY position",
                           rollout, sizeof(struct journal_step), read_step, &rows);
 

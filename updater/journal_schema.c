@@ -69,7 +69,10 @@ static const char notes_and_tasks[] =
 /* What a rollout's progress gains after this: journal_progress.c. */
 static const char more_progress[] = "ALTER TABLE rollouts ADD COLUMN more TEXT;";
 
-static const char *const ways[] = {first, notes_and_tasks, more_progress};
+/* The last verdict of each step's analysis, with its figures. */
+static const char analyses[] = "ALTER TABLE steps ADD COLUMN analysis TEXT;";
+
+static const char *const ways[] = {first, notes_and_tasks, more_progress, analyses};
 
 _Static_assert(sizeof(ways) / sizeof(ways[0]) == JOURNAL_SCHEMA, "each schema has its way");
 

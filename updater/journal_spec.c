@@ -25,6 +25,19 @@ static cJSON *write_match(const struct config_match *match)
     return json;
 }
 
+static cJSON *write_analysis(const struct config_analysis *analysis)
+{
+    cJSON *json = cJSON_CreateObject();
+
+    cJSON_AddNumberToObject(json, "success_rate", analysis->success_rate);
+    cJSON_AddNumberToObject(json, "latency_p99_ms", analysis->latency_p99_ms);
+    cJSON_AddBoolToObject(json, "compare", analysis->compare);
+    cJSON_AddNumberToObject(json, "min_requests", analysis->min_requests);
+    cJSON_AddNumberToObject(json, "interval_ms", analysis->interval_ms);
+    cJSON_AddStringToObject(json, "inconclusive", inconclusive_words[analysis->inconclusive]);
+    return json;
+}
+
 static cJSON *write_step(const struct config_step *step)
 {
     cJSON *json = cJSON_CreateObject();
@@ -35,6 +48,10 @@ static cJSON *write_step(const struct config_step *step)
         cJSON_AddItemToObject(json, "match", write_match(&step->match));
     else if (step->kind == STEP_MIRROR)
         cJSON_AddNumberToObject(json, "mirror", step->mirror);
+    else if (step->kind == STEP_ANALYSIS)
+        cJSON_AddItemToObject(json, "analysis", write_analysis(&step->analysis));
+    else if (step->kind == STEP_REPLICAS)
+        cJSON_AddNumberToObject(json, "replicas", step->replicas);
     else if (step->until_promoted)
         cJSON_AddStringToObject(json, "pause", "until_promoted");
     else
@@ -64,6 +81,8 @@ char *journal_spec_write(const struct plan_spec *spec)
 
     for (size_t i = 0; i < spec->step_count; i++)
         cJSON_AddItemToArray(steps, write_step(&spec->steps[i]));
+    if (spec->analysis.on)
+        cJSON_AddItemToObject(json, "analysis", write_analysis(&spec->analysis));
     cJSON_AddNumberToObject(drain, "requests_ms", spec->drain.requests_ms);
     cJSON_AddNumberToObject(drain, "websockets_ms", spec->drain.websockets_ms);
     cJSON_AddNumberToObject(drain, "tcp_ms", spec->drain.tcp_ms);
@@ -105,10 +124,42 @@ static bool read_match(const cJSON *json, struct config_match *match)
             config_match_set(match, kind, name->valuestring, value->valuestring) == 0);
 }
 
+static bool read_analysis(const cJSON *json, struct config_analysis *analysis)
+{
+    const cJSON *inconclusive = cJSON_GetObjectItemCaseSensitive(json, "inconclusive");
+
+    analysis->on = true;
+    analysis->compare = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "compare"));
+    if (!cJSON_IsString(inconclusive) ||
+        !read_number(json, "success_rate", &analysis->success_rate) ||
+        !read_number(json, "latency_p99_ms", &analysis->latency_p99_ms) ||
+        !read_number(json, "min_requests", &analysis->min_requests) ||
+        !read_number(json, "interval_ms", &analysis->interval_ms) ||
+        analysis->success_rate >= WEIGHT_MAX)
+        return false;
+    for (enum config_inconclusive way = INCONCLUSIVE_WAIT; way <= INCONCLUSIVE_FAIL; way++) {
+        if (strcmp(inconclusive->valuestring, inconclusive_words[way]) == 0) {
+            analysis->inconclusive = way;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_step(const cJSON *json, struct config_step *step)
 {
     const cJSON *pause = cJSON_GetObjectItemCaseSensitive(json, "pause");
     const cJSON *match = cJSON_GetObjectItemCaseSensitive(json, "match");
+    const cJSON *analysis = cJSON_GetObjectItemCaseSensitive(json, "analysis");
+
+    if (analysis != NULL) {
+        step->kind = STEP_ANALYSIS;
+        return read_analysis(analysis, &step->analysis);
+    }
+    if (read_number(json, "replicas", &step->replicas)) {
+        step->kind = STEP_REPLICAS;
+        return step->replicas > 0;
+    }
 
     if (read_number(json, "weight", &step->weight)) {
         step->kind = STEP_SET_WEIGHT;
@@ -198,12 +249,14 @@ int journal_spec_read(const char *json, struct plan_spec *ret_spec, struct confi
     struct plan_spec spec = {0};
     cJSON *root = cJSON_Parse(json);
     const cJSON *steps = cJSON_GetObjectItemCaseSensitive(root, "steps");
+    const cJSON *analysis = cJSON_GetObjectItemCaseSensitive(root, "analysis");
     struct config_step *read = NULL;
     const cJSON *item;
     int count = cJSON_GetArraySize(steps);
     int error = -EINVAL;
 
     if (!cJSON_IsArray(steps) || count > (int)PLAN_STEPS_MAX || !read_way(root, &spec) ||
+        (analysis != NULL && !read_analysis(analysis, &spec.analysis)) ||
         !read_drain(cJSON_GetObjectItemCaseSensitive(root, "drain"), &spec.drain) ||
         !read_number(root, "replicas", &spec.replicas) ||
         !read_number(root, "max_unavailable", &spec.max_unavailable) ||

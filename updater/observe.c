@@ -115,6 +115,8 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
     ret_observed->spec = &rollout->spec;
     ret_observed->progress = rollout->progress;
     ret_observed->weight = updater->table->draft.services[service->row].weight;
+    ret_observed->mirror = updater->table->draft.services[service->row].mirror;
+    ret_observed->match = updater->table->draft.services[service->row].match;
     ret_observed->weight_acknowledged =
         updater->table->draft.epoch >= updater->table->weight_epochs[service->row] &&
         epoch_is_acknowledged(&updater->scores, updater->table->weight_epochs[service->row]);
@@ -127,6 +129,7 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
     ret_observed->wish_pause = rollout->wish_pause;
     ret_observed->wish_promote = rollout->wish_promote;
     ret_observed->wish_abort = rollout->wish_abort;
+    window_observe(rollout->window, rollout, ret_observed);
     for (struct list *node = service->containers.next; node != &service->containers;
          node = node->next) {
         struct container *container = container_of(node, struct container, node);

@@ -15,6 +15,62 @@ uint32_t plan_replicas_for(uint32_t replicas, uint32_t weight)
     return (uint32_t)needed;
 }
 
+uint32_t plan_weight_at(const struct plan_spec *spec, uint32_t step)
+{
+    uint32_t weight = 0;
+
+    if (step >= spec->step_count)
+        return WEIGHT_MAX;
+    for (uint32_t i = 0; i <= step; i++) {
+        if (spec->steps[i].kind == STEP_SET_WEIGHT)
+            weight = spec->steps[i].weight;
+    }
+    return weight;
+}
+
+uint32_t plan_mirror_at(const struct plan_spec *spec, uint32_t step)
+{
+    uint32_t mirror = 0;
+
+    if (plan_weight_at(spec, step) == WEIGHT_MAX)
+        return 0;
+    for (uint32_t i = 0; i <= step; i++) {
+        if (spec->steps[i].kind == STEP_MIRROR)
+            mirror = spec->steps[i].mirror;
+    }
+    return mirror;
+}
+
+struct config_match plan_match_at(const struct plan_spec *spec, uint32_t step)
+{
+    struct config_match match = {.kind = MATCH_NONE};
+
+    if (plan_weight_at(spec, step) == WEIGHT_MAX)
+        return match;
+    for (uint32_t i = 0; i <= step; i++) {
+        if (spec->steps[i].kind == STEP_MATCH)
+            match = spec->steps[i].match;
+    }
+    return match;
+}
+
+uint32_t plan_replicas_at(const struct plan_spec *spec, uint32_t step)
+{
+    uint32_t weight = plan_weight_at(spec, step);
+    uint32_t replicas = plan_replicas_for(spec->replicas, weight);
+
+    if (weight == WEIGHT_MAX)
+        return spec->replicas;
+    if (replicas == 0 &&
+        (plan_mirror_at(spec, step) > 0 || plan_match_at(spec, step).kind != MATCH_NONE))
+        replicas = 1;
+    for (uint32_t i = 0; i <= step; i++) {
+        if (spec->steps[i].kind == STEP_REPLICAS)
+            replicas = spec->steps[i].replicas;
+    }
+    return replicas < spec->replicas ? replicas : spec->replicas;
+}
+
 /* A phase that ends gives way to the next one at once: its progress is journalled before any
  * action of the next one starts. */
 void plan_next(const struct plan_observed *observed, struct plan *ret_plan)

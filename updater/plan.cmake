@@ -1,13 +1,15 @@
 # The planner: pure, so it links nothing that could do I/O.
 add_library(sluice_plan STATIC
+    analysis.c
     plan.c
+    plan_analysis.c
     plan_back.c
     plan_container.c
     plan_forward.c
     plan_parts.c
     plan_promoted.c
     rollout_spec.c)
-target_link_libraries(sluice_plan PUBLIC sluice_board)
+target_link_libraries(sluice_plan PUBLIC sluice_board PRIVATE m)
 
 add_library(sluice_journal STATIC
     journal.c

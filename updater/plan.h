@@ -11,6 +11,7 @@
 #ifndef UPDATER_PLAN_H
 #define UPDATER_PLAN_H
 
+#include "analysis.h"
 #include "board/routing.h"
 #include "board/verdicts.h"
 #include "config/config.h"
@@ -107,16 +108,28 @@ struct plan_spec {            /* fixed when the rollout starts; journalled with 
     uint32_t hold_ms; /* a hold is asked for this long at a time; no exchange is held for longer */
     const struct config_step *steps;
     size_t step_count;
+    struct config_analysis analysis; /* `on`: judged through the whole rollout */
     struct config_drain drain;
     uint32_t health_timeout_ms, progress_deadline_ms, monitor_ms;
+};
+
+/* What is known of the requests since a window began; gathered for whom plan_analysis() says. */
+struct plan_window {
+    uint64_t since_ms; /* wall clock; 0: none is open */
+    uint32_t step;     /* the one that it was opened for */
+    bool is_own;       /* by the rules of that step, which is an analysis */
+    uint32_t look;     /* from 1, at each distance of analysis_look_ms(); 0: too early */
+    struct analysis_figures canary, stable; /* as of that look */
 };
 
 struct plan_observed {
     uint64_t now_ms; /* wall clock */
     const struct plan_spec *spec;
     struct plan_progress progress;
-    uint32_t weight;          /* as published now */
-    bool weight_acknowledged; /* every live worker has seen the epoch that published it */
+    uint32_t weight;           /* as published now */
+    uint32_t mirror;           /* the same: share of requests that is copied to the new version, */
+    struct config_match match; /* and the requests that are its own */
+    bool weight_acknowledged;  /* every live worker has seen the epoch that published all three */
     bool engine_reachable; /* false: container states are those of the last list; no action on the
                               engine is planned, and no deadline runs out on it */
     bool image_ready;      /* the new image is on the engine (pulled and resolved) */
@@ -125,6 +138,7 @@ struct plan_observed {
     uint32_t create_attempts;          /* failed in a row */
     char create_error[PLAN_WHY_BYTES]; /* the last failure's words; empty: none */
     bool create_error_final;           /* trying again cannot help (4xx of the engine) */
+    struct plan_window window;
     /* the operator's wishes, each consumed through progress */
     bool wish_pause, wish_promote, wish_abort;
     unsigned container_count;
@@ -139,7 +153,7 @@ enum plan_action_kind {
     ACTION_PUBLISH,    /* container: into the table, state STARTING (probed, no traffic) */
     ACTION_READY,      /* container: state READY (in rotation while healthy). May take back a drain
                           where nothing else serves: its proof and end_kinds are void then */
-    ACTION_SET_WEIGHT, /* weight */
+    ACTION_SET_WEIGHT, /* weight, with match and mirror */
     ACTION_DRAIN,      /* container: state DRAINING */
     ACTION_END_KINDS,  /* container, kinds: budget has passed and the policy is close */
     ACTION_STOP,       /* container; its proof of drain goes into the record */
@@ -152,7 +166,9 @@ struct plan_action {
     unsigned container; /* index into observed->containers, where it has one */
     uint16_t ordinal;   /* CREATE */
     uint32_t weight;    /* SET_WEIGHT */
-    uint8_t kinds;      /* END_KINDS: bit per enum exchange_kind */
+    uint32_t mirror;
+    struct config_match match;
+    uint8_t kinds; /* END_KINDS: bit per enum exchange_kind */
     char why[PLAN_WHY_BYTES];
 };
 
@@ -161,13 +177,30 @@ struct plan {
     unsigned action_count;
     struct plan_action actions[PLAN_ACTIONS_MAX]; /* independent of one another: any order */
     uint64_t look_again_ms; /* wall clock at which time alone changes the answer; 0: events only */
-    char waiting[PLAN_WHY_BYTES]; /* for people: what it is waiting for; empty where it acts */
+    char waiting[PLAN_WHY_BYTES];  /* for people: what it is waiting for; empty where it acts */
+    enum analysis_verdict verdict; /* on the window's figures */
+    char verdict_why[ANALYSIS_WHY_BYTES];
+    bool window_done; /* it has said all that it can: another one begins */
 };
+
+/* The rules that the new version's requests are judged by now, and in ret_is_own whether they are
+ * the present step's own; NULL: they are not judged. Figures are gathered anew for each step. */
+const struct config_analysis *plan_analysis(const struct plan_spec *spec,
+                                            const struct plan_progress *progress, uint32_t weight,
+                                            bool *ret_is_own);
 
 void plan_next(const struct plan_observed *observed, struct plan *ret_plan);
 
 /* How many new containers a weight needs: in proportion, rounded up, at least 1 for weight > 0. */
 uint32_t plan_replicas_for(uint32_t replicas, uint32_t weight);
+/* How many a step needs: as its weight does, at least one for a match or a mirror, or as many as
+ * the last `replicas` step says; but all of them for the full weight. */
+uint32_t plan_replicas_at(const struct plan_spec *spec, uint32_t step);
+/* What holds at a step: its own, or that of the last one before it. With the full weight there is
+ * nothing left to match or to mirror. */
+uint32_t plan_weight_at(const struct plan_spec *spec, uint32_t step);
+uint32_t plan_mirror_at(const struct plan_spec *spec, uint32_t step);
+struct config_match plan_match_at(const struct plan_spec *spec, uint32_t step);
 
 /* What an operator may ask for. */
 enum plan_verb { VERB_PAUSE, VERB_RESUME, VERB_PROMOTE, VERB_ABORT };

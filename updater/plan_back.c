@@ -1,6 +1,8 @@
 /* Back: the weight goes to what still runs, then the new ones are drained, stopped and removed. */
 #include "plan_parts.h"
 
+#include <stdio.h>
+
 /* New ones that serve, or could: health's word counts, for what the engine told of a pause or a
  * restart may be over by now. */
 static unsigned count_useful_new(const struct planner *planner)
@@ -44,18 +46,11 @@ static void hold(struct planner *planner)
 
 static bool take_weight(struct planner *planner)
 {
-    struct plan_action *action;
+    static const struct config_match none;
+    char why[PLAN_WHY_BYTES];
 
-    if (planner->in->weight == 0 && planner->in->weight_acknowledged)
-        return true;
-    if (planner->in->weight == 0) {
-        planner_wait(planner, "for every worker to take the weight 0");
-        return false;
-    }
-    action = planner_act(planner, ACTION_SET_WEIGHT, "back: %s", planner->out->progress.why);
-    if (action != NULL)
-        action->weight = 0;
-    return false;
+    snprintf(why, sizeof(why), "back: %.370s", planner->out->progress.why);
+    return planner_route(planner, 0, 0, &none, why);
 }
 
 /* Too few old ones serve, but they may recover: healthy new ones stay meanwhile, not for ever. */

@@ -159,20 +159,6 @@ static bool raise_to(struct planner *planner, uint32_t needed)
     return all_up;
 }
 
-/* The weight that holds at this step: its own, or that of the last one before it. */
-static uint32_t weight_at(const struct plan_spec *spec, uint32_t step)
-{
-    uint32_t weight = 0;
-
-    if (step >= spec->step_count)
-        return WEIGHT_MAX;
-    for (uint32_t i = 0; i <= step; i++) {
-        if (spec->steps[i].kind == STEP_SET_WEIGHT)
-            weight = spec->steps[i].weight;
-    }
-    return weight;
-}
-
 static void enter_step(struct planner *planner)
 {
     struct plan_progress *progress = &planner->out->progress;
@@ -225,27 +211,22 @@ static bool watch_is_over(struct planner *planner)
 static bool weight_holds(struct planner *planner, uint32_t step)
 {
     const struct plan_observed *in = planner->in;
-    uint32_t weight = weight_at(in->spec, step);
+    uint32_t weight = plan_weight_at(in->spec, step);
+    const struct config_match match = plan_match_at(in->spec, step);
+    char why[64];
 
-    if (!raise_to(planner, plan_replicas_for(in->spec->replicas, weight)))
+    if (!raise_to(planner, plan_replicas_at(in->spec, step)))
         return false;
     if (in->wish_pause) {
         planner_wait(planner, "paused by an operator: `sluice resume` goes on");
         return false;
     }
-    if (in->weight != weight) {
-        struct plan_action *action = planner_act(
-            planner, ACTION_SET_WEIGHT, "step %u: all it needs are healthy", (unsigned)step + 1);
-
-        if (action != NULL)
-            action->weight = weight;
-        return false;
-    }
-    if (in->weight_acknowledged)
+    snprintf(why, sizeof(why), "step %u: all it needs are healthy", (unsigned)step + 1);
+    if (planner_route(planner, weight, plan_mirror_at(in->spec, step), &match, why))
         return true;
-    if (step < in->spec->step_count && in->spec->steps[step].kind == STEP_SET_WEIGHT)
+    if (in->weight == weight && step < in->spec->step_count &&
+        in->spec->steps[step].kind == STEP_SET_WEIGHT)
         enter_step(planner);
-    planner_wait(planner, "for every worker to take the weight");
     return false;
 }
 
@@ -264,8 +245,18 @@ static bool step_is_done(struct planner *planner)
     enter_step(planner);
     if (is_watch)
         return watch_is_over(planner);
-    return in->spec->steps[step].kind == STEP_SET_WEIGHT ||
-           pause_is_over(planner, &in->spec->steps[step]);
+    switch (in->spec->steps[step].kind) {
+    case STEP_PAUSE:
+        return pause_is_over(planner, &in->spec->steps[step]);
+    case STEP_ANALYSIS:
+        return planner_analysis_is_over(planner);
+    case STEP_SET_WEIGHT:
+    case STEP_REPLICAS:
+    case STEP_MATCH:
+    case STEP_MIRROR:
+        break;
+    }
+    return true;
 }
 
 static void retire_surplus(struct planner *planner)
@@ -306,7 +297,7 @@ void plan_forward(struct planner *planner)
         progress->aborted = true;
         return;
     }
-    if (find_failure(planner))
+    if (find_failure(planner) || planner_analyse(planner))
         return;
     bring_up_old(planner);
     retire_surplus(planner);

@@ -160,6 +160,26 @@ void planner_act_on(struct planner *planner, enum plan_action_kind kind, unsigne
     }
 }
 
+bool planner_route(struct planner *planner, uint32_t weight, uint32_t mirror,
+                   const struct config_match *match, const char *why)
+{
+    const struct plan_observed *in = planner->in;
+    struct plan_action *action;
+
+    if (in->weight == weight && in->mirror == mirror && config_match_equals(&in->match, match)) {
+        if (!in->weight_acknowledged)
+            planner_wait(planner, "for every worker to take the weight");
+        return in->weight_acknowledged;
+    }
+    action = planner_act(planner, ACTION_SET_WEIGHT, "%s", why);
+    if (action != NULL) {
+        action->weight = weight;
+        action->mirror = mirror;
+        action->match = *match;
+    }
+    return false;
+}
+
 void planner_wait(struct planner *planner, const char *format, ...)
 {
     va_list arguments;

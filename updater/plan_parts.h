@@ -43,6 +43,9 @@ void planner_act_on(struct planner *planner, enum plan_action_kind kind, unsigne
 /* What it waits for; the first reason given stands. */
 void planner_wait(struct planner *planner, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Sets weight, match and mirror; true where they are so in every worker. */
+bool planner_route(struct planner *planner, uint32_t weight, uint32_t mirror,
+                   const struct config_match *match, const char *why);
 /* Time alone will change the answer at `at_ms`. */
 void planner_look_at(struct planner *planner, uint64_t at_ms);
 /* The progress deadline: counts while `runs`; true once it has passed. */
@@ -69,6 +72,11 @@ void planner_keep_serving(struct planner *planner, bool is_new);
 const char *planner_duration(uint64_t ms, char text[PLAN_DURATION_BYTES]);
 
 /* --- the phases ---------------------------------------------------------------------------- */
+
+/* Judges the window's figures. True where the new version has failed, and it turns back. */
+bool planner_analyse(struct planner *planner);
+/* True when the analysis that the present step is has been passed. */
+bool planner_analysis_is_over(struct planner *planner);
 
 void plan_forward(struct planner *planner);
 void plan_back(struct planner *planner);

@@ -74,17 +74,9 @@ static bool new_ones_carry(struct planner *planner, unsigned healthy, unsigned f
 
 static bool take_weight(struct planner *planner)
 {
-    struct plan_action *action;
+    static const struct config_match none;
 
-    if (planner->in->weight == WEIGHT_MAX) {
-        if (!planner->in->weight_acknowledged)
-            planner_wait(planner, "for every worker to take the full weight");
-        return planner->in->weight_acknowledged;
-    }
-    action = planner_act(planner, ACTION_SET_WEIGHT, "the new version is promoted");
-    if (action != NULL)
-        action->weight = WEIGHT_MAX;
-    return false;
+    return planner_route(planner, WEIGHT_MAX, 0, &none, "the new version is promoted");
 }
 
 static void retire_old(struct planner *planner, unsigned healthy, unsigned floor)

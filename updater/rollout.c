@@ -108,6 +108,7 @@ static struct rollout *rollout_new(struct service *service)
     check(!service->rollout);
     rollout->service = service;
     timer_init(&rollout->look_again, on_look_again);
+    rollout->window = window_new();
     return rollout;
 }
 
@@ -118,6 +119,7 @@ void rollout_free(struct rollout *rollout)
     timer_stop(rollout->service->updater->loop, &rollout->look_again);
     member_list_done(&rollout->members);
     journal_rollout_done(&rollout->record);
+    window_free(rollout->window);
     free(rollout->steps);
     free(rollout);
 }
@@ -177,6 +179,7 @@ static int rollout_take(struct service *service)
  * rollout and its last table is made up for by this. */
 static void settle(struct service *service)
 {
+    static const struct config_match none;
     struct table *table = service->updater->table;
 
     for (uint32_t slot = 0; slot < table->draft.backend_count; slot++) {
@@ -185,6 +188,8 @@ static void settle(struct service *service)
             table_set_group(table, (int)slot, GROUP_STABLE);
     }
     table_set_weight(table, service->row, 0);
+    table_set_match(table, service->row, &none);
+    table_set_mirror(table, service->row, 0);
 }
 
 void rollout_load(struct service *service)

@@ -10,6 +10,7 @@
 #include "plan.h"
 #include "rollout_spec.h"
 #include "service.h"
+#include "window.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -68,6 +69,7 @@ struct rollout {
     char waiting[PLAN_WHY_BYTES];
     char logged[PLAN_WHY_BYTES]; /* the journal trouble last logged */
     struct timer look_again;
+    struct window *window; /* on the new version's requests; see window.h */
 };
 
 /* At start: takes up the one in progress from the journal, if there is one. */

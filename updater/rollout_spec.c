@@ -107,6 +107,7 @@ struct plan_spec rollout_spec(const struct config_service *config, const struct 
         .max_unavailable = amount_of(rollout->max_unavailable, replicas, false, why ? batch : 0),
         .steps = way->steps ? way->steps : rollout->steps,
         .step_count = way->steps ? way->step_count : rollout->step_count,
+        .analysis = rollout->analysis,
         .drain = rollout->drain,
         .health_timeout_ms = health_timeout(config),
         .progress_deadline_ms = rollout->progress_deadline_ms,

@@ -255,6 +255,7 @@ void rollout_turn(struct rollout *rollout)
     if (save(rollout, &round->observed, &round->plan, round->action_ids) == 0) {
         crash_planned(round, "journalled");
         look_again(rollout, &round->plan);
+        window_judged(rollout->window, rollout, &round->observed, &round->plan);
         adopt(rollout, &round->observed, &round->plan);
         carry_out(rollout, round);
         if (round->plan.action_count > 0)

@@ -111,27 +111,68 @@ static const char *step_state(const struct plan_progress *progress, uint32_t ind
     return index == progress->step && progress->phase == PHASE_FORWARD ? "running" : "pending";
 }
 
+static cJSON *view_analysis(const struct config_analysis *rules)
+{
+    cJSON *object = cJSON_CreateObject();
+
+    cJSON_AddNumberToObject(object, "success_rate", view_percent(rules->success_rate));
+    cJSON_AddNumberToObject(object, "latency_p99_ms", rules->latency_p99_ms);
+    cJSON_AddBoolToObject(object, "compare", rules->compare);
+    cJSON_AddNumberToObject(object, "min_requests", rules->min_requests);
+    cJSON_AddNumberToObject(object, "interval_ms", rules->interval_ms);
+    cJSON_AddStringToObject(object, "inconclusive", inconclusive_words[rules->inconclusive]);
+    return object;
+}
+
+static void add_step_kind(cJSON *object, const struct config_step *step)
+{
+    static const char *const kinds[] = {
+        [STEP_SET_WEIGHT] = "set_weight", [STEP_PAUSE] = "pause", [STEP_ANALYSIS] = "analysis",
+        [STEP_REPLICAS] = "replicas",     [STEP_MATCH] = "match", [STEP_MIRROR] = "mirror",
+    };
+
+    cJSON_AddStringToObject(object, "kind", kinds[step->kind]);
+    switch (step->kind) {
+    case STEP_SET_WEIGHT:
+        cJSON_AddNumberToObject(object, "set_weight", view_percent(step->weight));
+        break;
+    case STEP_PAUSE:
+        if (step->until_promoted)
+            cJSON_AddStringToObject(object, "pause", "until_promoted");
+        else
+            cJSON_AddNumberToObject(object, "pause_ms", step->pause_ms);
+        break;
+    case STEP_ANALYSIS:
+        cJSON_AddItemToObject(object, "rules", view_analysis(&step->analysis));
+        break;
+    case STEP_REPLICAS:
+        cJSON_AddNumberToObject(object, "replicas", step->replicas);
+        break;
+    case STEP_MATCH:
+        view_add_match(object, &step->match);
+        break;
+    case STEP_MIRROR:
+        cJSON_AddNumberToObject(object, "mirror", view_percent(step->mirror));
+        break;
+    }
+}
+
 static void add_step(cJSON *array, const struct config_step *step, uint32_t index,
                      const struct plan_progress *progress, const struct journal_step *record)
 {
     cJSON *object = cJSON_CreateObject();
 
     cJSON_AddNumberToObject(object, "index", index);
-    if (step->kind == STEP_SET_WEIGHT)
-        cJSON_AddNumberToObject(object, "set_weight", view_percent(step->weight));
-    else if (step->kind == STEP_MATCH)
-        view_add_match(object, &step->match);
-    else if (step->kind == STEP_MIRROR)
-        cJSON_AddNumberToObject(object, "mirror", view_percent(step->mirror));
-    else if (step->until_promoted)
-        cJSON_AddStringToObject(object, "pause", "until_promoted");
-    else
-        cJSON_AddNumberToObject(object, "pause_ms", step->pause_ms);
+    add_step_kind(object, step);
     cJSON_AddStringToObject(object, "state", step_state(progress, index));
     view_add_time(object, "started", record ? record->started_ms : 0);
     view_add_time(object, "ended", record ? record->ended_ms : 0);
     if (step->kind == STEP_SET_WEIGHT)
         add_raw(object, "split", record ? record->figures : NULL);
+    if (record && record->analysis)
+        add_raw(object, "analysis", record->analysis);
+    else
+        cJSON_AddNullToObject(object, "analysis");
     cJSON_AddItemToArray(array, object);
 }
 

@@ -10,7 +10,7 @@ _sluice_options()
     run) echo '--state --admin --engine --workers --endpoints --json --help' ;;
     check) echo '--canonical --json --help' ;;
     watch) echo '--once --admin --json --help' ;;
-    rollout) echo '--image --strategy --order --steps --interval --reason --pull --no-pull --detach --admin --json --help' ;;
+    rollout) echo '--image --strategy --order --steps --interval --preset --reason --pull --no-pull --detach --admin --json --help' ;;
     hold) echo '--timeout --admin --json --help' ;;
     note) echo '--lesson --admin --json --help' ;;
     history) echo '--limit --admin --json --help' ;;
@@ -34,7 +34,7 @@ _sluice()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --admin) _sluice_admin=${COMP_WORDS[++i]} ;;
-        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --reason | --limit | --timeout)
+        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --preset | --reason | --limit | --timeout)
             ((i++))
             ;;
         -*) ;;
@@ -48,6 +48,10 @@ _sluice()
         ;;
     --steps)
         mapfile -t COMPREPLY < <(compgen -W '5,25,50,100 1,10,50,100' -- "$word")
+        return
+        ;;
+    --preset)
+        mapfile -t COMPREPLY < <(compgen -W 'careful fast at_once' -- "$word")
         return
         ;;
     --interval | --timeout)

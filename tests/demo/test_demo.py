@@ -310,3 +310,13 @@ def test_bad_settings_are_refused():
                                 capture_output=True, text=True)
         assert result.returncode == 2
         assert "allowed" in result.stderr
+
+
+def test_a_share_of_the_answers_fails_as_told():
+    demo = Demo(FAIL="5", DELAY_MS="1")
+    try:
+        statuses = [demo.get("/")[0].status for _ in range(100)]
+        assert statuses.count(500) == 5 and statuses.count(200) == 95
+        assert demo.get("/healthz")[0].status == 200
+    finally:
+        demo.stop()

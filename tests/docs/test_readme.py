@@ -151,6 +151,11 @@ def resolved(schema):
     return schema
 
 
+# Told in one place: at the top, of the rollout, or in the row of its own key.
+SAME = ("services.NAME.timeouts", "services.NAME.limits", "services.NAME.rollout.steps[].analysis",
+        "services.NAME.rollout.steps[].match", "presets.NAME.steps", "presets.NAME.analysis")
+
+
 def keys_of(schema, path=""):
     """Every key, as the reference writes it: services.NAME.routes[].host"""
     schema = resolved(schema)
@@ -163,7 +168,7 @@ def keys_of(schema, path=""):
     for key, value in schema.get("properties", {}).items():
         inner = f"{path}.{key}" if path else key
         yield inner
-        if inner not in ("services.NAME.timeouts", "services.NAME.limits"):  # the same as at the top
+        if inner not in SAME:
             yield from keys_of(value, inner)
 
 
@@ -172,7 +177,7 @@ def rows():
     found = {}
     for line in REFERENCE.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
-        key = re.fullmatch(r"`([a-zA-Z_.\[\]]+)`", cells[0])
+        key = re.fullmatch(r"`([a-zA-Z0-9_.\[\]]+)`", cells[0])
         if line.startswith("| `") and key and len(cells) >= 5:
             assert key[1] not in found, f"{key[1]} is there twice"
             found[key[1]] = cells
@@ -225,9 +230,10 @@ def at(value, key):
 
 def test_the_references_defaults_are_those_of_the_program(tmp_path):
     bare = canonical(tmp_path, {})
-    full = canonical(tmp_path, {"healthcheck": {"http": {}}, "tls": {"name": "a"}}, {"tls": TLS}, {"access_log": {}})
+    full = canonical(tmp_path, {"healthcheck": {"http": {}}, "tls": {"name": "a"}, "rollout": {"analysis": True}}, {"tls": TLS},
+                     {"access_log": {}})
     rolling = canonical(tmp_path, {"rollout": {"strategy": "rolling"}})  # has keys of its own
-    parts = ("access_log.", "services.NAME.healthcheck.", "services.NAME.tls.", "listeners.NAME.tls.")
+    parts = ("access_log.", "services.NAME.healthcheck.", "services.NAME.rollout.analysis.", "services.NAME.tls.", "listeners.NAME.tls.")
     compared = 0
     for key, cells in rows().items():
         literal = re.fullmatch(r"`([^`]+)`(?:, `[^`]+`)?", cells[2])

@@ -26,7 +26,7 @@ static bool in_rotation(const struct sim_container *container)
            container->backend == BACKEND_READY && container->verdict == VERDICT_HEALTHY;
 }
 
-static unsigned healthy(const struct world *world, bool is_new)
+unsigned check_healthy(const struct world *world, bool is_new)
 {
     unsigned count = 0;
 
@@ -103,12 +103,18 @@ static void check_step_end(struct world *world, const struct plan_observed *obse
             if (world->workers[i].live && world->workers[i].view.weight != left->weight)
                 check_break(world, "step %u ended before worker %u took its weight", step, i);
         }
-    } else if (left->until_promoted || waited * TICK_MS < left->pause_ms) {
+    } else if (left->kind == STEP_ANALYSIS) {
+        check_step_analysis(world, &left->analysis, waited * TICK_MS, step);
+    } else if (left->kind == STEP_REPLICAS) {
+        check_step_raised(world, left->replicas, step);
+    } else if (left->kind == STEP_PAUSE &&
+               (left->until_promoted || waited * TICK_MS < left->pause_ms)) {
         if (world->next_promotes == 0)
             check_break(world, "pause %u ended after %u ms, and nobody promoted", step,
                         (unsigned)(waited * TICK_MS));
         world->next_promotes = 0;
     }
+    check_step_taken(world, step);
     world->next_step_since = world->now;
 }
 
@@ -117,8 +123,8 @@ static void check_promotion(struct world *world)
     if (world->full_since == 0 ||
         (world->now - world->full_since) * TICK_MS < world->spec.monitor_ms)
         check_break(world, "promoted before it was watched for its time at full weight");
-    if (healthy(world, true) < world->spec.replicas)
-        check_break(world, "promoted with %u of %u new ones healthy", healthy(world, true),
+    if (check_healthy(world, true) < world->spec.replicas)
+        check_break(world, "promoted with %u of %u new ones healthy", check_healthy(world, true),
                     world->spec.replicas);
     if (world->wish_pause)
         check_break(world, "promoted while an operator had paused the rollout");
@@ -143,7 +149,7 @@ static void keep_books(struct world *world)
 {
     enum plan_phase phase = world->progress.phase;
     bool stays = phase == PHASE_PROMOTED;
-    bool is_short = phase != PHASE_FORWARD && healthy(world, stays) < least(world, stays);
+    bool is_short = phase != PHASE_FORWARD && check_healthy(world, stays) < least(world, stays);
     bool is_full = world->table.weight == WEIGHT_MAX;
 
     for (unsigned i = 0; i < world->worker_count; i++)
@@ -186,7 +192,7 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
     keep_books(world);
     world->next_step_since = world->step_since;
     world->next_promotes = world->promotes;
-    healthy_before = healthy(world, false) + healthy(world, true);
+    healthy_before = check_healthy(world, false) + check_healthy(world, true);
     if ((from == PHASE_BACK && to != PHASE_BACK && to != PHASE_ENDED) ||
         (from == PHASE_PROMOTED && to != PHASE_PROMOTED && to != PHASE_ENDED))
         check_break(world, "it went from %s to %s", plan_phase_name(from), plan_phase_name(to));
@@ -199,6 +205,10 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
         check_promotion(world);
     if (plan->progress.outcome == OUTCOME_NEEDS_ATTENTION)
         check_attention(world);
+    if (from == PHASE_FORWARD && to != from && !world->is_failing_version &&
+        strncmp(plan->progress.why, "analysis:", 9) == 0)
+        check_break(world, "a version that fails nothing failed its analysis: %.150s",
+                    plan->progress.why);
     for (unsigned i = 0; i < plan->action_count; i++)
         creates += plan->actions[i].kind == ACTION_CREATE;
     if (creates > observed->creating && creates > 2)
@@ -210,6 +220,8 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
 
 void check_saved(struct world *world)
 {
+    if (world->step_since != world->next_step_since)
+        check_count_new(world, &world->step_requests, &world->step_failures);
     world->step_since = world->next_step_since;
     world->promotes = world->next_promotes;
     keep_books(world);
@@ -231,13 +243,13 @@ static uint32_t weight_of_step(const struct world *world, uint32_t step)
 
 static void check_set_weight(struct world *world, uint32_t weight)
 {
-    unsigned new_ones = healthy(world, true);
-    uint64_t needed = ((uint64_t)weight * world->spec.replicas + WEIGHT_MAX - 1) / WEIGHT_MAX;
+    unsigned new_ones = check_healthy(world, true);
+    uint64_t needed = check_step_replicas(world, world->progress.step, weight);
 
     if (world->progress.phase == PHASE_BACK) {
         if (weight != 0)
             check_break(world, "weight %u on the way back", weight);
-        if (healthy(world, false) == 0 && new_ones > 0)
+        if (check_healthy(world, false) == 0 && new_ones > 0)
             check_break(world, "the weight went to a group without a healthy backend");
         return;
     }
@@ -268,9 +280,12 @@ static void check_leaving(struct world *world, const struct sim_container *conta
         uint32_t weight = container->is_new ? 0 : WEIGHT_MAX;
 
         for (unsigned i = 0; i < world->worker_count; i++) {
-            if (world->workers[i].live && world->workers[i].view.weight != weight)
-                check_break(world, "drain of %s while worker %u has weight %u", container->name, i,
-                            world->workers[i].view.weight);
+            const struct sim_view *view = &world->workers[i].view;
+
+            if (world->workers[i].live &&
+                (view->weight != weight || view->mirror > 0 || view->match.kind != MATCH_NONE))
+                check_break(world, "drain of %s while worker %u has weight %u, mirror %u, match %u",
+                            container->name, i, view->weight, view->mirror, view->match.kind);
         }
     }
 }
@@ -278,7 +293,7 @@ static void check_leaving(struct world *world, const struct sim_container *conta
 static void check_drain(struct world *world, const struct sim_container *container)
 {
     bool stays = !container->is_new;
-    unsigned left = healthy(world, stays);
+    unsigned left = check_healthy(world, stays);
 
     check_leaving(world, container, ACTION_DRAIN);
     if (!in_rotation(container) || is_surplus(world, container))
@@ -305,7 +320,7 @@ static void check_stop(struct world *world, int index)
             check_break(world, "stop of %s, and worker %u may still send to it", container->name,
                         i);
     }
-    if (healthy(world, !container->is_new) == 0 && !is_surplus(world, container) &&
+    if (check_healthy(world, !container->is_new) == 0 && !is_surplus(world, container) &&
         (!container->is_new || container->verdict == VERDICT_HEALTHY) &&
         alive(world, !container->is_new) > 0)
         check_break(world, "stop of %s while none of the others is healthy", container->name);
@@ -376,6 +391,7 @@ void check_action(struct world *world, const struct plan_observed *observed,
     switch (action->kind) {
     case ACTION_SET_WEIGHT:
         check_set_weight(world, action->weight);
+        check_step_route(world, action);
         return;
     case ACTION_DRAIN:
         check_drain(world, &world->containers[index]);
@@ -403,7 +419,7 @@ void check_action(struct world *world, const struct plan_observed *observed,
 /* After a whole plan: somebody serves, where anybody can. */
 void check_applied(struct world *world)
 {
-    unsigned left = healthy(world, false) + healthy(world, true);
+    unsigned left = check_healthy(world, false) + check_healthy(world, true);
 
     if (left > 0)
         return;
@@ -481,6 +497,8 @@ static void check_gone_back(struct world *world)
     }
     if (world->table.weight != 0)
         check_break(world, "back at weight %u", world->table.weight);
+    if (world->table.mirror != 0 || world->table.match.kind != MATCH_NONE)
+        check_break(world, "back, and a match or mirror is left");
 }
 
 /* At the very end, before anything else happens: nobody is kept from serving who could. */
@@ -512,6 +530,7 @@ void check_end(struct world *world)
         return;
     }
     if (world->is_clean && outcome != OUTCOME_COMPLETED &&
+        strstr(world->progress.why, "stayed inconclusive") == NULL &&
         !(outcome == OUTCOME_NEEDS_ATTENTION && world->spec.drain.on_timeout == ON_TIMEOUT_FAIL))
         check_break(world, "nothing went wrong, and yet: %s (%s)", plan_outcome_name(outcome),
                     world->progress.why);

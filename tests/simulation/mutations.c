@@ -90,6 +90,20 @@ static void lie(enum mutation mutation)
     case MUTATION_SKIP_PAUSES:
         change_spec(mutation);
         break;
+    case MUTATION_PASS_WHATEVER_FAILS:
+        lied.window.canary.failures = 0;
+        break;
+    case MUTATION_HASTY_ANALYSIS:
+        if (lied.window.since_ms > 2000)
+            lied.window.since_ms -= 2000;
+        break;
+    case MUTATION_FAIL_WHAT_IS_GOOD:
+        lied.window.canary.failures = lied.window.canary.requests;
+        break;
+    case MUTATION_LEAVE_THE_MATCH:
+        lied.match.kind = MATCH_NONE;
+        lied.match.name[0] = '\0';
+        break;
     case MUTATION_NONE:
     case MUTATION_NEVER_LOOK_AGAIN:
     case MUTATION_FORGET_PHASE:
@@ -151,30 +165,50 @@ const char *mutation_name(enum mutation mutation)
                                                       "forget phase",
                                                       "act without engine",
                                                       "take the weight from the last healthy",
-                                                      "skip pauses"};
+                                                      "skip pauses",
+                                                      "pass whatever fails",
+                                                      "hasty analysis",
+                                                      "fail what is good",
+                                                      "leave the match"};
 
     return names[mutation];
 }
 
 const char *fault_name(enum fault fault)
 {
-    static const char *const names[FAULT_COUNT] = {
-        "create fails",          "create is refused",
-        "start fails",           "stop fails",
-        "remove fails",          "rename fails",
-        "start never works",     "stop never works",
-        "remove never works",    "rename never works",
-        "container exits",       "container flaps",
-        "removed by a stranger", "stopped by a stranger",
-        "paused by a stranger",  "engine away",
-        "answer lost",           "event late",
-        "worker dies",           "health slow",
-        "never healthy",         "sick later",
-        "old one sick",          "crash before journal",
-        "crash between actions", "crash after actions",
-        "crash while idle",      "exchange over its budget",
-        "operator pauses",       "operator promotes",
-        "operator aborts",       "everything restarted"};
+    static const char *const names[FAULT_COUNT] = {"create fails",
+                                                   "create is refused",
+                                                   "start fails",
+                                                   "stop fails",
+                                                   "remove fails",
+                                                   "rename fails",
+                                                   "start never works",
+                                                   "stop never works",
+                                                   "remove never works",
+                                                   "rename never works",
+                                                   "container exits",
+                                                   "container flaps",
+                                                   "removed by a stranger",
+                                                   "stopped by a stranger",
+                                                   "paused by a stranger",
+                                                   "engine away",
+                                                   "answer lost",
+                                                   "event late",
+                                                   "worker dies",
+                                                   "health slow",
+                                                   "never healthy",
+                                                   "sick later",
+                                                   "old one sick",
+                                                   "crash before journal",
+                                                   "crash between actions",
+                                                   "crash after actions",
+                                                   "crash while idle",
+                                                   "exchange over its budget",
+                                                   "operator pauses",
+                                                   "operator promotes",
+                                                   "operator aborts",
+                                                   "everything restarted",
+                                                   "new version fails requests"};
 
     return names[fault];
 }

@@ -47,6 +47,11 @@ static void end_exchange(struct world *world, struct sim_exchange *exchange)
 
     check(container->active[exchange->kind] > 0);
     container->active[exchange->kind]--;
+    if (exchange->kind == KIND_REQUEST) {
+        container->requests++;
+        container->failed +=
+            container->is_new && world->is_failing_version && world_chance(world, 5000);
+    }
     exchange->is_on = false;
     if (container->backend == BACKEND_DRAINING)
         world->is_awake = true; /* the bell */
@@ -72,7 +77,8 @@ void traffic_lose_boards(struct world *world)
         container->published = container->drain_since = container->drain_epoch = 0;
         container->end_kinds = 0;
     }
-    world->table.weight = 0;
+    world->table.weight = world->table.mirror = 0;
+    world->table.match = (struct config_match){.kind = MATCH_NONE};
     traffic_publish(world);
     for (unsigned i = 0; i < world->worker_count; i++) {
         world->workers[i].live = true;
@@ -92,7 +98,8 @@ static bool can_take(const struct world *world, const struct sim_worker *worker,
 /* Group first, then a backend in it; a group without a healthy one gets nothing. */
 static int choose(struct world *world, const struct sim_worker *worker)
 {
-    bool is_new = world_random(world, WEIGHT_MAX) < worker->view.weight;
+    bool is_new = world_random(world, WEIGHT_MAX) < worker->view.weight ||
+                  (worker->view.match.kind != MATCH_NONE && world_chance(world, 1000));
 
     for (int turn = 0; turn < 2; turn++, is_new = !is_new) {
         int first = (int)world_random(world, (uint64_t)world->container_count);

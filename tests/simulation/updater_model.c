@@ -20,6 +20,7 @@ static void crash(struct world *world, enum fault point)
     world->create_attempts = 0;
     world->create_retry_at = 0;
     world->create_error_final = false;
+    world->window.since_ms = 0; /* another one is opened */
     for (int i = 0; i < world->container_count; i++) {
         world->containers[i].attempts = 0;
         world->containers[i].retry_at = 0;
@@ -133,16 +134,71 @@ static void observe_container(struct world *world, int index)
     to->attempted = from->attempted;
 }
 
+static void open_window(struct world *world, bool is_own)
+{
+    world->window = (struct plan_window){
+        .since_ms = world->now * TICK_MS, .step = world->progress.step, .is_own = is_own};
+    world->window_done = false;
+    for (int i = 0; i < world->container_count; i++) {
+        world->containers[i].base_requests = world->containers[i].requests;
+        world->containers[i].base_failed = world->containers[i].failed;
+    }
+}
+
+static void look_through_window(struct world *world)
+{
+    memset(&world->window.canary, 0, sizeof(world->window.canary));
+    memset(&world->window.stable, 0, sizeof(world->window.stable));
+    for (int i = 0; i < world->container_count; i++) {
+        const struct sim_container *container = &world->containers[i];
+        struct analysis_figures *figures =
+            container->is_new ? &world->window.canary : &world->window.stable;
+
+        figures->requests += container->requests - container->base_requests;
+        figures->failures += container->failed - container->base_failed;
+    }
+}
+
+/* What window_observe() does. */
+static void observe_window(struct world *world)
+{
+    bool is_own;
+    const struct config_analysis *rules =
+        plan_analysis(&world->spec, &world->progress, world->table.weight, &is_own);
+    uint64_t look;
+
+    if (rules == NULL) {
+        world->window.since_ms = 0;
+    } else if (world->window.since_ms == 0 || world->window_done ||
+               world->window.step != world->progress.step || world->window.is_own != is_own) {
+        open_window(world, is_own);
+    } else {
+        look = (world->now * TICK_MS - world->window.since_ms) / analysis_look_ms(rules);
+        if (look > world->window.look) {
+            world->window.look = (uint32_t)look;
+            look_through_window(world);
+        }
+    }
+    observed.window = world->window;
+}
+
 static void observe(struct world *world)
 {
+    observe_window(world);
     observed.creating = count_creating(world);
     observed.now_ms = world->now * TICK_MS;
     observed.spec = &world->spec;
     observed.progress = world->progress;
     observed.weight = world->table.weight;
+    observed.mirror = world->table.mirror;
+    observed.match = world->table.match;
     observed.weight_acknowledged = true;
     for (unsigned i = 0; i < world->worker_count; i++) {
-        if (world->workers[i].live && world->workers[i].view.weight != world->table.weight)
+        const struct sim_view *view = &world->workers[i].view;
+
+        if (world->workers[i].live &&
+            (view->weight != world->table.weight || view->mirror != world->table.mirror ||
+             !config_match_equals(&view->match, &world->table.match)))
             observed.weight_acknowledged = false;
     }
     observed.engine_reachable = world->has_listed && !world_engine_is_away(world);
@@ -168,6 +224,8 @@ static void act_on_table(struct world *world, const struct plan_action *action, 
 
     if (action->kind == ACTION_SET_WEIGHT) {
         world->table.weight = action->weight;
+        world->table.mirror = action->mirror;
+        world->table.match = action->match;
     } else if (action->kind == ACTION_PUBLISH) {
         container->backend = BACKEND_STARTING;
         container->verdict = VERDICT_UNKNOWN;
@@ -241,6 +299,7 @@ static void plan_and_act(struct world *world)
     observe(world);
     mutation_plan(world->mutation, &observed, &plan);
     world->look_again_at = plan.look_again_ms;
+    world->window_done = plan.window_done;
     check_plan(world, &observed, &plan);
     if (crashes(world)) {
         crash(world, FAULT_CRASH_BEFORE_JOURNAL);
@@ -316,9 +375,14 @@ static bool applies(struct world *world, enum plan_verb verb)
 
 static bool waits_for_promote(const struct world *world)
 {
-    return world->progress.phase == PHASE_FORWARD &&
-           world->progress.step < world->spec.step_count &&
-           world->steps[world->progress.step].until_promoted;
+    const struct config_step *step = &world->steps[world->progress.step];
+
+    if (world->progress.phase != PHASE_FORWARD || world->progress.step >= world->spec.step_count)
+        return false;
+    /* An analysis that is never sure of anything waits for a person, too. */
+    return step->until_promoted ||
+           (step->kind == STEP_ANALYSIS && world->progress.step_entered &&
+            world->now * TICK_MS > world->progress.step_since_ms + step->analysis.interval_ms);
 }
 
 static void operator_tick(struct world *world)

@@ -158,14 +158,50 @@ static void add_old(struct world *world, uint16_t ordinal)
     }
 }
 
+static struct config_analysis choose_analysis(struct world *world)
+{
+    return (struct config_analysis){
+        .on = true,
+        .success_rate = 9000,
+        .compare = world_chance(world, 5000),
+        .min_requests = 1 + (uint32_t)world_random(world, 10),
+        .interval_ms = (uint32_t)(5 + world_random(world, 40)) * TICK_MS,
+        .inconclusive = world_chance(world, 6000)   ? INCONCLUSIVE_WAIT
+                        : world_chance(world, 8000) ? INCONCLUSIVE_PASS
+                                                    : INCONCLUSIVE_FAIL,
+    };
+}
+
+/* What may stand before a weight. */
+static void choose_before(struct world *world, size_t *count)
+{
+    struct config_step *step = &world->steps[*count];
+
+    if (world_chance(world, 1500)) {
+        step->kind = STEP_REPLICAS;
+        step->replicas = 1 + (uint32_t)world_random(world, 12);
+        (*count)++;
+    } else if (world_chance(world, 1500)) {
+        step->kind = STEP_MATCH;
+        step->match.kind = world_chance(world, 8000) ? MATCH_HEADER : MATCH_NONE;
+        snprintf(step->match.name, sizeof(step->match.name), "x-%u", (unsigned)*count);
+        (*count)++;
+    } else if (world_chance(world, 1500)) {
+        step->kind = STEP_MIRROR;
+        step->mirror = (uint32_t)world_random(world, WEIGHT_MAX);
+        (*count)++;
+    }
+}
+
 static void choose_steps(struct world *world)
 {
     uint32_t weight = 0;
     size_t count = 0;
 
-    while (weight < WEIGHT_MAX && count + 2 < STEPS_MAX) {
+    while (weight < WEIGHT_MAX && count + 4 < STEPS_MAX) {
+        choose_before(world, &count);
         weight += 1 + (uint32_t)world_random(world, WEIGHT_MAX * 2 / 3);
-        if (weight > WEIGHT_MAX || count + 4 >= STEPS_MAX)
+        if (weight > WEIGHT_MAX || count + 8 >= STEPS_MAX)
             weight = WEIGHT_MAX;
         if (weight == WEIGHT_MAX && world_chance(world, 2000))
             break; /* the last step is implied */
@@ -174,6 +210,9 @@ static void choose_steps(struct world *world)
             world->steps[count].kind = STEP_PAUSE;
             world->steps[count].until_promoted = world_chance(world, 2000);
             world->steps[count++].pause_ms = (uint32_t)world_random(world, 15) * TICK_MS;
+        } else if (weight < WEIGHT_MAX && world_chance(world, 4000)) {
+            world->steps[count].kind = STEP_ANALYSIS;
+            world->steps[count++].analysis = choose_analysis(world);
         }
     }
     world->spec.steps = world->steps;
@@ -195,6 +234,8 @@ static void choose_spec(struct world *world)
     spec->health_timeout_ms = (uint32_t)(25 + world_random(world, 30)) * TICK_MS;
     spec->progress_deadline_ms = (uint32_t)(150 + world_random(world, 150)) * TICK_MS;
     spec->monitor_ms = (uint32_t)world_random(world, 10) * TICK_MS;
+    if (world_chance(world, 3000))
+        spec->analysis = choose_analysis(world);
     choose_steps(world);
 }
 
@@ -214,6 +255,9 @@ void world_init(struct world *world, uint64_t seed)
         world->fault_rate = 400;
     world->calm_at = 50 + world_random(world, 800);
     world->is_bad_version = !world->is_clean && world_chance(world, 1000);
+    world->is_failing_version = !world->is_clean && world_chance(world, 1500);
+    if (world->is_failing_version)
+        world_fault(world, FAULT_FAILING_VERSION, -1);
     world->create_never = !world->is_clean && world_chance(world, 200);
     world->image_at = world_random(world, 20);
     choose_spec(world);

@@ -14,7 +14,7 @@
 #define EXCHANGES_MAX  96
 #define OPERATIONS_MAX 64
 #define INTENTS_MAX    32
-#define STEPS_MAX      16
+#define STEPS_MAX      24
 #define TICKS_MAX      8000u
 #define CREATE_TICKS_MAX                                                                           \
     12u /* the engine answers a create, or will never make it, in this time                        \
@@ -53,6 +53,7 @@ enum fault {
     FAULT_PROMOTE,
     FAULT_ABORT,
     FAULT_BOARDS_LOST,
+    FAULT_FAILING_VERSION,
     FAULT_COUNT,
 };
 
@@ -73,6 +74,10 @@ enum mutation {
     MUTATION_ACT_WITHOUT_ENGINE,
     MUTATION_TAKE_WEIGHT_FROM_THE_LAST_HEALTHY,
     MUTATION_SKIP_PAUSES,
+    MUTATION_PASS_WHATEVER_FAILS,
+    MUTATION_HASTY_ANALYSIS,
+    MUTATION_FAIL_WHAT_IS_GOOD,
+    MUTATION_LEAVE_THE_MATCH,
     MUTATION_COUNT,
 };
 
@@ -92,6 +97,8 @@ struct sim_container {
     uint64_t published, drain_since, drain_epoch;
     uint8_t end_kinds;
     uint32_t active[KIND_COUNT];
+    uint64_t requests, failed;           /* ended */
+    uint64_t base_requests, base_failed; /* when the updater's window was opened */
     /* what the updater has seen of it; `fresh_at`: when the next event of it arrives */
     bool seen;
     enum container_state seen_state;
@@ -105,7 +112,8 @@ struct sim_container {
 
 struct sim_view { /* the table as a worker has taken it */
     uint64_t epoch;
-    uint32_t weight;
+    uint32_t weight, mirror;
+    struct config_match match;
     uint8_t backend[CONTAINERS_MAX];
     uint8_t end_kinds[CONTAINERS_MAX];
 };
@@ -148,8 +156,9 @@ struct world {
     /* the rollout */
     struct plan_spec spec;
     struct config_step steps[STEPS_MAX];
-    uint32_t fault_rate; /* per 10,000 ticks and kind */
-    bool is_bad_version;
+    uint32_t fault_rate;     /* per 10,000 ticks and kind */
+    bool is_bad_version;     /* never healthy */
+    bool is_failing_version; /* healthy, and every other request fails */
     /* engine */
     int container_count;
     struct sim_container containers[CONTAINERS_MAX];
@@ -173,10 +182,13 @@ struct world {
     uint32_t create_attempts;
     uint64_t create_retry_at;
     bool create_error_final;
+    struct plan_window window;
+    bool window_done;
     /* operator */
     uint64_t resume_at, promote_at;
     /* checks: own bookkeeping */
     uint64_t step_since, full_since, short_since;
+    uint64_t step_requests, step_failures; /* of new ones, when the step began */
     unsigned promotes;
     uint64_t next_step_since; /* these two once the plan is journalled */
     unsigned next_promotes;
@@ -220,6 +232,17 @@ void check_serving(struct world *world); /* as soon as it has ended */
 void check_end(struct world *world);     /* when all that was under way has landed */
 void check_break(struct world *world, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* --- checks_steps.c --------------------------------------------------------------------------- */
+unsigned check_healthy(const struct world *world, bool is_new); /* in checks.c */
+/* What the new version's requests came to since the simulation began. */
+void check_count_new(const struct world *world, uint64_t *ret_requests, uint64_t *ret_failures);
+void check_step_analysis(struct world *world, const struct config_analysis *rules,
+                         uint64_t waited_ms, uint32_t step);
+void check_step_taken(struct world *world, uint32_t step);
+void check_step_raised(struct world *world, uint32_t wanted, uint32_t step);
+uint64_t check_step_replicas(const struct world *world, uint32_t step, uint32_t weight);
+void check_step_route(struct world *world, const struct plan_action *action);
 
 /* --- mutations.c ------------------------------------------------------------------------------ */
 void mutation_plan(enum mutation mutation, struct plan_observed *observed, struct plan *ret_plan);
