@@ -81,7 +81,7 @@ const struct command commands[] = {
         .summary = "bring a new image to a service, step by step",
         .usage = "SERVICE --image IMAGE [--strategy WORD] [--order WORD] [--steps 5,25,50,100] "
                  "[--interval 30s] [--preset NAME] [--reason TEXT] [--no-pull | --pull WHEN] "
-                 "[--detach]",
+                 "[--dry-run] [--force CHECK,...] [--detach]",
         .text =
             "Starts a rollout and follows it to its end, a line for each thing that happens.\n"
             "Ctrl-C stops following; the rollout goes on. An image that the engine does not have\n"
@@ -96,12 +96,18 @@ const struct command commands[] = {
             "rolling replaces replica by replica. --order start-first runs each new container\n"
             "beside its old one; stop-first stops the old one first, and holds requests where\n"
             "nothing else serves; auto takes stop-first only where start-first cannot work.\n"
-            "What is not told is the config's.\n",
+            "What is not told is the config's.\n"
+            "\n"
+            "Before anything changes it is checked whether it can go well, and refused where it\n"
+            "cannot. --dry-run shows these checks and the plan, and changes nothing: nothing is\n"
+            "pulled either. What is a judgement (memory, cpu, disk ...) can be overruled by\n"
+            "--force; it is then a warning, and in the rollout's record.\n",
         .examples = "sluice rollout web --image web:v2\n"
                     "sluice rollout web --image web:v2 --strategy rolling\n"
                     "sluice rollout web --image web:v2 --steps 1,10,50,100 --interval 5m\n"
-                    "sluice rollout web --image web:v2 --reason 'new checkout' --detach\n",
-        .exits = "0  completed (with --detach: started)\n"
+                    "sluice rollout web --image web:v2 --reason 'new checkout' --detach\n"
+                    "sluice rollout web --image web:v2 --dry-run\n",
+        .exits = "0  completed (with --detach: started; with --dry-run: it would begin)\n"
                  "1  failed and rolled back, or it needs attention\n"
                  "2  wrong usage, or no such service\n"
                  "3  refused, nothing was changed\n"
@@ -117,6 +123,8 @@ const struct command commands[] = {
                     {"reason", "TEXT", "why; kept in the history"},
                     {"pull", "WHEN", "missing, always or never; the config's is the default"},
                     {"no-pull", NULL, "the same as --pull never: what the engine has, or nothing"},
+                    {"dry-run", NULL, "show the plan and every check; change nothing"},
+                    {"force", "CHECKS", "go on though these refuse, with commas between"},
                     {"detach", NULL, "start it and return"}},
         .arguments_min = 1,
         .arguments_max = 1,

@@ -5,12 +5,28 @@
 #include "config/config.h"
 #include "follow.h"
 #include "json.h"
+#include "plan.h"
 #include "plan_steps.h"
 #include "pull.h"
 #include "text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* "a,b" as ["a", "b"]; nothing where it is not given. */
+static void add_list(struct cJSON *body, const char *key, const char *text)
+{
+    struct cJSON *array = text != NULL ? cJSON_AddArrayToObject(body, key) : NULL;
+
+    while (array != NULL && *text != '\0') {
+        size_t length = strcspn(text, ",");
+        char *item = memory_format("%.*s", (int)length, text);
+        cJSON_AddItemToArray(array, cJSON_CreateString(item));
+        free(item);
+        text += length + (text[length] == ',');
+    }
+}
 
 /* An option whose name is the key's too; the daemon knows what it may be. */
 static void add_text(struct cJSON *body, const struct invocation *invocation, const char *name)
@@ -65,6 +81,9 @@ static struct cJSON *make_body(const struct invocation *invocation)
         cJSON_AddStringToObject(body, "reason", reason);
     add_text(body, invocation, "strategy");
     add_text(body, invocation, "order");
+    if (invocation_option(invocation, "dry-run") != NULL)
+        cJSON_AddTrueToObject(body, "dry_run");
+    add_list(body, "force", invocation_option(invocation, "force"));
     return body;
 }
 
@@ -83,6 +102,33 @@ static void print_lessons(const struct cJSON *rollout)
     lines_done(&lines);
 }
 
+/* What a rollout would do. Exit code 3 where it would be refused: scripts ask that. */
+static enum exit_code show_plan(const struct invocation *invocation, const struct cJSON *plan)
+{
+    struct lines lines = {0};
+
+    if (invocation->json) {
+        json_print(plan);
+    } else {
+        plan_lines(plan, &lines);
+        lines_print(&lines, stdout, invocation->colour);
+        lines_done(&lines);
+    }
+    return plan_is_refused(plan) ? REFUSED : DONE;
+}
+
+/* Warnings before anything happens, and why it does not. */
+static void show_checks(const struct invocation *invocation, const struct cJSON *answer)
+{
+    struct lines lines = {0};
+
+    if (invocation->json)
+        return;
+    plan_check_lines(json_get(answer, "checks"), false, &lines);
+    lines_print(&lines, stderr, invocation->colour);
+    lines_done(&lines);
+}
+
 enum exit_code command_rollout(const struct invocation *invocation)
 {
     struct api_reply reply;
@@ -96,9 +142,13 @@ enum exit_code command_rollout(const struct invocation *invocation)
     bool started = pull_ask(invocation, service, path, body, &reply, &code);
     if (started && !invocation->json)
         print_lessons(reply.json);
-    if (started && invocation_option(invocation, "detach") == NULL) {
+    if (!started) {
+        show_checks(invocation, reply.json);
+    } else if (invocation_option(invocation, "dry-run") != NULL) {
+        code = show_plan(invocation, reply.json);
+    } else if (invocation_option(invocation, "detach") == NULL) {
         code = follow_rollout(invocation, reply.json);
-    } else if (started) {
+    } else {
         if (invocation->json)
             json_print(reply.json);
         else

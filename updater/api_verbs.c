@@ -6,6 +6,7 @@
 #include "config/value.h"
 #include "events.h"
 #include "preflight.h"
+#include "preflight_parts.h"
 #include "salt.h"
 #include "turn.h"
 #include "view_rollout.h"
@@ -276,12 +277,41 @@ void api_abort(struct service *service, const struct admin_request *request,
         ret_answer->body = view_service(service);
 }
 
+/* Names of checks that an operator may force. */
+static bool force_read(const cJSON *array, struct preflight_request *wanted,
+                       struct admin_answer *answer)
+{
+    size_t count = 0;
+    const cJSON *item;
+    char *names;
+
+    if (array && !cJSON_IsArray(array)) {
+        admin_error(answer, 400, "bad-request", "force is a list of checks");
+        return false;
+    }
+    cJSON_ArrayForEach(item, array)
+    {
+        if (cJSON_IsString(item) && preflight_may_force(item->valuestring) &&
+            count < PREFLIGHT_FORCED_MAX) {
+            wanted->forced[count++] = item->valuestring;
+            continue;
+        }
+        names = preflight_forcible();
+        admin_error(answer, 400, "bad-request",
+                    "\"%s\" is no check that can be forced; those are: %s",
+                    cJSON_IsString(item) ? item->valuestring : "?", names);
+        free(names);
+        return false;
+    }
+    return true;
+}
+
 void api_rollout_start(struct service *service, const struct admin_request *request,
                        struct admin_answer *ret_answer)
 {
-    static const char *const keys[] = {"image",    "steps", "preset", "reason",
-                                       "strategy", "order", "pull",   NULL};
-    const cJSON *image, *steps, *preset, *reason;
+    static const char *const keys[] = {"image", "steps", "preset",  "reason", "strategy",
+                                       "order", "pull",  "dry_run", "force",  NULL};
+    const cJSON *image, *steps, *preset, *reason, *dry_run;
     struct preflight_request wanted = {
         .service = service, .pull = service->config->rollout.images.pull, .uid = request->uid};
     struct config_step *read = NULL;
@@ -292,6 +322,7 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
     steps = cJSON_GetObjectItemCaseSensitive(request->body, "steps");
     preset = cJSON_GetObjectItemCaseSensitive(request->body, "preset");
     reason = cJSON_GetObjectItemCaseSensitive(request->body, "reason");
+    dry_run = cJSON_GetObjectItemCaseSensitive(request->body, "dry_run");
     if (!cJSON_IsString(image) || image->valuestring[0] == '\0') {
         admin_error(ret_answer, 400, "bad-request", "image is missing: {\"image\": \"web:v2\"}");
         return;
@@ -300,6 +331,12 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
         admin_error(ret_answer, 400, "bad-request", "reason is a text");
         return;
     }
+    if (dry_run && !cJSON_IsBool(dry_run)) {
+        admin_error(ret_answer, 400, "bad-request", "dry_run is true or false");
+        return;
+    }
+    if (!force_read(cJSON_GetObjectItemCaseSensitive(request->body, "force"), &wanted, ret_answer))
+        return;
     if (!way_read(request->body, &wanted.way, ret_answer))
         return;
     if (steps && preset) {
@@ -323,6 +360,7 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
     wanted.reason = reason ? reason->valuestring : NULL;
     if (steps)
         wanted.way.steps = read;
+    wanted.dry_run = cJSON_IsTrue(dry_run);
     preflight_start(&wanted, request, ret_answer);
     free(read);
 }

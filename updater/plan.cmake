@@ -7,6 +7,7 @@ add_library(sluice_plan STATIC
     plan_container.c
     plan_forward.c
     plan_parts.c
+    plan_preview.c
     plan_promoted.c
     rollout_spec.c)
 target_link_libraries(sluice_plan PUBLIC sluice_board PRIVATE m)

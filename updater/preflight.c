@@ -1,16 +1,17 @@
 #include "preflight.h"
 
 #include "api.h"
-#include "base/check.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "config/value.h"
 #include "engine.h"
-#include "engine_json.h"
 #include "fetch.h"
 #include "image_names.h"
 #include "own_container.h"
+#include "preflight_gather.h"
 #include "rollout.h"
 #include "updater.h"
+#include "view_plan.h"
 #include "view_rollout.h"
 
 #include <cjson/cJSON.h>
@@ -22,45 +23,68 @@
 struct preflight {
     struct service *service;
     struct admin_deferred *deferred;
-    char *image, *reason, *user, *image_id, *digest;
+    char *image, *reason, *user, *digest;
     struct config_step *steps; /* way.steps */
     struct rollout_way way;
     enum config_pull pull;
     struct fetch *fetch; /* the pull that is going on */
     char *pulled;        /* what it came to, for the record */
     char *aborted_by;
-    char **ids; /* the old containers', to be tried one after the other */
-    size_t id_count, tried;
-    cJSON *inspect; /* of ids[tried] */
+    bool dry_run;
+    char *forced[PREFLIGHT_FORCED_MAX + 1];
+    char own_id[65], in_progress[256];
+    struct plan_spec spec;
+    struct config_step room[PLAN_STEPS_MAX]; /* for steps of the spec */
+    struct plan_preview preview;
+    struct preflight_facts facts;
+    struct preflight_results results;
 };
 
 static void preflight_free(struct preflight *preflight)
 {
-    preflight->service->preflight = NULL;
-    for (size_t i = 0; i < preflight->id_count; i++)
-        free(preflight->ids[i]);
-    free(preflight->ids);
+    if (preflight->service->preflight == preflight)
+        preflight->service->preflight = NULL;
+    for (size_t i = 0; preflight->forced[i]; i++)
+        free(preflight->forced[i]);
     free(preflight->image);
     free(preflight->reason);
     free(preflight->user);
-    free(preflight->image_id);
     free(preflight->digest);
     free(preflight->pulled);
     free(preflight->aborted_by);
     free(preflight->steps);
-    cJSON_Delete(preflight->inspect);
+    plan_preview_done(&preflight->preview);
+    preflight_facts_done(&preflight->facts);
     free(preflight);
+}
+
+static const char *event_of(const struct preflight *preflight, unsigned status)
+{
+    if (preflight->dry_run)
+        return "rollout-dry-run";
+    return status == 201 ? "rollout-accepted" : "rollout-refused";
+}
+
+static void log_results(struct log_line *line, const struct preflight_results *results)
+{
+    for (unsigned i = 0; i < results->count; i++) {
+        const struct preflight_result *result = &results->items[i];
+
+        if (result->outcome >= PREFLIGHT_WARNING)
+            log_string(line, result->check->name, result->message);
+    }
 }
 
 static void finish(struct preflight *preflight, struct admin_answer *answer)
 {
     struct log_line line;
 
-    log_begin(&line, LOG_INFO, answer->status == 201 ? "rollout-accepted" : "rollout-refused");
+    log_begin(&line, LOG_INFO, event_of(preflight, answer->status));
     log_string(&line, "service", service_name(preflight->service));
     log_string(&line, "image", preflight->image);
     log_string(&line, "user", preflight->user);
     log_u64(&line, "status", answer->status);
+    log_results(&line, &preflight->results);
     log_end(&line);
     admin_answer_deferred(preflight->deferred, answer);
     preflight_free(preflight);
@@ -80,22 +104,31 @@ static void refuse_engine(struct preflight *preflight, const struct engine_reply
     finish(preflight, &answer);
 }
 
-static void begin(struct preflight *preflight)
+static struct rollout_request request_of(const struct preflight *preflight)
 {
-    struct service *service = preflight->service;
-    const struct rollout_request request = {
-        .service = service,
+    return (struct rollout_request){
+        .service = preflight->service,
         .image = preflight->image,
-        .image_id = preflight->image_id,
+        .image_id = preflight->facts.image_id,
         .digest = preflight->digest,
         .reason = preflight->reason,
         .user = preflight->user,
         .way = preflight->way,
     };
-    struct admin_answer answer = {0};
-    int error = rollout_begin(&request);
+}
 
-    if (error == -EEXIST) {
+static void begin(struct preflight *preflight)
+{
+    struct service *service = preflight->service;
+    const struct rollout_request request = request_of(preflight);
+    struct admin_answer answer = {0};
+    struct container *olds[SERVICE_CONTAINERS_MAX];
+    int error = rollout_olds(service, olds) > 0 ? rollout_begin(&request) : -ENOENT;
+
+    if (error == -ENOENT) { /* the last one ended while we looked */
+        admin_error(&answer, 422, "no-containers", "no container of \"%s\" runs any more",
+                    service_name(service));
+    } else if (error == -EEXIST) {
         admin_error(&answer, 409, "rollout-in-progress", "a rollout of \"%s\" is in progress",
                     service_name(service));
     } else if (error) {
@@ -109,128 +142,27 @@ static void begin(struct preflight *preflight)
     finish(preflight, &answer);
 }
 
-static void try_next(struct preflight *preflight);
-
-/* Can each old container be made again with the new image? Tried without making anything. */
-static void on_old_image(void *context, const struct engine_reply *reply)
+static void answer_plan(struct preflight *preflight)
 {
-    struct preflight *preflight = context;
-    struct service *service = preflight->service;
-    cJSON *create = NULL, *connects = NULL;
-    struct admin_answer answer = {0};
-    char why[256] = "";
+    struct admin_answer answer = {.status = 200};
 
-    if (reply->error && reply->error != -ENOENT) {
-        refuse_engine(preflight, reply);
-        return;
-    }
-    if (container_recreate(preflight->inspect, reply->error ? NULL : reply->json, preflight->image,
-                           NULL, engine_api_version(service->updater->engine), &create, &connects,
-                           why)) {
-        admin_error(&answer, 422, "cannot-recreate",
-                    "a second container like %.12s cannot run beside it: %s",
-                    preflight->ids[preflight->tried], why);
-        finish(preflight, &answer);
-        return;
-    }
-    cJSON_Delete(create);
-    cJSON_Delete(connects);
-    preflight->tried++;
-    try_next(preflight);
-}
-
-static void on_old_inspect(void *context, const struct engine_reply *reply)
-{
-    struct preflight *preflight = context;
-    struct updater *updater = preflight->service->updater;
-    const cJSON *image;
-
-    if (reply->error == -ENOENT) { /* gone meanwhile: nothing to be made again */
-        preflight->tried++;
-        try_next(preflight);
-        return;
-    }
-    if (reply->error) {
-        refuse_engine(preflight, reply);
-        return;
-    }
-    cJSON_Delete(preflight->inspect);
-    preflight->inspect = cJSON_Duplicate(reply->json, true);
-    image = cJSON_GetObjectItemCaseSensitive(preflight->inspect, "Image");
-    engine_image_inspect(updater->engine, cJSON_IsString(image) ? image->valuestring : "",
-                         on_old_image, preflight);
-}
-
-static void try_next(struct preflight *preflight)
-{
-    struct updater *updater = preflight->service->updater;
-
-    if (preflight->tried == preflight->id_count)
-        begin(preflight);
-    else
-        engine_inspect(updater->engine, preflight->ids[preflight->tried], on_old_inspect,
-                       preflight);
-}
-
-/* It would be stopped in the middle of its own rollout. */
-static bool has_own(const struct preflight *preflight)
-{
-    char own[65];
-
-    if (!own_container(own))
-        return false;
-    for (size_t i = 0; i < preflight->id_count; i++) {
-        if (strcmp(preflight->ids[i], own) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Lists the old ones; false (and refused) where all of them run this very image already. */
-static bool olds_collect(struct preflight *preflight)
-{
-    const struct service *service = preflight->service;
-    struct admin_answer answer = {0};
-    size_t same = 0;
-
-    preflight->ids = memory_new_array(service->container_count + 1, sizeof(char *));
-    for (struct list *node = service->containers.next; node != &service->containers;
-         node = node->next) {
-        const struct container *container = container_of(node, struct container, node);
-
-        if (container->facts.state != CONTAINER_RUNNING || container->leftover)
-            continue;
-        same += strcmp(container->facts.image_id, preflight->image_id) == 0;
-        preflight->ids[preflight->id_count++] = memory_copy_string(container->facts.id);
-    }
-    if (preflight->id_count == 0)
-        admin_error(&answer, 422, "no-containers", "no container of \"%s\" runs any more",
-                    service_name(service));
-    else if (preflight->id_count > PLAN_REPLICAS_MAX)
-        admin_error(&answer, 422, "cannot-recreate", "\"%s\" has more than %u containers",
-                    service_name(service), PLAN_REPLICAS_MAX);
-    else if (has_own(preflight))
-        admin_error(
-            &answer, 422, "cannot-recreate",
-            "Sluice itself runs in one of the containers of \"%s\": it cannot replace itself",
-            service_name(service));
-    else if (same == preflight->id_count)
-        admin_error(&answer, 422, "same-image",
-                    "every container of \"%s\" runs %s (%.19s) already; nothing was changed",
-                    service_name(service), preflight->image, preflight->image_id);
-    else
-        return true;
+    answer.body = view_plan(&preflight->facts, &preflight->results);
     finish(preflight, &answer);
-    return false;
 }
 
-static void image_note(struct preflight *preflight, const char *id, const char *digest)
+/* The first refusal in words; every check beside it. */
+static void refuse(struct preflight *preflight, const struct preflight_result *refusal)
 {
-    preflight->image_id = memory_copy_string(id ? id : "");
-    preflight->digest = memory_copy_string(digest);
-    if (olds_collect(preflight))
-        try_next(preflight);
+    struct admin_answer answer = {0};
+    const char *how = refusal->check->is_judgement ? "; `--force " : "";
+
+    admin_error(&answer, refusal->check->status, refusal->check->code, "%s%s%s%s", refusal->message,
+                how, how[0] ? refusal->check->name : "", how[0] ? "` goes on" : "");
+    cJSON_AddItemToObject(answer.body, "checks", preflight_results_view(&preflight->results));
+    finish(preflight, &answer);
 }
+
+static void gather(struct preflight *preflight);
 
 /* Nothing was changed: it is refused like any other check that fails. */
 static void refuse_pull(struct preflight *preflight, const struct fetch_end *end)
@@ -261,68 +193,107 @@ static void on_fetched(void *context, const struct fetch_end *end)
         return;
     }
     preflight->pulled = memory_copy_string(end->summary);
-    image_note(preflight, end->image_id, end->digest);
+    gather(preflight); /* what there is may have changed meanwhile */
 }
 
-static void pull(struct preflight *preflight)
+/* The planner's own way, in a world where all goes well. */
+static void preview(struct preflight *preflight)
 {
-    struct admin_answer answer = {0};
+    const struct preflight_facts *facts = &preflight->facts;
+    size_t count = facts->old_count < PLAN_REPLICAS_MAX ? facts->old_count : PLAN_REPLICAS_MAX;
+    struct plan_container *olds = memory_new_array(count + 1, sizeof(*olds));
 
-    if (preflight->pull == PULL_NEVER)
-        admin_error(&answer, 422, "no-such-image",
-                    "the engine has no image %s, and is not to pull it; nothing was changed",
-                    preflight->image);
-    else if (image_is_id(preflight->image))
-        admin_error(&answer, 422, "no-such-image",
-                    "the engine has no image %s, and no registry knows one by its id; nothing was "
-                    "changed",
-                    preflight->image);
-    if (answer.status)
-        finish(preflight, &answer);
-    else
+    for (size_t i = 0; i < count; i++)
+        (void)slice_copy_string(slice_from_string(facts->olds[i].name), olds[i].name,
+                                sizeof(olds[i].name));
+    preflight->spec = rollout_spec(preflight->service->config, &preflight->way, (uint32_t)count,
+                                   NULL, preflight->room);
+    preflight->facts.strategy = strategy_words[preflight->spec.strategy];
+    plan_preview_done(&preflight->preview);
+    if (count > 0)
+        plan_preview(&preflight->spec, olds, (unsigned)count, &preflight->preview);
+    free(olds);
+}
+
+/* What of the new image is known now; of one that is to be pulled anew, nothing. */
+static void image_note(struct preflight *preflight)
+{
+    struct preflight_facts *facts = &preflight->facts;
+
+    if (preflight->pull == PULL_ALWAYS && !preflight->pulled && !image_is_id(preflight->image)) {
+        cJSON_Delete(facts->its_image);
+        free(facts->image_id);
+        facts->its_image = NULL;
+        facts->image_id = NULL;
+    }
+    free(preflight->digest);
+    preflight->digest = memory_copy_string(image_repo_digest(facts->its_image, preflight->image));
+    facts->digest = preflight->digest;
+}
+
+static void decide(struct preflight *preflight)
+{
+    const struct preflight_result *refusal;
+
+    image_note(preflight);
+    preview(preflight);
+    preflight_run_checks(&preflight->facts, (const char *const *)preflight->forced,
+                         &preflight->results);
+    refusal = preflight_refusal(&preflight->results);
+    if (preflight->dry_run)
+        answer_plan(preflight);
+    else if (refusal)
+        refuse(preflight, refusal);
+    else if (!preflight->facts.its_image)
         preflight->fetch = fetch_start(preflight->service, preflight->image, on_fetched, preflight);
-}
-
-static void on_image(void *context, const struct engine_reply *reply)
-{
-    struct preflight *preflight = context;
-
-    if (reply->error == -ENOENT)
-        pull(preflight);
-    else if (reply->error)
-        refuse_engine(preflight, reply);
     else
-        image_note(preflight, engine_json_string(reply->json, "Id"),
-                   image_repo_digest(reply->json, preflight->image));
+        begin(preflight);
 }
 
-const struct fetch *preflight_fetch(const struct service *service)
+static void on_gathered(void *context, const struct engine_reply *failure)
 {
-    return service->preflight ? service->preflight->fetch : NULL;
+    if (failure)
+        refuse_engine(context, failure);
+    else
+        decide(context);
 }
 
-/* What can be said without asking the engine. */
-static bool refuse_at_once(const struct service *service, struct admin_answer *answer)
+static void gather(struct preflight *preflight)
+{
+    const struct service *service = preflight->service;
+    struct preflight_facts *facts = &preflight->facts;
+
+    preflight->in_progress[0] = '\0';
+    if (service->rollout)
+        (void)snprintf(preflight->in_progress, sizeof(preflight->in_progress),
+                       "rollout %s of \"%s\" is in progress; wait for its end or `sluice abort %s`",
+                       rollout_id(service->rollout), service_name(service), service_name(service));
+    else if (service->preflight && service->preflight != preflight)
+        (void)snprintf(preflight->in_progress, sizeof(preflight->in_progress),
+                       "a rollout of \"%s\" is being checked", service_name(service));
+    facts->in_progress = preflight->in_progress[0] ? preflight->in_progress : NULL;
+    facts->attention = service->attention;
+    facts->own_id = own_container(preflight->own_id) ? preflight->own_id : NULL;
+    facts->api_version = engine_api_version(service->updater->engine);
+    preflight_gather(preflight->service, facts, on_gathered, preflight);
+}
+
+/* What can be said without asking the engine, and what a dry run cannot plan for either. */
+static bool refuse_at_once(const struct service *service, bool dry_run, struct admin_answer *answer)
 {
     const struct updater *updater = service->updater;
-    unsigned running = 0;
+    struct container *olds[SERVICE_CONTAINERS_MAX];
 
-    for (struct list *node = service->containers.next; node != &service->containers;
-         node = node->next) {
-        const struct container *container = container_of(node, struct container, node);
-
-        running += container->facts.state == CONTAINER_RUNNING && !container->leftover;
-    }
     if (service->is_static)
         admin_error(answer, 409, "not-discovered",
                     "\"%s\" has static backends and no containers to update; `sluice weight %s N` "
                     "shifts its traffic",
                     service_name(service), service_name(service));
-    else if (service->rollout)
+    else if (service->rollout && !dry_run)
         admin_error(answer, 409, "rollout-in-progress",
                     "rollout %s of \"%s\" is in progress; wait for its end or `sluice abort %s`",
                     rollout_id(service->rollout), service_name(service), service_name(service));
-    else if (service->preflight)
+    else if (service->preflight && !dry_run)
         admin_error(answer, 409, "rollout-in-progress", "a rollout of \"%s\" is being checked",
                     service_name(service));
     else if (!updater->engine_reachable)
@@ -332,7 +303,7 @@ static bool refuse_at_once(const struct service *service, struct admin_answer *a
         admin_error(answer, 503, "engine-unreachable",
                     "the containers of \"%s\" are still being looked for; try again",
                     service_name(service));
-    else if (running == 0)
+    else if (rollout_olds(service, olds) == 0)
         admin_error(answer, 422, "no-containers",
                     "no container of \"%s\" runs (label %s%s%s): there is nothing to update",
                     service_name(service), service->config->label_key,
@@ -343,19 +314,19 @@ static bool refuse_at_once(const struct service *service, struct admin_answer *a
     return true;
 }
 
-void preflight_start(const struct preflight_request *wanted, const struct admin_request *request,
-                     struct admin_answer *ret_answer)
+static struct preflight *preflight_new(const struct preflight_request *wanted)
 {
+    struct preflight *preflight = memory_new(sizeof(*preflight));
     struct service *service = wanted->service;
-    struct preflight *preflight;
 
-    if (refuse_at_once(service, ret_answer))
-        return;
-    preflight = memory_new(sizeof(*preflight));
     preflight->service = service;
     preflight->image = memory_copy_string(wanted->image);
     preflight->reason = memory_copy_string(wanted->reason);
     preflight->user = api_user_name(wanted->uid);
+    preflight->dry_run = wanted->dry_run;
+    preflight->pull = wanted->pull;
+    for (size_t i = 0; i < PREFLIGHT_FORCED_MAX && wanted->forced[i]; i++)
+        preflight->forced[i] = memory_copy_string(wanted->forced[i]);
     preflight->way = wanted->way;
     if (wanted->way.steps) {
         preflight->steps = memory_new_array(wanted->way.step_count, sizeof(*preflight->steps));
@@ -363,13 +334,34 @@ void preflight_start(const struct preflight_request *wanted, const struct admin_
                wanted->way.step_count * sizeof(*preflight->steps));
         preflight->way.steps = preflight->steps;
     }
-    preflight->pull = wanted->pull;
-    service->preflight = preflight;
+    preflight->facts = (struct preflight_facts){
+        .service = service_name(service),
+        .config = service->config,
+        .image = preflight->image,
+        .pull = wanted->pull,
+        .spec = &preflight->spec,
+        .preview = &preflight->preview,
+    };
+    return preflight;
+}
+
+void preflight_start(const struct preflight_request *wanted, const struct admin_request *request,
+                     struct admin_answer *ret_answer)
+{
+    struct preflight *preflight;
+
+    if (refuse_at_once(wanted->service, wanted->dry_run, ret_answer))
+        return;
+    preflight = preflight_new(wanted);
+    if (!wanted->dry_run) /* dry runs may be as many as like */
+        wanted->service->preflight = preflight;
     preflight->deferred = admin_defer(request);
-    if (preflight->pull == PULL_ALWAYS && !image_is_id(preflight->image))
-        pull(preflight);
-    else
-        engine_image_inspect(service->updater->engine, preflight->image, on_image, preflight);
+    gather(preflight);
+}
+
+const struct fetch *preflight_fetch(const struct service *service)
+{
+    return service->preflight ? service->preflight->fetch : NULL;
 }
 
 void preflight_abort(struct service *service, uid_t uid, struct admin_answer *ret_answer)

@@ -1,5 +1,9 @@
 /* What is checked before a rollout changes anything: whatever fails here is refused, and nothing
- * was touched. Asynchronous: the answer is deferred until the engine has said what it has. */
+ * was touched. Asynchronous: the answer is deferred until the engine has said what it has. A dry
+ * run is the same, but answers with the plan and every check, and begins nothing.
+ *
+ * A pull of an image that the engine does not have is the only thing that it does; a dry run does
+ * not even do that. */
 #ifndef UPDATER_PREFLIGHT_H
 #define UPDATER_PREFLIGHT_H
 
@@ -9,6 +13,8 @@
 
 #include <sys/types.h>
 
+#define PREFLIGHT_FORCED_MAX 16u
+
 struct fetch;
 
 struct preflight_request { /* borrowed; copied */
@@ -16,6 +22,8 @@ struct preflight_request { /* borrowed; copied */
     const char *image, *reason; /* reason may be NULL */
     struct rollout_way way;
     enum config_pull pull;
+    bool dry_run;
+    const char *forced[PREFLIGHT_FORCED_MAX + 1]; /* checks that do not refuse; NULL-terminated */
     uid_t uid;
 };
 

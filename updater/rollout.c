@@ -238,9 +238,8 @@ static int by_ordinal(const void *a, const void *b)
     return apart ? apart : strcmp((*first)->facts.name, (*second)->facts.name);
 }
 
-/* The old ones: those that run now, in order; the others are not ours to replace. */
-static unsigned old_collect(const struct service *service,
-                            struct container *ret_old[SERVICE_CONTAINERS_MAX])
+unsigned rollout_olds(const struct service *service,
+                      struct container *ret_old[SERVICE_CONTAINERS_MAX])
 {
     unsigned count = 0;
 
@@ -260,7 +259,7 @@ int rollout_begin(const struct rollout_request *request)
     struct service *service = request->service;
     struct journal *journal = service->updater->journal;
     struct container *old[SERVICE_CONTAINERS_MAX];
-    unsigned count = old_collect(service, old);
+    unsigned count = rollout_olds(service, old);
     struct config_step room[PLAN_STEPS_MAX];
     struct plan_spec spec =
         rollout_spec(service->config, &request->way, count, request->beside_why, room);

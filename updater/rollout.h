@@ -81,6 +81,9 @@ struct rollout_request { /* what was asked for, checked by preflight */
     struct rollout_way way;
     const char *beside_why; /* why no new one can run beside its old one; NULL: it can */
 };
+/* The old ones: those that run now, in order; the others are not ours to replace. */
+unsigned rollout_olds(const struct service *service,
+                      struct container *ret_old[SERVICE_CONTAINERS_MAX]);
 /* Journals a new rollout and starts it. Returns 0 or -errno of the journal. */
 int rollout_begin(const struct rollout_request *request) __attribute__((warn_unused_result));
 

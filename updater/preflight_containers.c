@@ -1,0 +1,145 @@
+/* Checks: can each container be made again, beside the old one? */
+#include "container.h"
+#include "engine_json.h"
+#include "preflight_parts.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES 120u /* with the suffix of a new one it must fit our records */
+
+/* It would be stopped in the middle of its own rollout. */
+void check_own_container(const struct preflight_facts *facts, struct preflight_result *result)
+{
+    for (size_t i = 0; facts->own_id != NULL && i < facts->old_count; i++) {
+        if (strcmp(facts->olds[i].id, facts->own_id) == 0)
+            preflight_say(result, PREFLIGHT_REFUSED,
+                          "Sluice itself runs in one of the containers of \"%s\": it cannot "
+                          "replace itself",
+                          facts->service);
+    }
+    preflight_say(result, PREFLIGHT_OK, "Sluice runs in none of them");
+}
+
+/* Tried without making anything. */
+void check_recreate(const struct preflight_facts *facts, struct preflight_result *result)
+{
+    for (size_t i = 0; i < facts->old_count; i++) {
+        const struct preflight_old *old = &facts->olds[i];
+        cJSON *create = NULL, *connects = NULL;
+        char why[256] = "";
+
+        if (old->inspect == NULL) /* gone meanwhile: nothing to be made again */
+            continue;
+        if (container_recreate(old->inspect, old->its_image, facts->image, NULL, facts->api_version,
+                               &create, &connects, why) < 0) {
+            preflight_say(result, PREFLIGHT_REFUSED,
+                          "a second container like %s cannot run beside it: %s", old->name, why);
+            continue;
+        }
+        cJSON_Delete(create);
+        cJSON_Delete(connects);
+    }
+    preflight_say(result, PREFLIGHT_OK, "each can be made again beside the old one");
+}
+
+void check_names(const struct preflight_facts *facts, struct preflight_result *result)
+{
+    for (size_t i = 0; i < facts->old_count; i++) {
+        if (strlen(facts->olds[i].name) > NAME_MAX_BYTES)
+            preflight_say(result, PREFLIGHT_REFUSED,
+                          "the name %.40s… has more than %u bytes: rename the container",
+                          facts->olds[i].name, NAME_MAX_BYTES);
+    }
+    preflight_say(result, PREFLIGHT_OK, "the new ones get the names of the old ones at the end");
+}
+
+/* --- volumes ------------------------------------------------------------------------------- */
+
+/* Where servers keep files that two of them must not write at once. */
+static bool holds_a_database(const char *path)
+{
+    static const char *const paths[] = {
+        "/var/lib/postgresql", "/var/lib/mysql",      "/data/db",
+        "/var/lib/mongodb",    "/var/lib/redis",      "/var/lib/etcd",
+        "/var/lib/rabbitmq",   "/var/lib/influxdb",   "/var/lib/clickhouse",
+        "/var/lib/neo4j",      "/bitnami/postgresql",
+    };
+
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        size_t length = strlen(paths[i]);
+
+        if (strncmp(path, paths[i], length) == 0 && (path[length] == '\0' || path[length] == '/'))
+            return true;
+    }
+    return false;
+}
+
+/* What a mount is of: a volume's name or a folder of the host; NULL: of nothing that lasts. */
+static const char *source_of(const cJSON *mount)
+{
+    const char *type = engine_json_string(mount, "Type");
+
+    if (type == NULL || (strcmp(type, "volume") != 0 && strcmp(type, "bind") != 0))
+        return NULL;
+    return engine_json_string(mount, strcmp(type, "volume") == 0 ? "Name" : "Source");
+}
+
+/* How many of the containers write to it. More than one: they know how to share it. */
+static unsigned count_writers(const struct preflight_facts *facts, const char *source)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < facts->old_count; i++) {
+        const cJSON *mount;
+
+        cJSON_ArrayForEach(mount, engine_json_get(facts->olds[i].inspect, "Mounts"))
+        {
+            const char *its = source_of(mount);
+
+            if (its != NULL && strcmp(its, source) == 0 && engine_json_true(mount, "RW")) {
+                count++;
+                break;
+            }
+        }
+    }
+    return count;
+}
+
+static void check_mounts(const struct preflight_facts *facts, const struct preflight_old *old,
+                         struct preflight_result *result)
+{
+    const cJSON *mount;
+
+    cJSON_ArrayForEach(mount, engine_json_get(old->inspect, "Mounts"))
+    {
+        const char *source = source_of(mount);
+        const char *path = engine_json_string(mount, "Destination");
+
+        if (source == NULL || path == NULL || !engine_json_true(mount, "RW") ||
+            count_writers(facts, source) > 1)
+            continue;
+        if (holds_a_database(path))
+            preflight_say(result, PREFLIGHT_REFUSED,
+                          "%s keeps a database on %.64s (%s), and both versions would write to it "
+                          "at once while they run beside one another",
+                          old->name, source, path);
+        else
+            preflight_say(result, PREFLIGHT_WARNING,
+                          "%s alone writes to %.64s (%s): both versions will write to it while "
+                          "they run beside one another",
+                          old->name, source, path);
+    }
+}
+
+void check_volumes(const struct preflight_facts *facts, struct preflight_result *result)
+{
+    if (facts->preview->beside_max == 0) {
+        preflight_say(result, PREFLIGHT_OK, "old and new ones do not run beside one another");
+        return;
+    }
+    for (size_t i = 0; i < facts->old_count; i++)
+        check_mounts(facts, &facts->olds[i], result);
+    preflight_say(result, PREFLIGHT_OK, "no volume has a single writer");
+}

@@ -1,0 +1,112 @@
+/* Inside of preflight: what is gathered, the checks that read it, and what they say.
+ *
+ * preflight.c asks for a rollout or a dry run of one; preflight_gather.c asks the engine and this
+ * host; then every check of preflight_checks[] says ok, warning, refused or skipped. The checks lie
+ * in files by area. They are pure: facts in, words out. */
+#ifndef UPDATER_PREFLIGHT_PARTS_H
+#define UPDATER_PREFLIGHT_PARTS_H
+
+#include "config/config.h"
+#include "plan_preview.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PREFLIGHT_MESSAGE_BYTES 512u
+#define PREFLIGHT_CHECKS_MAX    32u
+
+struct cJSON;
+
+/* --- what is known ------------------------------------------------------------------------- */
+
+struct preflight_old { /* a container that runs now, to be replaced */
+    char *id, *name, *image, *image_id;
+    char why[256];                     /* why Sluice cannot reach it; empty: it can */
+    struct cJSON *inspect, *its_image; /* NULL: gone meanwhile; the image may be gone too */
+};
+
+/* Everything that the checks look at. Owned by the preflight; what is NULL is not known. */
+struct preflight_facts {
+    const char *service, *strategy;
+    const struct config_service *config;
+    const struct plan_spec *spec;
+    const struct plan_preview *preview;
+    const char *api_version;
+    const char *in_progress; /* words; NULL: no rollout of this service is in progress */
+    const char *attention;   /* of the last one; "": none */
+    const char *own_id;      /* of the container that this process runs in */
+    unsigned leftover_count; /* containers of a rollout that ended without them */
+
+    struct preflight_old *olds;
+    size_t old_count;
+
+    const char *image; /* as asked for */
+    enum config_pull pull;
+    const char *digest;      /* "name@sha256:…"; NULL: none, or not known */
+    struct cJSON *its_image; /* its inspect; NULL: not on the engine */
+    char *image_id;          /* NULL: not on the engine */
+};
+
+/* --- what is said -------------------------------------------------------------------------- */
+
+enum preflight_outcome {
+    PREFLIGHT_OK,
+    PREFLIGHT_SKIPPED, /* could not be looked at; the message says why */
+    PREFLIGHT_WARNING,
+    PREFLIGHT_REFUSED,
+};
+
+struct preflight_result {
+    const struct preflight_check *check;
+    enum preflight_outcome outcome;
+    bool forced; /* it was refused, and the operator said to go on */
+    char message[PREFLIGHT_MESSAGE_BYTES];
+};
+
+struct preflight_check {
+    const char *name;  /* "memory"; NULL ends the list */
+    const char *code;  /* of the refusal, as docs/admin-api.md lists them */
+    unsigned status;   /* its HTTP status */
+    bool is_judgement; /* an operator may force it */
+    void (*run)(const struct preflight_facts *facts, struct preflight_result *result);
+};
+
+/* In the order in which they are shown; the first refusal is the one that is told. */
+extern const struct preflight_check preflight_checks[];
+
+struct preflight_results {
+    struct preflight_result items[PREFLIGHT_CHECKS_MAX];
+    unsigned count;
+};
+
+/* Runs every check; those named in `forced` (NULL-terminated, or NULL) do not refuse. */
+void preflight_run_checks(const struct preflight_facts *facts, const char *const *forced,
+                          struct preflight_results *ret_results);
+/* The first refusal; NULL: none. */
+const struct preflight_result *preflight_refusal(const struct preflight_results *results);
+/* Whether there is a check of this name that an operator may force. */
+bool preflight_may_force(const char *name);
+/* "memory, cpu, disk": those. The caller frees it. */
+char *preflight_forcible(void);
+const char *preflight_outcome_name(enum preflight_outcome outcome);
+/* [{"name", "outcome", "message", "forced"}]. The caller owns it. */
+struct cJSON *preflight_results_view(const struct preflight_results *results);
+
+/* Says something in a check. The worse outcome stands, of equal ones the first; printf-like. */
+void preflight_say(struct preflight_result *result, enum preflight_outcome outcome,
+                   const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* --- the checks, by area ------------------------------------------------------------------- */
+
+typedef void preflight_check_run(const struct preflight_facts *facts,
+                                 struct preflight_result *result);
+
+/* preflight_state.c: what there is */
+preflight_check_run check_in_progress, check_containers, check_versions, check_attention;
+/* preflight_image.c */
+preflight_check_run check_registry, check_image;
+/* preflight_containers.c: can each be made again, beside the old one? */
+preflight_check_run check_own_container, check_recreate, check_names, check_volumes;
+
+#endif
