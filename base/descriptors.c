@@ -18,6 +18,15 @@ int descriptors_close_on_exec(void)
     return 0;
 }
 
+#ifdef UNCONFINED
+static bool is_any(void *context, int fd)
+{
+    (void)context;
+    (void)fd;
+    return true;
+}
+#endif
+
 int descriptors_check(bool (*is_given)(void *context, int fd), void *context, int *ret_strange)
 {
     DIR *folder = opendir("/proc/self/fd");
@@ -26,6 +35,9 @@ int descriptors_check(bool (*is_given)(void *context, int fd), void *context, in
 
     if (folder == NULL)
         return -errno;
+#ifdef UNCONFINED
+    is_given = is_any; /* valgrind has some of its own */
+#endif
     while (error == 0 && (entry = readdir(folder)) != NULL) {
         int fd = entry->d_name[0] == '.' ? -1 : (int)strtol(entry->d_name, NULL, 10);
         if (fd < 0 || fd == dirfd(folder) || is_given(context, fd))

@@ -92,6 +92,10 @@ int sandbox_enter(enum role role, const char *user, const char **ret_missing)
 
     check((unsigned)role < ROLE_COUNT);
     *ret_missing = NULL;
+#ifdef UNCONFINED
+    *ret_missing = "all of it: built for bench/instructions";
+    return 0;
+#endif
     if (geteuid() == 0)
         error = give_up_root(role, user, ret_missing);
     if (error == 0 && roles[role].capabilities != ALL_CAPABILITIES)

@@ -72,6 +72,38 @@ static const uint8_t first_of_length[KNOWN_LENGTH_MAX + 2] = {
     29, 31, 32, 36, 39, 42, 43, 43, 43, 43, 43, 43, KNOWN_COUNT,
 };
 
+#define LETTER(letter) (1u << ((letter)&31))
+
+/* The first letters of each length: of those that nobody knows, most end here. The same test. */
+static const uint32_t letters_of_length[KNOWN_LENGTH_MAX + 1] = {
+    [2] = LETTER('t'),
+    [3] = LETTER('v') | LETTER('a'),
+    [4] = LETTER('h') | LETTER('d') | LETTER('v'),
+    [5] = LETTER('r'),
+    [6] = LETTER('c') | LETTER('o') | LETTER('e') | LETTER('s'),
+    [7] = LETTER('u') | LETTER('t'),
+    [8] = LETTER('l'),
+    [9] = LETTER('f') | LETTER('x'),
+    [10] = LETTER('c') | LETTER('k') | LETTER('s') | LETTER('t'),
+    [11] = LETTER('t') | LETTER('c'),
+    [12] = LETTER('c') | LETTER('x') | LETTER('m'),
+    [13] = LETTER('a') | LETTER('c') | LETTER('s'),
+    [14] = LETTER('c') | LETTER('h'),
+    [15] = LETTER('x'),
+    [16] = LETTER('x') | LETTER('p') | LETTER('c'),
+    [17] = LETTER('x') | LETTER('t') | LETTER('c'),
+    [18] = LETTER('p') | LETTER('x'),
+    [19] = LETTER('p'),
+    [25] = LETTER('s'),
+};
+
+static inline bool may_be_known(struct slice name)
+{
+    uint32_t letters = name.length <= KNOWN_LENGTH_MAX ? letters_of_length[name.length] : 0;
+
+    return letters != 0 && (letters >> (name.data[0] & 31) & 1u) != 0;
+}
+
 /* Whether `name` is `known`, in any case; *twin: with an underscore for a hyphen. */
 static bool matches(struct slice name, const struct known *known, bool *twin)
 {
@@ -92,10 +124,9 @@ static bool matches(struct slice name, const struct known *known, bool *twin)
     return true;
 }
 
-/* Of its length and first letter. Few names have any. */
 static inline const struct known *find_plain(struct slice name)
 {
-    if (name.length > KNOWN_LENGTH_MAX)
+    if (!may_be_known(name))
         return NULL;
     const struct known *known = &known_fields[first_of_length[name.length]];
     const struct known *end = &known_fields[first_of_length[name.length + 1]];
@@ -109,7 +140,7 @@ static inline const struct known *find_plain(struct slice name)
 static const struct known *find(struct slice name, bool *twin)
 {
     *twin = false;
-    if (name.length > KNOWN_LENGTH_MAX)
+    if (!may_be_known(name))
         return NULL;
     const struct known *known = &known_fields[first_of_length[name.length]];
     const struct known *end = &known_fields[first_of_length[name.length + 1]];
