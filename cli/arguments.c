@@ -153,10 +153,17 @@ static int read_option(int argc, char *const *argv, int *index, struct invocatio
         }
         value = argv[++*index];
     }
-    if (own != NULL)
+    if (own != NULL && invocation->given_count == GIVEN_MAX) {
+        snprintf(why, ARGUMENTS_WHY_BYTES, "more than %d options", GIVEN_MAX);
+        return -EINVAL;
+    }
+    if (own != NULL) {
         invocation->values[own - command->options] = value != NULL ? value : "";
-    else
+        invocation->given[invocation->given_count].name = own->name;
+        invocation->given[invocation->given_count++].value = value != NULL ? value : "";
+    } else {
         set_global(invocation, option->name, value);
+    }
     return 0;
 }
 
@@ -212,5 +219,13 @@ const char *invocation_option(const struct invocation *invocation, const char *n
         if (option->name != NULL && strcmp(option->name, name) == 0)
             return invocation->values[i];
     }
+    return NULL;
+}
+
+const char *invocation_given(const struct invocation *invocation, const char *name, unsigned index)
+{
+    for (unsigned i = 0; i < invocation->given_count; i++)
+        if (strcmp(invocation->given[i].name, name) == 0 && index-- == 0)
+            return invocation->given[i].value;
     return NULL;
 }

@@ -18,6 +18,8 @@ enum exit_code {
     ABORTED = 5,
 };
 
+#define GIVEN_MAX 256 /* options on one command line */
+
 struct option_entry {
     const char *name;     /* without dashes; NULL ends a table */
     const char *argument; /* what it takes, for the help; NULL: nothing */
@@ -45,12 +47,19 @@ struct invocation {
     bool admin_given;  /* by --admin or SLUICE_ADMIN */
     bool json, help, colour;
     const char *values[OPTIONS_MAX]; /* of command->options; NULL: not given; "": given, no value */
+    struct {
+        const char *name, *value;
+    } given[GIVEN_MAX]; /* all of the command's own, in order: some may be given more than once */
+    unsigned given_count;
     const char *arguments[ARGUMENTS_MAX]; /* NULL: not given */
     unsigned argument_count;
 };
 
 /* The option's value, "" for one that takes none, NULL where it was not given. */
 const char *invocation_option(const struct invocation *invocation, const char *name);
+
+/* The value of its n-th occurrence (from 0), or NULL where it was not given so often. */
+const char *invocation_given(const struct invocation *invocation, const char *name, unsigned index);
 
 /* Every command, in the order in which help lists them; ended by a NULL name. */
 extern const struct command commands[];

@@ -79,7 +79,9 @@ const struct command commands[] = {
     {
         .name = "rollout",
         .summary = "bring a new image to a service, step by step",
-        .usage = "SERVICE --image IMAGE [--strategy WORD] [--order WORD] [--steps 5,25,50,100] "
+        .usage = "SERVICE --image IMAGE [--env NAME=VALUE] [--label NAME=VALUE] [--memory SIZE] "
+                 "[--cpus N] [--command WORDS] [--strategy WORD] [--order WORD] "
+                 "[--steps 5,25,50,100] "
                  "[--interval 30s] [--preset NAME] [--reason TEXT] [--no-pull | --pull WHEN] "
                  "[--dry-run] [--force CHECK,...] [--detach]",
         .text =
@@ -101,11 +103,17 @@ const struct command commands[] = {
             "Before anything changes it is checked whether it can go well, and refused where it\n"
             "cannot. --dry-run shows these checks and the plan, and changes nothing: nothing is\n"
             "pulled either. What is a judgement (memory, cpu, disk ...) can be overruled by\n"
-            "--force; it is then a warning, and in the rollout's record.\n",
+            "--force; it is then a warning, and in the rollout's record.\n"
+            "\n"
+            "--env, --label, --memory, --cpus and --command change the containers on purpose,\n"
+            "with a new image or, without --image, with the one that they have. What is changed\n"
+            "stays changed in later rollouts. --env and --label may be given more than once;\n"
+            "NAME- unsets. --command is taken apart as by a shell; an empty one is the image's.\n",
         .examples = "sluice rollout web --image web:v2\n"
                     "sluice rollout web --image web:v2 --strategy rolling\n"
                     "sluice rollout web --image web:v2 --steps 1,10,50,100 --interval 5m\n"
                     "sluice rollout web --image web:v2 --reason 'new checkout' --detach\n"
+                    "sluice rollout web --memory 512m --env DEBUG- --env POOL=20\n"
                     "sluice rollout web --image web:v2 --dry-run\n",
         .exits = "0  completed (with --detach: started; with --dry-run: it would begin)\n"
                  "1  failed and rolled back, or it needs attention\n"
@@ -114,12 +122,17 @@ const struct command commands[] = {
                  "4  the daemon is not reachable\n"
                  "5  aborted by somebody\n"
                  "130  Ctrl-C: it goes on, unfollowed\n",
-        .options = {{"image", "IMAGE", "what to roll out: a reference or an id (required)"},
+        .options = {{"image", "IMAGE", "what to roll out: a reference or an id"},
                     {"steps", "LIST", "weights in per cent, rising, the last one 100"},
                     {"interval", "TIME", "pause between two steps: 500ms, 30s, 5m"},
                     {"strategy", "WORD", "canary or rolling"},
                     {"order", "WORD", "auto, start-first or stop-first"},
                     {"preset", "NAME", "a plan by name, instead of --steps"},
+                    {"env", "NAME=VALUE", "set a variable; NAME- unsets it"},
+                    {"label", "NAME=VALUE", "set a label; NAME- takes it away"},
+                    {"memory", "SIZE", "limit of memory: 512m, 2g; 0: none"},
+                    {"cpus", "N", "limit of processors: 1.5; 0: none"},
+                    {"command", "WORDS", "what is run in place of the image's command"},
                     {"reason", "TEXT", "why; kept in the history"},
                     {"pull", "WHEN", "missing, always or never; the config's is the default"},
                     {"no-pull", NULL, "the same as --pull never: what the engine has, or nothing"},

@@ -1,6 +1,7 @@
 /* rollout: starts one, and follows it. */
 #include "api.h"
 #include "base/memory.h"
+#include "changes.h"
 #include "command.h"
 #include "config/config.h"
 #include "follow.h"
@@ -48,8 +49,12 @@ static struct cJSON *make_body(const struct invocation *invocation)
     enum config_pull policy;
     const char *preset = invocation_option(invocation, "preset");
     char why[PLAN_STEPS_WHY_BYTES];
-    struct cJSON *steps = NULL;
-    if (image == NULL || image[0] == '\0') {
+    struct cJSON *steps = NULL, *changes = NULL;
+    if (changes_make(invocation, &changes, why) < 0) {
+        complain(USAGE, "%s", why);
+        return NULL;
+    }
+    if (changes == NULL && (image == NULL || image[0] == '\0')) {
         complain(USAGE, "say which image: sluice rollout %s --image IMAGE",
                  invocation->arguments[0]);
         return NULL;
@@ -61,16 +66,21 @@ static struct cJSON *make_body(const struct invocation *invocation)
     if ((steps_text != NULL || interval != NULL) &&
         plan_steps(steps_text, interval, &steps, why) < 0) {
         complain(USAGE, "%s", why);
+        cJSON_Delete(changes);
         return NULL;
     }
     if (pull != NULL && (no_pull || config_parse_pull(pull, &policy) < 0)) {
         complain(USAGE, no_pull ? "--pull and --no-pull contradict each other"
                                 : "--pull takes missing, always or never");
         cJSON_Delete(steps);
+        cJSON_Delete(changes);
         return NULL;
     }
     struct cJSON *body = cJSON_CreateObject();
-    cJSON_AddStringToObject(body, "image", image);
+    if (image != NULL)
+        cJSON_AddStringToObject(body, "image", image);
+    if (changes != NULL)
+        cJSON_AddItemToObject(body, "changes", changes);
     if (pull != NULL || no_pull)
         cJSON_AddStringToObject(body, "pull", no_pull ? "never" : pull);
     if (steps != NULL)

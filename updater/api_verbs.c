@@ -1,5 +1,6 @@
 /* The admin API's requests that change something. */
 #include "api.h"
+#include "api_changes.h"
 #include "api_views.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -306,12 +307,27 @@ static bool force_read(const cJSON *array, struct preflight_request *wanted,
     return true;
 }
 
+static void start_changed(struct preflight_request *wanted, const cJSON *changes,
+                          const struct admin_request *request, struct admin_answer *answer)
+{
+    char why[API_CHANGES_WHY_BYTES];
+    cJSON *read = NULL;
+
+    if (changes && api_changes_read(wanted->service, changes, &read, why)) {
+        admin_error(answer, 400, "bad-request", "%s", why);
+        return;
+    }
+    wanted->changes = read;
+    preflight_start(wanted, request, answer);
+    cJSON_Delete(read);
+}
+
 void api_rollout_start(struct service *service, const struct admin_request *request,
                        struct admin_answer *ret_answer)
 {
-    static const char *const keys[] = {"image", "steps", "preset",  "reason", "strategy",
-                                       "order", "pull",  "dry_run", "force",  NULL};
-    const cJSON *image, *steps, *preset, *reason, *dry_run;
+    static const char *const keys[] = {"image", "steps",   "preset", "reason",  "strategy", "order",
+                                       "pull",  "dry_run", "force",  "changes", NULL};
+    const cJSON *image, *steps, *preset, *reason, *dry_run, *changes;
     struct preflight_request wanted = {
         .service = service, .pull = service->config->rollout.images.pull, .uid = request->uid};
     struct config_step *read = NULL;
@@ -323,7 +339,8 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
     preset = cJSON_GetObjectItemCaseSensitive(request->body, "preset");
     reason = cJSON_GetObjectItemCaseSensitive(request->body, "reason");
     dry_run = cJSON_GetObjectItemCaseSensitive(request->body, "dry_run");
-    if (!cJSON_IsString(image) || image->valuestring[0] == '\0') {
+    changes = cJSON_GetObjectItemCaseSensitive(request->body, "changes");
+    if ((image || !changes) && (!cJSON_IsString(image) || image->valuestring[0] == '\0')) {
         admin_error(ret_answer, 400, "bad-request", "image is missing: {\"image\": \"web:v2\"}");
         return;
     }
@@ -356,11 +373,11 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
         return;
     if (steps && !steps_read(service, steps, &read, &wanted.way.step_count, ret_answer))
         return;
-    wanted.image = image->valuestring;
+    wanted.image = image ? image->valuestring : NULL;
     wanted.reason = reason ? reason->valuestring : NULL;
     if (steps)
         wanted.way.steps = read;
     wanted.dry_run = cJSON_IsTrue(dry_run);
-    preflight_start(&wanted, request, ret_answer);
+    start_changed(&wanted, changes, request, ret_answer);
     free(read);
 }

@@ -52,9 +52,11 @@ int container_recreate(const struct cJSON *inspect, const struct cJSON *old_imag
                        struct cJSON **ret_create, struct cJSON **ret_connects, char why[256])
     __attribute__((warn_unused_result));
 
-/* What differs between two containers' configuration beyond what a new image may change; one line
- * per difference, or NULL where there is none. The caller frees it. */
+/* What differs between two containers' configuration beyond what a new image may change and what
+ * `changes` (NULL: none; container_changes.h) do; one line per difference, or NULL where there is
+ * none. The caller frees it. */
 char *container_difference(const struct cJSON *old_inspect, const struct cJSON *old_image,
-                           const struct cJSON *new_inspect, const struct cJSON *new_image);
+                           const struct cJSON *changes, const struct cJSON *new_inspect,
+                           const struct cJSON *new_image);
 
 #endif

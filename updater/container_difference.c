@@ -2,6 +2,7 @@
  * the new one, and what the new one has beyond its image must have held in the old one. */
 #include "base/memory.h"
 #include "container.h"
+#include "container_changes.h"
 #include "container_parts.h"
 #include "engine_json.h"
 
@@ -119,7 +120,27 @@ static void compare_sets(struct comparison *comparison, const char *path, const 
 static bool is_expected(const char *path, const char *key)
 {
     return (path[0] == '\0' && strcmp(key, "Image") == 0) ||
-           (strcmp(path, "Labels") == 0 && strncmp(key, "sluice.", 7) == 0);
+           (strcmp(path, "Labels") == 0 &&
+            (strncmp(key, "sluice.", 7) == 0 || strcmp(key, "com.docker.compose.image") == 0));
+}
+
+/* What a newer engine fills in where a create call says nothing, as it does for a container that an
+ * older one made and that has nothing there: the engine's default then as now. (Of swap so too
+ * where a changed limit of memory leaves it to the engine.) */
+static bool is_filled_in(const char *path)
+{
+    static const char *const defaults[] = {
+        "HostConfig.CgroupnsMode", "HostConfig.ConsoleSize",   "HostConfig.IpcMode",
+        "HostConfig.Isolation",    "HostConfig.MaskedPaths",   "HostConfig.LogConfig.Type",
+        "HostConfig.MemorySwap",   "HostConfig.ReadonlyPaths", "HostConfig.Runtime",
+        "HostConfig.ShmSize",
+    };
+
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
+        if (strcmp(path, defaults[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void compare(struct comparison *comparison, const char *path, const cJSON *a, const cJSON *b,
@@ -165,7 +186,8 @@ static void compare_items(struct comparison *comparison, const char *path, const
 static void compare(struct comparison *comparison, const char *path, const cJSON *a, const cJSON *b,
                     unsigned depth)
 {
-    if (engine_json_is_empty(a))
+    if (engine_json_is_empty(a) ||
+        (comparison->swapped && engine_json_is_empty(b) && is_filled_in(path)))
         return;
     if (cJSON_IsArray(a) && is_set(path))
         compare_sets(comparison, path, a, b);
@@ -178,7 +200,7 @@ static void compare(struct comparison *comparison, const char *path, const cJSON
         report(comparison, path, a, b);
 }
 
-char *container_difference(const cJSON *old_inspect, const cJSON *old_image,
+char *container_difference(const cJSON *old_inspect, const cJSON *old_image, const cJSON *changes,
                            const cJSON *new_inspect, const cJSON *new_image)
 {
     cJSON *old_own = container_settings(old_inspect, old_image);
@@ -190,8 +212,11 @@ char *container_difference(const cJSON *old_inspect, const cJSON *old_image,
     if (old_own == NULL || new_own == NULL) {
         comparison.text = memory_copy_string("the engine's answer does not describe a container\n");
     } else {
+        container_changes_apply(old_own, changes);
+        container_changes_apply(old_all, changes);
         compare(&comparison, "", old_own, new_all, 0);
         comparison.swapped = true;
+        container_drop_image_volumes(new_own, new_inspect, new_image);
         compare(&comparison, "", new_own, old_all, 0);
     }
     cJSON_Delete(old_own);

@@ -10,11 +10,17 @@ static const char *const filled_in[] = {
     "IPv6Gateway", "GlobalIPv6Address", "DNSNames", "MacAddress", "GlobalIPv6PrefixLen",
 };
 
-static void drop_short_id(cJSON *aliases, const cJSON *inspect)
+/* The engine adds the short id, and a hostname of the user's own, to the aliases of each container.
+ */
+static void drop_added_aliases(cJSON *aliases, const cJSON *inspect)
 {
+    const char *hostname = engine_json_string(engine_json_get(inspect, "Config"), "Hostname");
+
     for (cJSON *item = cJSON_IsArray(aliases) ? aliases->child : NULL; item != NULL;) {
         cJSON *next = item->next;
-        if (cJSON_IsString(item) && container_is_short_id(inspect, item->valuestring))
+        if (cJSON_IsString(item) &&
+            (container_is_short_id(inspect, item->valuestring) ||
+             (hostname != NULL && strcmp(item->valuestring, hostname) == 0)))
             cJSON_Delete(cJSON_DetachItemViaPointer(aliases, item));
         item = next;
     }
@@ -27,7 +33,7 @@ static cJSON *endpoint_settings(const cJSON *endpoint, const cJSON *inspect)
 
     for (size_t i = 0; i < sizeof(filled_in) / sizeof(filled_in[0]); i++)
         cJSON_DeleteItemFromObjectCaseSensitive(settings, filled_in[i]);
-    drop_short_id(cJSON_GetObjectItemCaseSensitive(settings, "Aliases"), inspect);
+    drop_added_aliases(cJSON_GetObjectItemCaseSensitive(settings, "Aliases"), inspect);
     for (cJSON *item = settings != NULL ? settings->child : NULL; item != NULL;) {
         cJSON *next = item->next;
         if (engine_json_is_empty(item))

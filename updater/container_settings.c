@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "container_changes.h"
 #include "container_parts.h"
 #include "engine_json.h"
 
@@ -38,6 +39,25 @@ static bool array_contains(const cJSON *array, const cJSON *wanted)
     return false;
 }
 
+/* Whether it is known to be the container's own, though the image may supply the same. */
+static bool is_own(const cJSON *settings, const char *list, const char *name)
+{
+    return container_changes_has(engine_json_get(settings, "Labels"), list, name);
+}
+
+static bool is_own_variable(const cJSON *settings, const cJSON *item)
+{
+    char *name;
+    bool is_its;
+
+    if (!cJSON_IsString(item))
+        return false;
+    name = memory_format("%.*s", (int)strcspn(item->valuestring, "="), item->valuestring);
+    is_its = is_own(settings, "env", name);
+    free(name);
+    return is_its;
+}
+
 /* Whole K=V: a value that the user has changed is the user's. */
 static void subtract_env(cJSON *settings, const cJSON *defaults)
 {
@@ -46,7 +66,7 @@ static void subtract_env(cJSON *settings, const cJSON *defaults)
 
     for (cJSON *item = cJSON_IsArray(env) ? env->child : NULL; item != NULL;) {
         cJSON *next = item->next;
-        if (array_contains(image_env, item))
+        if (array_contains(image_env, item) && !is_own_variable(settings, item))
             cJSON_Delete(cJSON_DetachItemViaPointer(env, item));
         item = next;
     }
@@ -55,13 +75,14 @@ static void subtract_env(cJSON *settings, const cJSON *defaults)
 /* Deletes from the object `key` the entries that the image's has too, with the same value. */
 static void subtract_entries(cJSON *settings, const cJSON *defaults, const char *key)
 {
+    const char *list = strcmp(key, "Labels") == 0 ? "labels" : key;
     cJSON *object = cJSON_GetObjectItemCaseSensitive(settings, key);
     const cJSON *image_object = engine_json_get(defaults, key);
 
     for (cJSON *item = cJSON_IsObject(object) ? object->child : NULL; item != NULL;) {
         cJSON *next = item->next;
         const cJSON *supplied = engine_json_get(image_object, item->string);
-        if (supplied != NULL && is_same(item, supplied))
+        if (supplied != NULL && is_same(item, supplied) && !is_own(settings, list, item->string))
             cJSON_Delete(cJSON_DetachItemViaPointer(object, item));
         item = next;
     }
@@ -86,9 +107,10 @@ static void subtract_command(cJSON *settings, const cJSON *defaults)
     }
     if (engine_json_is_empty(command) && !engine_json_is_empty(image_command))
         return; /* the user gave the same entrypoint again, and no command to it */
-    if (is_same(command, image_command))
+    if (is_same(command, image_command) && !is_own(settings, "command", NULL))
         cJSON_DeleteItemFromObjectCaseSensitive(settings, "Cmd");
-    cJSON_DeleteItemFromObjectCaseSensitive(settings, "Entrypoint");
+    if (!is_own(settings, "entrypoint", NULL))
+        cJSON_DeleteItemFromObjectCaseSensitive(settings, "Entrypoint");
 }
 
 static void subtract_values(cJSON *settings, const cJSON *defaults)
@@ -99,7 +121,8 @@ static void subtract_values(cJSON *settings, const cJSON *defaults)
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         const cJSON *supplied = engine_json_get(defaults, keys[i]);
         if (!engine_json_is_empty(supplied) &&
-            is_same(engine_json_get(settings, keys[i]), supplied))
+            is_same(engine_json_get(settings, keys[i]), supplied) &&
+            !is_own(settings, "values", keys[i]))
             cJSON_DeleteItemFromObjectCaseSensitive(settings, keys[i]);
     }
 }

@@ -109,3 +109,37 @@ void container_keep_volumes(cJSON *settings, const cJSON *inspect)
         }
     }
 }
+
+/* Binds and mounts of this volume. */
+static void drop_volume(cJSON *list, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (cJSON *item = cJSON_IsArray(list) ? list->child : NULL; item != NULL;) {
+        cJSON *next = item->next;
+        const char *source = engine_json_string(item, "Source");
+        if (cJSON_IsString(item)
+                ? strncmp(item->valuestring, name, length) == 0 && item->valuestring[length] == ':'
+                : source != NULL && strcmp(source, name) == 0)
+            cJSON_Delete(cJSON_DetachItemViaPointer(list, item));
+        item = next;
+    }
+}
+
+void container_drop_image_volumes(cJSON *settings, const cJSON *inspect, const cJSON *image)
+{
+    cJSON *host_config = cJSON_GetObjectItemCaseSensitive(settings, "HostConfig");
+    const cJSON *volumes = engine_json_at(image, "Config", "Volumes", NULL);
+    const cJSON *mounts = engine_json_get(inspect, "Mounts");
+    const cJSON *mounted;
+
+    cJSON_ArrayForEach(mounted, mounts)
+    {
+        const char *target = engine_json_string(mounted, "Destination");
+        const char *name = engine_json_string(mounted, "Name");
+        if (target == NULL || !is_anonymous(mounted) || engine_json_get(volumes, target) == NULL)
+            continue;
+        drop_volume(cJSON_GetObjectItemCaseSensitive(host_config, "Binds"), name);
+        drop_volume(cJSON_GetObjectItemCaseSensitive(host_config, "Mounts"), name);
+    }
+}

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "container_changes.h"
 #include "crash.h"
+#include "create_check.h"
 #include "discovery.h"
 #include "engine.h"
 #include "engine_json.h"
@@ -18,6 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COMPOSE_IMAGE      "com.docker.compose.image"
+#define DIFFERENCES_LOGGED 32u /* of one container */
+
 struct create {
     struct service *service;
     char rollout[32];
@@ -26,16 +31,18 @@ struct create {
     char source[65]; /* the container whose configuration is taken */
     char id[65];     /* of the one made; empty: none yet */
     char name[160];
-    cJSON *inspect, *old_image, *config, *connects;
-    const cJSON *connect; /* the next network to be connected */
-    bool by_id;           /* the tag has moved since: the image is pinned */
-    bool sent;            /* the engine was asked to make it */
+    cJSON *inspect, *old_image, *new_image, *config, *connects;
+    const cJSON *connect;           /* the next network to be connected */
+    bool by_id;                     /* the tag has moved since: the image is pinned */
+    bool sent;                      /* the engine was asked to make it */
+    char different[PLAN_WHY_BYTES]; /* why it is not like the old one */
 };
 
 static void create_free(struct create *create)
 {
     cJSON_Delete(create->inspect);
     cJSON_Delete(create->old_image);
+    cJSON_Delete(create->new_image);
     cJSON_Delete(create->config);
     cJSON_Delete(create->connects);
     free(create);
@@ -137,12 +144,73 @@ static void on_connected(void *context, const struct engine_reply *reply)
         connect_next(create);
 }
 
+/* --- is it like the old one? ------------------------------------------------------------------ */
+
+static void note_differences(struct rollout *rollout, const char *difference)
+{
+    char text[PLAN_WHY_BYTES];
+    unsigned count = 0;
+
+    for (const char *line = difference; *line != '\0' && count < DIFFERENCES_LOGGED; count++) {
+        size_t bytes = strcspn(line, "\n");
+
+        (void)slice_copy_string((struct slice){line, bytes}, text, sizeof(text));
+        rollout_log(rollout, "container-differs", NULL, text);
+        line += bytes + (line[bytes] == '\n');
+    }
+}
+
+/* Whether it could be removed or not: what was found stands, and what is left is swept. */
+static void on_different_removed(void *context, const struct engine_reply *reply)
+{
+    struct create *create = context;
+
+    create_fail(create, reply->error == -ECANCELED ? -ECANCELED : -EINVAL, FAILING_FINAL,
+                create->different);
+}
+
+/* Before it is started, and long before it gets any traffic. */
+static void on_checked(void *context, const struct engine_reply *failed, const char *difference)
+{
+    struct create *create = context;
+    struct rollout *rollout = act_rollout(create->service, create->rollout);
+    char words[PLAN_WHY_BYTES - 80];
+
+    if (failed) {
+        create_fail(create, failed->error,
+                    failed->error == -ENOENT ? FAILING_PASSING : act_failing(failed),
+                    failed->message);
+        return;
+    }
+    if (!difference) {
+        discovery_look(create->service, create->id, on_made, create);
+        return;
+    }
+    if (rollout)
+        note_differences(rollout, difference);
+    create_check_words(difference, words, sizeof(words));
+    (void)snprintf(create->different, sizeof(create->different), "it is not like the old one: %s",
+                   words);
+    engine_remove(create->service->updater->engine, create->id, true, true, on_different_removed,
+                  create);
+}
+
 static void connect_next(struct create *create)
 {
     const cJSON *network = create->connect;
 
     if (!network) {
-        discovery_look(create->service, create->id, on_made, create);
+        const struct rollout *rollout = act_rollout(create->service, create->rollout);
+        const struct create_check_request request = {
+            .engine = create->service->updater->engine,
+            .old_inspect = create->inspect,
+            .old_image = create->old_image,
+            .changes = rollout ? rollout->changes : NULL,
+            .id = create->id,
+            .done = on_checked,
+            .context = create,
+        };
+        create_check(&request);
         return;
     }
     create->connect = network->next;
@@ -206,17 +274,21 @@ static void on_create(void *context, const struct engine_reply *reply)
         made(create, id);
 }
 
+static const char *label_of(const struct create *create, const char *key)
+{
+    return engine_json_string(engine_json_at(create->inspect, "Config", "Labels", NULL), key);
+}
+
 /* What the old one is found by the new one is found by, though its image may not supply it. */
 static void label_keep(const struct create *create, const char *key, cJSON *labels)
 {
-    const cJSON *old = engine_json_get(engine_json_get(create->inspect, "Config"), "Labels");
-    const char *value = engine_json_string(old, key);
+    const char *value = label_of(create, key);
 
     if (value)
         cJSON_AddStringToObject(labels, key, value);
 }
 
-static cJSON *labels_make(const struct create *create)
+static cJSON *labels_make(const struct create *create, const char *image_id)
 {
     const struct config_service *config = create->service->config;
     cJSON *labels = cJSON_CreateObject();
@@ -226,6 +298,9 @@ static cJSON *labels_make(const struct create *create)
     label_keep(create, config->label_key, labels);
     if (config->project)
         label_keep(create, "com.docker.compose.project", labels);
+    /* Compose makes anew what is not of the image that this label says. */
+    if (label_of(create, COMPOSE_IMAGE))
+        cJSON_AddStringToObject(labels, COMPOSE_IMAGE, image_id);
     cJSON_AddStringToObject(labels, LABEL_ROLLOUT, create->rollout);
     cJSON_AddStringToObject(labels, LABEL_GROUP, group_name(GROUP_CANARY));
     cJSON_AddStringToObject(labels, LABEL_ORDINAL, ordinal);
@@ -233,7 +308,7 @@ static cJSON *labels_make(const struct create *create)
 }
 
 /* By the name that people know where it still means the image that was checked, else by id. */
-static void on_new_image(void *context, const struct engine_reply *reply)
+static void on_image_name(void *context, const struct engine_reply *reply)
 {
     struct create *create = context;
     struct rollout *rollout = act_rollout(create->service, create->rollout);
@@ -248,7 +323,7 @@ static void on_new_image(void *context, const struct engine_reply *reply)
         return;
     }
     create->by_id = !id || strcmp(id, rollout->record.image_id) != 0;
-    labels = labels_make(create);
+    labels = labels_make(create, rollout->record.image_id);
     error =
         container_recreate(create->inspect, create->old_image,
                            create->by_id ? rollout->record.image_id : rollout->record.image, labels,
@@ -256,10 +331,33 @@ static void on_new_image(void *context, const struct engine_reply *reply)
     cJSON_Delete(labels);
     if (error) {
         create_fail(create, error, FAILING_FINAL, why);
-    } else {
-        create->sent = true;
-        engine_create(engine, create->name, create->config, on_create, create);
+        return;
     }
+    container_changes_apply(create->config, rollout->changes);
+    container_note_own(create->config, create->new_image);
+    create->sent = true;
+    engine_create(engine, create->name, create->config, on_create, create);
+}
+
+static void on_new_image(void *context, const struct engine_reply *reply)
+{
+    struct create *create = context;
+    struct rollout *rollout = act_rollout(create->service, create->rollout);
+    char why[256];
+
+    if (!rollout || (reply->error && reply->error != -ENOENT)) {
+        create_fail_reply(create, reply);
+        return;
+    }
+    if (reply->error) { /* pulled, and removed since by somebody */
+        (void)snprintf(why, sizeof(why), "the image %.100s (%.19s) is not on the engine any more",
+                       rollout->record.image, rollout->record.image_id);
+        create_fail(create, reply->error, FAILING_FINAL, why);
+        return;
+    }
+    create->new_image = cJSON_Duplicate(reply->json, true);
+    engine_image_inspect(create->service->updater->engine, rollout->record.image, on_image_name,
+                         create);
 }
 
 static void on_old_image(void *context, const struct engine_reply *reply)
@@ -273,7 +371,7 @@ static void on_old_image(void *context, const struct engine_reply *reply)
     }
     if (!reply->error)
         create->old_image = cJSON_Duplicate(reply->json, true);
-    engine_image_inspect(create->service->updater->engine, rollout->record.image, on_new_image,
+    engine_image_inspect(create->service->updater->engine, rollout->record.image_id, on_new_image,
                          create);
 }
 

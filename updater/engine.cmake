@@ -1,10 +1,12 @@
 # The engine client and what containers are made of. Apart, so that tests link it alone.
 add_library(sluice_engine STATIC
     container.c
+    container_changes.c
     container_difference.c
     container_facts.c
     container_networks.c
     container_settings.c
+    container_undo.c
     container_volumes.c
     credentials.c
     engine.c

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_SCHEMA      4          /* user_version */
+#define JOURNAL_SCHEMA      5          /* user_version */
 #define JOURNAL_APPLICATION 0x534c4a31 /* application_id: "SLJ1" */
 #define JOURNAL_WHY_BYTES   256u
 #define JOURNAL_LOG_MAX     2000u /* log lines kept per rollout; the oldest go */
@@ -53,6 +53,20 @@ struct journal_rollout {
 /* A new row. -EEXIST: a rollout of this service is in progress already (or the id is taken). */
 int journal_rollout_add(struct journal *journal, const struct journal_rollout *rollout)
     __attribute__((warn_unused_result));
+struct journal_changes { /* of configuration, JSON as in container_changes.h */
+    const char *wanted;
+    const char *undo; /* NULL: not known */
+    char *text;
+};
+/* journal_rollout_add() with its changes, both or none. */
+int journal_rollout_add_changed(struct journal *journal, const struct journal_rollout *rollout,
+                                const struct journal_changes *changes)
+    __attribute__((warn_unused_result));
+/* -ENOENT: it made none. */
+int journal_changes_load(struct journal *journal, const char *rollout,
+                         struct journal_changes *ret_changes) __attribute__((warn_unused_result));
+void journal_changes_done(struct journal_changes *changes);
+
 /* Images and digest, known only after the pull. NULL leaves a value as it is. */
 int journal_rollout_set_images(struct journal *journal, const char *rollout, const char *image_id,
                                const char *digest) __attribute__((warn_unused_result));

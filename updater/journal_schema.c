@@ -72,7 +72,12 @@ static const char more_progress[] = "ALTER TABLE rollouts ADD COLUMN more TEXT;"
 /* The last verdict of each step's analysis, with its figures. */
 static const char analyses[] = "ALTER TABLE steps ADD COLUMN analysis TEXT;";
 
-static const char *const ways[] = {first, notes_and_tasks, more_progress, analyses};
+/* Changes of configuration, and what takes them back. */
+static const char changes[] =
+    "CREATE TABLE changes (rollout TEXT PRIMARY KEY REFERENCES rollouts (id) ON DELETE CASCADE,"
+    " wanted TEXT NOT NULL, undo TEXT) STRICT, WITHOUT ROWID;";
+
+static const char *const ways[] = {first, notes_and_tasks, more_progress, analyses, changes};
 
 _Static_assert(sizeof(ways) / sizeof(ways[0]) == JOURNAL_SCHEMA, "each schema has its way");
 

@@ -82,6 +82,8 @@ static void observe_container(struct rollout *rollout, struct container *contain
     ret->is_new = member->is_new;
     ret->state = container->facts.state;
     ret->exit_code = container->facts.exit_code;
+    ret->oom_killed = container->facts.oom_killed;
+    ret->restarts = container->facts.restart_count;
     /* What somebody else is stopping is not brought up again, nor stopped once more. */
     ret->busy = container->busy || now_ms < container->retry_ms ||
                 (container->facts.state == CONTAINER_RUNNING && container_is_going(container));

@@ -15,6 +15,7 @@ target_link_libraries(sluice_plan PUBLIC sluice_board PRIVATE m)
 add_library(sluice_journal STATIC
     journal.c
     journal_actions.c
+    journal_changes.c
     journal_notes.c
     journal_progress.c
     journal_records.c

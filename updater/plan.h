@@ -77,8 +77,10 @@ struct plan_container {
                          one of the same ordinal */
     bool is_new;      /* label sluice.rollout is this rollout's */
     enum container_state state;
-    int exit_code; /* where EXITED */
-    bool busy;     /* an action on it is in flight: nothing is planned for it */
+    int exit_code;     /* where EXITED */
+    bool oom_killed;   /* where EXITED: it took more memory than it may */
+    uint32_t restarts; /* by its restart policy, since it was made */
+    bool busy;         /* an action on it is in flight: nothing is planned for it */
     /* as routed: */
     enum backend_state backend; /* FREE: not in the table */
     enum verdict_state verdict; /* of its backend */

@@ -52,9 +52,12 @@ static bool has_failed(struct planner *planner, const struct plan_container *con
     const char *name = container->name;
 
     if (container->state == CONTAINER_EXITED)
-        planner_go_back(planner, "%s exited with code %d", name, container->exit_code);
+        planner_go_back(planner, "%s exited with code %d%s", name, container->exit_code,
+                        container->oom_killed ? ": it was killed for want of memory" : "");
     else if (container->state == CONTAINER_RESTARTING)
         planner_go_back(planner, "%s keeps exiting and is being restarted", name);
+    else if (container->restarts > 0) /* up again between two looks at it */
+        planner_go_back(planner, "%s exited and was restarted by its restart policy", name);
     else if (container->state == CONTAINER_REMOVING)
         planner_go_back(planner, "%s is being removed by somebody", name);
     else if (container->backend != BACKEND_FREE && container->verdict == VERDICT_UNHEALTHY)

@@ -1,9 +1,11 @@
 #include "preflight.h"
 
 #include "api.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/value.h"
+#include "container_changes.h"
 #include "engine.h"
 #include "fetch.h"
 #include "image_names.h"
@@ -26,6 +28,7 @@ struct preflight {
     char *image, *reason, *user, *digest;
     struct config_step *steps; /* way.steps */
     struct rollout_way way;
+    cJSON *changes, *undo; /* on purpose, and what takes them back; NULL: none */
     enum config_pull pull;
     struct fetch *fetch; /* the pull that is going on */
     char *pulled;        /* what it came to, for the record */
@@ -53,6 +56,8 @@ static void preflight_free(struct preflight *preflight)
     free(preflight->pulled);
     free(preflight->aborted_by);
     free(preflight->steps);
+    cJSON_Delete(preflight->changes);
+    cJSON_Delete(preflight->undo);
     plan_preview_done(&preflight->preview);
     preflight_facts_done(&preflight->facts);
     free(preflight);
@@ -114,6 +119,8 @@ static struct rollout_request request_of(const struct preflight *preflight)
         .reason = preflight->reason,
         .user = preflight->user,
         .way = preflight->way,
+        .changes = preflight->changes,
+        .undo = preflight->undo,
     };
 }
 
@@ -231,11 +238,26 @@ static void image_note(struct preflight *preflight)
     facts->digest = preflight->digest;
 }
 
+/* What the first one is now is what a way back leads to. */
+static void undo_note(struct preflight *preflight)
+{
+    const struct preflight_facts *facts = &preflight->facts;
+
+    cJSON_Delete(preflight->undo);
+    preflight->undo = NULL;
+    for (size_t i = 0; i < facts->old_count && preflight->changes && !preflight->undo; i++) {
+        if (facts->olds[i].inspect)
+            preflight->undo = container_changes_undo(facts->olds[i].inspect,
+                                                     facts->olds[i].its_image, preflight->changes);
+    }
+}
+
 static void decide(struct preflight *preflight)
 {
     const struct preflight_result *refusal;
 
     image_note(preflight);
+    undo_note(preflight);
     preview(preflight);
     preflight_run_checks(&preflight->facts, (const char *const *)preflight->forced,
                          &preflight->results);
@@ -314,17 +336,29 @@ static bool refuse_at_once(const struct service *service, bool dry_run, struct a
     return true;
 }
 
+/* Without an image they keep the one that they have, under the name that they know it by. */
+static char *image_of(const struct preflight_request *wanted)
+{
+    struct container *olds[SERVICE_CONTAINERS_MAX];
+
+    if (wanted->image)
+        return memory_copy_string(wanted->image);
+    check(rollout_olds(wanted->service, olds) > 0);
+    return memory_copy_string(olds[0]->facts.image);
+}
+
 static struct preflight *preflight_new(const struct preflight_request *wanted)
 {
     struct preflight *preflight = memory_new(sizeof(*preflight));
     struct service *service = wanted->service;
 
     preflight->service = service;
-    preflight->image = memory_copy_string(wanted->image);
+    preflight->image = image_of(wanted);
+    preflight->changes = wanted->changes ? cJSON_Duplicate(wanted->changes, true) : NULL;
     preflight->reason = memory_copy_string(wanted->reason);
     preflight->user = api_user_name(wanted->uid);
     preflight->dry_run = wanted->dry_run;
-    preflight->pull = wanted->pull;
+    preflight->pull = wanted->image ? wanted->pull : PULL_NEVER;
     for (size_t i = 0; i < PREFLIGHT_FORCED_MAX && wanted->forced[i]; i++)
         preflight->forced[i] = memory_copy_string(wanted->forced[i]);
     preflight->way = wanted->way;
@@ -337,8 +371,10 @@ static struct preflight *preflight_new(const struct preflight_request *wanted)
     preflight->facts = (struct preflight_facts){
         .service = service_name(service),
         .config = service->config,
+        .changes = preflight->changes,
+        .keeps_image = !wanted->image,
         .image = preflight->image,
-        .pull = wanted->pull,
+        .pull = preflight->pull,
         .spec = &preflight->spec,
         .preview = &preflight->preview,
     };

@@ -19,7 +19,9 @@ struct fetch;
 
 struct preflight_request { /* borrowed; copied */
     struct service *service;
-    const char *image, *reason; /* reason may be NULL */
+    const char *image;           /* NULL: the one that they run, which needs changes */
+    const char *reason;          /* NULL: none */
+    const struct cJSON *changes; /* container_changes.h; NULL: none */
     struct rollout_way way;
     enum config_pull pull;
     bool dry_run;

@@ -143,7 +143,11 @@ void preflight_gather(struct service *service, struct preflight_facts *facts,
                               .pending = 1};
     preflight_facts_done(facts);
     olds_collect(service, facts);
-    engine_image_inspect(gather->engine, facts->image, on_image, gather);
+    /* By its id where it is to stay: the tag may have moved on. */
+    engine_image_inspect(gather->engine,
+                         facts->keeps_image && facts->old_count > 0 ? facts->olds[0].image_id
+                                                                    : facts->image,
+                         on_image, gather);
     for (size_t i = 0; i < facts->old_count; i++)
         engine_inspect(gather->engine, facts->olds[i].id, on_inspect,
                        part_new(gather, &facts->olds[i]));

@@ -27,6 +27,12 @@ void check_image(const struct preflight_facts *facts, struct preflight_result *r
 {
     size_t same = 0;
 
+    if (facts->keeps_image && facts->its_image == NULL) {
+        preflight_say(result, PREFLIGHT_REFUSED,
+                      "the image of \"%s\" is not on the engine any more: say which with --image",
+                      facts->service);
+        return;
+    }
     if (facts->its_image == NULL) {
         preflight_say(result, PREFLIGHT_SKIPPED, "which image %s is, is known once it is pulled",
                       facts->image);
@@ -34,7 +40,11 @@ void check_image(const struct preflight_facts *facts, struct preflight_result *r
     }
     for (size_t i = 0; i < facts->old_count; i++)
         same += strcmp(facts->olds[i].image_id, facts->image_id) == 0;
-    if (facts->old_count > 0 && same == facts->old_count)
+    if (facts->keeps_image && same < facts->old_count)
+        preflight_say(result, PREFLIGHT_REFUSED,
+                      "the containers of \"%s\" run different images: say which with --image",
+                      facts->service);
+    else if (facts->changes == NULL && facts->old_count > 0 && same == facts->old_count)
         preflight_say(result, PREFLIGHT_REFUSED,
                       "every container of \"%s\" runs %s (%.19s) already; nothing was changed",
                       facts->service, facts->image, facts->image_id);

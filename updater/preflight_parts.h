@@ -41,6 +41,9 @@ struct preflight_facts {
     struct preflight_old *olds;
     size_t old_count;
 
+    const struct cJSON *changes; /* on purpose (container_changes.h); NULL: none */
+    bool keeps_image;            /* no image was asked for: they keep the one that they have */
+
     const char *image; /* as asked for */
     enum config_pull pull;
     const char *digest;      /* "name@sha256:…"; NULL: none, or not known */

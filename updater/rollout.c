@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "changes.h"
 #include "config/value.h"
 #include "crash.h"
 #include "events.h"
@@ -120,6 +121,7 @@ void rollout_free(struct rollout *rollout)
     member_list_done(&rollout->members);
     journal_rollout_done(&rollout->record);
     window_free(rollout->window);
+    cJSON_Delete(rollout->changes);
     free(rollout->steps);
     free(rollout);
 }
@@ -159,6 +161,8 @@ static int rollout_take(struct service *service)
 
     if (!error)
         error = journal_spec_read(rollout->record.spec, &rollout->spec, &rollout->steps);
+    if (!error)
+        error = changes_load(journal, rollout_id(rollout), &rollout->changes);
     if (!error)
         error = member_list_load(journal, rollout_id(rollout), &rollout->members);
     if (error) {
@@ -286,7 +290,7 @@ int rollout_begin(const struct rollout_request *request)
         .progress = {.phase = PHASE_FORWARD},
     };
     crash_at("begin", "before");
-    error = journal_rollout_add(journal, &record);
+    error = changes_rollout_add(journal, &record, request->changes, request->undo);
     crash_at("begin", "after");
     free(spec_text);
     if (!error)

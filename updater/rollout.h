@@ -54,6 +54,7 @@ struct rollout {
     struct plan_spec spec;
     struct config_step *steps;     /* spec.steps */
     struct plan_progress progress; /* as journalled */
+    struct cJSON *changes;         /* container_changes.h; NULL: none */
     bool wish_pause, wish_promote, wish_abort;
     struct member_list members;
     uint32_t creating; /* creates in flight */
@@ -79,6 +80,7 @@ struct rollout_request { /* what was asked for, checked by preflight */
     struct service *service;
     const char *image, *image_id, *digest, *reason, *user;
     struct rollout_way way;
+    const struct cJSON *changes, *undo; /* container_changes.h; NULL: none */
     const char *beside_why; /* why no new one can run beside its old one; NULL: it can */
 };
 /* The old ones: those that run now, in order; the others are not ours to replace. */

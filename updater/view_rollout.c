@@ -2,6 +2,7 @@
 
 #include "api_views.h"
 #include "base/memory.h"
+#include "changes.h"
 #include "config/value.h"
 #include "record.h"
 #include "steady.h"
@@ -257,12 +258,22 @@ static void add_head(cJSON *object, const struct journal_rollout *record,
                                                         : 0.);
 }
 
+static void add_changes(cJSON *object, struct journal *journal, const char *id)
+{
+    cJSON *changes = NULL;
+
+    if (changes_load(journal, id, &changes) || !changes)
+        changes = cJSON_CreateNull();
+    cJSON_AddItemToObject(object, "changes", changes);
+}
+
 static cJSON *view(struct updater *updater, const struct journal_rollout *record,
                    const struct rollout *live, size_t line_max)
 {
     cJSON *object = cJSON_CreateObject();
 
     add_head(object, record, live);
+    add_changes(object, updater->journal, record->id);
     if (live) {
         uint32_t weight = updater->table->draft.services[live->service->row].weight;
 

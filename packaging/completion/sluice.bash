@@ -10,7 +10,7 @@ _sluice_options()
     run) echo '--state --admin --engine --workers --endpoints --json --help' ;;
     check) echo '--canonical --json --help' ;;
     watch) echo '--once --admin --json --help' ;;
-    rollout) echo '--image --strategy --order --steps --interval --preset --reason --pull --no-pull --dry-run --force --detach --admin --json --help' ;;
+    rollout) echo '--image --strategy --order --steps --interval --preset --env --label --memory --cpus --command --reason --pull --no-pull --dry-run --force --detach --admin --json --help' ;;
     hold) echo '--timeout --admin --json --help' ;;
     note) echo '--lesson --admin --json --help' ;;
     history) echo '--limit --admin --json --help' ;;
@@ -34,7 +34,7 @@ _sluice()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --admin) _sluice_admin=${COMP_WORDS[++i]} ;;
-        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --preset | --reason | --force | --limit | --timeout)
+        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --preset | --env | --label | --memory | --cpus | --command | --reason | --force | --limit | --timeout)
             ((i++))
             ;;
         -*) ;;
@@ -58,7 +58,7 @@ _sluice()
         mapfile -t COMPREPLY < <(compgen -W '10s 30s 1m 5m' -- "$word")
         return
         ;;
-    --engine | --workers | --image | --reason | --force | --limit) return ;;
+    --engine | --workers | --image | --env | --label | --memory | --cpus | --command | --reason | --force | --limit) return ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_sluice_options "$command")" -- "$word")

@@ -352,7 +352,7 @@ static void run_recreate(struct tool *tool)
         goto out;
     new = ask_inspect(tool, id);
     new_image = ask_image(tool, tool->arguments[1]);
-    difference = container_difference(old, old_image, new, new_image);
+    difference = container_difference(old, old_image, NULL, new, new_image);
     printf("id %s\n%s", id, difference != NULL ? difference : "");
 out:
     free(id);
@@ -377,7 +377,7 @@ static void run_difference(struct tool *tool)
         images[i] = ask_image(
             tool, cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(containers[i], "Image")));
     }
-    difference = container_difference(containers[0], images[0], containers[1], images[1]);
+    difference = container_difference(containers[0], images[0], NULL, containers[1], images[1]);
     printf("%s", difference != NULL ? difference : "");
     free(difference);
     for (int i = 0; i < 2; i++) {

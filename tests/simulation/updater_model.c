@@ -120,6 +120,7 @@ static void observe_container(struct world *world, int index)
     to->is_new = from->is_new;
     to->state = from->seen_state;
     to->exit_code = 1;
+    to->restarts = from->restarts;
     to->busy = is_busy(world, index);
     to->backend = from->backend;
     to->verdict = from->verdict;

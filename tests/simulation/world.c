@@ -434,6 +434,7 @@ static void container_tick(struct world *world, int index)
     if (container->state == CONTAINER_RESTARTING && world->now >= container->back_at) {
         container->state = CONTAINER_RUNNING;
         container->back_at = 0;
+        container->restarts++;
         world_changed(world, index);
     }
     if (container->state == CONTAINER_PAUSED && world->now >= container->unpause_at) {

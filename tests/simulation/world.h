@@ -102,6 +102,7 @@ struct sim_container {
     /* what the updater has seen of it; `fresh_at`: when the next event of it arrives */
     bool seen;
     enum container_state seen_state;
+    uint32_t restarts; /* by its policy */
     char seen_name[40];
     uint64_t fresh_at;
     /* the updater's memory */

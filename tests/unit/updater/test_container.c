@@ -423,7 +423,7 @@ static void a_container_does_not_differ_from_itself(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         cJSON *inspect = read_sample(samples[i]);
-        char *difference = container_difference(inspect, image, inspect, image);
+        char *difference = container_difference(inspect, image, NULL, inspect, image);
         if (difference != NULL)
             fail_msg("%s", difference);
         cJSON_Delete(inspect);
@@ -442,7 +442,7 @@ static void a_limit_that_was_lost_is_found(void **state)
     cJSON_SetNumberValue(cJSON_GetObjectItem(host_config, "Memory"), 0);
     cJSON_DeleteItemFromObject(host_config, "Ulimits");
     cJSON_DeleteItemFromObject(cJSON_GetObjectItem(host_config, "Tmpfs"), "/run");
-    char *difference = container_difference(old, image, new, image);
+    char *difference = container_difference(old, image, NULL, new, image);
     assert_string_equal(difference,
                         "HostConfig.Tmpfs./run: \"size=64k\" -> nothing\n"
                         "HostConfig.Memory: 67108864 -> 0\n"

@@ -95,7 +95,7 @@ static void use(const cJSON *inspect, const cJSON *image, const cJSON *sample)
     }
     cJSON_Delete(create);
     cJSON_Delete(connects);
-    free(container_difference(inspect, image, sample, image));
+    free(container_difference(inspect, image, NULL, sample, image));
 }
 
 static void an_inspect_answer_may_hold_anything_anywhere(void **state)

@@ -568,6 +568,30 @@ static void a_journal_of_an_older_sluice_is_brought_up_to_date(void **state)
     journal_close(open_journal());
 }
 
+static void changes_are_kept_with_their_rollout_or_not_at_all(void **state)
+{
+    const struct journal_rollout rollout = {.id = "a", .service = "web", .spec = "{}"};
+    const struct journal_rollout second = {.id = "b", .service = "web", .spec = "{}"};
+    const struct journal_changes changes = {.wanted = "{\"memory\":1}", .undo = "{\"memory\":2}"};
+    struct journal *journal = open_journal();
+    struct journal_changes read;
+    struct journal_rollout found;
+
+    (void)state;
+    assert_int_equal(journal_rollout_add_changed(journal, &rollout, &changes), 0);
+    assert_int_equal(journal_rollout_add_changed(journal, &second, &changes), -EEXIST);
+    assert_int_equal(journal_changes_load(journal, "b", &read), -ENOENT);
+    journal_close(journal);
+    journal = open_journal();
+    assert_int_equal(journal_rollout_find(journal, "a", &found), 0);
+    journal_rollout_done(&found);
+    assert_int_equal(journal_changes_load(journal, "a", &read), 0);
+    assert_string_equal(read.wanted, changes.wanted);
+    assert_string_equal(read.undo, changes.undo);
+    journal_changes_done(&read);
+    journal_close(journal);
+}
+
 static void add_note(struct journal *journal, const char *rollout, const char *message,
                      bool is_lesson)
 {
@@ -781,6 +805,7 @@ int main(void)
         TEST(what_is_no_spec_is_refused),
         TEST(a_second_opener_is_refused_and_told_who_has_it),
         TEST(a_journal_of_a_newer_sluice_is_refused_untouched),
+        TEST(changes_are_kept_with_their_rollout_or_not_at_all),
         TEST(a_journal_of_an_older_sluice_is_brought_up_to_date),
         TEST(notes_read_back_in_order_and_lessons_across_the_rollouts_of_a_service),
         TEST(notes_of_a_rollout_are_limited_and_need_it),

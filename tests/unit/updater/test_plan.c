@@ -273,6 +273,24 @@ static void a_new_container_that_flaps_turns_back(void **state)
     expect_back("keeps exiting");
 }
 
+static void a_new_container_that_was_killed_for_want_of_memory_says_so(void **state)
+{
+    (void)state;
+    at_step(1, 2500, 1);
+    in.containers[3].state = CONTAINER_EXITED;
+    in.containers[3].exit_code = 137;
+    in.containers[3].oom_killed = true;
+    expect_back("web-1-new exited with code 137: it was killed for want of memory");
+}
+
+static void a_new_container_that_was_restarted_between_two_looks_turns_back(void **state)
+{
+    (void)state;
+    at_step(1, 2500, 1);
+    in.containers[3].restarts = 1;
+    expect_back("web-1-new exited and was restarted by its restart policy");
+}
+
 static void a_new_container_that_somebody_removed_turns_back(void **state)
 {
     (void)state;
@@ -409,6 +427,8 @@ int main(void)
         TEST(an_unhealthy_new_container_turns_back_with_the_checks_words),
         TEST(an_exited_new_container_turns_back_with_its_code),
         TEST(a_new_container_that_flaps_turns_back),
+        TEST(a_new_container_that_was_killed_for_want_of_memory_says_so),
+        TEST(a_new_container_that_was_restarted_between_two_looks_turns_back),
         TEST(a_new_container_that_somebody_removed_turns_back),
         TEST(a_new_container_that_is_not_healthy_in_time_turns_back),
         TEST(a_restart_of_everything_makes_no_new_container_late),
