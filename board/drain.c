@@ -11,15 +11,6 @@ static const struct score_cell *find_cell(const struct score_row *row, uint32_t 
                                                                                        : NULL;
 }
 
-static uint32_t sum_active(const struct score_cell *cell)
-{
-    uint32_t sum = 0;
-
-    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
-        sum += score_get(&cell->active[kind]);
-    return sum;
-}
-
 uint32_t scoreboard_active_everywhere(const struct scoreboard *board, uint32_t slot,
                                       uint32_t generation)
 {
@@ -28,7 +19,7 @@ uint32_t scoreboard_active_everywhere(const struct scoreboard *board, uint32_t s
     for (unsigned i = 0; i < board->row_count; i++) {
         const struct score_cell *cell = find_cell(board->rows[i], slot, generation);
         if (cell != NULL)
-            sum += sum_active(cell);
+            sum += score_get(&cell->active_all);
     }
     return sum;
 }
@@ -40,7 +31,7 @@ uint32_t scoreboard_active(const struct scoreboard *board, uint32_t slot, uint32
     for (unsigned i = 0; i < board->live_count; i++) {
         const struct score_cell *cell = find_cell(board->live[i], slot, generation);
         if (cell != NULL)
-            sum += sum_active(cell);
+            sum += score_get(&cell->active_all);
     }
     return sum;
 }
@@ -49,7 +40,7 @@ static void add_cell(struct score_sum *sum, const struct score_cell *cell)
 {
     for (unsigned kind = 0; kind < KIND_COUNT; kind++)
         sum->active[kind] += score_get(&cell->active[kind]);
-    sum->active_all += sum_active(cell);
+    sum->active_all += score_get(&cell->active_all);
     sum->connecting += score_get(&cell->connecting);
     sum->open += score_get(&cell->open);
     sum->idle += score_get(&cell->idle);
@@ -90,6 +81,13 @@ void scoreboard_sum(const struct scoreboard *board, uint32_t slot, uint32_t gene
     }
 }
 
+static void add_left(struct drain_proof *proof, const struct score_cell *cell)
+{
+    for (unsigned how = 0; how < LEFT_COUNT; how++)
+        for (unsigned kind = 0; kind < KIND_COUNT; kind++)
+            proof->left[how][kind] += score_get(&cell->left[how][kind]);
+}
+
 bool scoreboard_is_drained(const struct scoreboard *board, uint32_t slot, uint32_t generation,
                            uint64_t epoch, struct drain_proof *ret_proof)
 {
@@ -111,11 +109,12 @@ bool scoreboard_is_drained(const struct scoreboard *board, uint32_t slot, uint32
         const struct score_cell *cell = find_cell(row, slot, generation);
         if (cell == NULL)
             continue;
-        proof->active = sum_active(cell);
+        proof->active = score_get(&cell->active_all);
         proof->connecting = score_get(&cell->connecting);
         proof->idle = score_get(&cell->idle);
         if (proof->active + proof->connecting + proof->idle > 0)
             drained = false;
+        add_left(ret_proof, cell);
         uint64_t last_end_us = score_get(&cell->last_end_us);
         if (last_end_us > ret_proof->last_end_us)
             ret_proof->last_end_us = last_end_us;

@@ -155,7 +155,10 @@ const char *group_name(enum group group)
 
 const char *exchange_kind_name(enum exchange_kind kind)
 {
-    static const char *const names[] = {"request", "websocket", "tcp"};
+    static const char *const names[] = {
+        [KIND_REQUEST] = "request",     [KIND_UPLOAD] = "upload", [KIND_STREAM] = "stream",
+        [KIND_WEBSOCKET] = "websocket", [KIND_TCP] = "tcp",
+    };
 
     return (unsigned)kind < KIND_COUNT ? names[kind] : "invalid";
 }

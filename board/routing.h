@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROUTING_VERSION      5u
+#define ROUTING_VERSION      6u
 #define ROUTING_SERVICES_MAX CONFIG_SERVICES_MAX
 #define ROUTING_BACKENDS_MAX 4096u /* slots; the scoreboard has a cell for each, in every row */
 #define ROUTING_ENDS_MAX     256u  /* ends asked for at once; more wait for the next epoch */
@@ -30,9 +30,6 @@ enum backend_state {
     BACKEND_READY,    /* in rotation while healthy */
     BACKEND_DRAINING, /* gets no new exchange; pooled connections are closed */
 };
-
-/* Classes of exchange: each has a drain budget of its own. */
-enum exchange_kind { KIND_REQUEST, KIND_WEBSOCKET, KIND_TCP, KIND_COUNT };
 
 /* What the engine says of the container's own HEALTHCHECK (CHECK_CONTAINER reads it). */
 enum container_health {
@@ -51,9 +48,10 @@ struct routing_backend {
     uint8_t end_kinds; /* bit per enum exchange_kind: workers end exchanges of that kind now */
     uint16_t weight;   /* for weighted balancing; 1 by default */
     struct address address;
-    uint64_t started_ms; /* clock_ms() from which start_period counts */
-    uint64_t ready_ms;   /* clock_ms() when it was made ready; 0: never */
-    char name[64];       /* for people: container name or "host:port" */
+    uint32_t close_spread_ms; /* those ends are spread over so long, so that no herd comes back */
+    uint64_t started_ms;      /* clock_ms() from which start_period counts */
+    uint64_t ready_ms;        /* clock_ms() when it was made ready; 0: never */
+    char name[64];            /* for people: container name or "host:port" */
 };
 
 /* A service's health check as health needs it; from the config. */
@@ -116,6 +114,6 @@ uint64_t routing_board_publish(struct routing_board *board, struct routing_table
 
 const char *backend_state_name(enum backend_state state); /* "starting", ... */
 const char *group_name(enum group group);                 /* "stable", "canary" */
-const char *exchange_kind_name(enum exchange_kind kind);  /* "request", "websocket", "tcp" */
+const char *exchange_kind_name(enum exchange_kind kind);  /* "request", "upload", ... */
 
 #endif

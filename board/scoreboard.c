@@ -163,6 +163,7 @@ void score_row_bury(struct score_row *row)
         struct score_cell *cell = &row->cells[slot];
         if (score_get(&cell->generation) == 0)
             continue;
+        score_set(&cell->active_all, 0);
         for (unsigned kind = 0; kind < KIND_COUNT; kind++)
             score_set(&cell->active[kind], 0);
         score_set(&cell->connecting, 0);
@@ -223,6 +224,7 @@ const char *refusal_name(enum refusal refusal)
         [REFUSAL_BAD_HELLO] = "bad-hello",
         [REFUSAL_QUEUE_FULL] = "queue-full",
         [REFUSAL_QUEUE_TIMEOUT] = "queue-timeout",
+        [REFUSAL_ENDED] = "ended",
         [REFUSAL_NO_CANARY] = "no-canary",
     };
 

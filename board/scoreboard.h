@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCORE_VERSION    12u
+#define SCORE_VERSION    13u
 #define SCORE_HOLDS_MAX  128u /* holding exchanges listed per row; `hold_total` has all */
 #define SCORE_TEXT_BYTES 97   /* a request line cut at 96 bytes */
 
@@ -62,17 +62,29 @@ enum refusal {
     REFUSAL_QUEUE_FULL,      /* 503: no room on the backends, nor in the queue for it */
     REFUSAL_QUEUE_TIMEOUT,   /* 503: waited for room in vain */
     REFUSAL_NO_CANARY,       /* 503: nothing to show on a listener with group: canary */
+    REFUSAL_ENDED,           /* 503: its end was asked for before its answer had begun */
     REFUSAL_COUNT,
+};
+
+/* How an exchange left a backend that drains. */
+enum score_left {
+    LEFT_BY_ITSELF,
+    LEFT_POLITELY, /* its end was asked for, and its sides had been told */
+    LEFT_FORCED,   /* broken off */
+    LEFT_COUNT,
 };
 
 struct score_cell { /* what one worker has and had with one backend */
     _Atomic uint32_t generation;
     /* gauges */
-    _Atomic uint32_t active[KIND_COUNT]; /* exchanges in flight, connecting ones included */
-    _Atomic uint32_t connecting;         /* connects in flight */
-    _Atomic uint32_t open;               /* established connections, idle ones included */
-    _Atomic uint32_t idle;               /* pooled connections without an exchange */
-    _Atomic uint32_t ejected;            /* 1: this worker leaves it out for its failures */
+    /* Exchanges in flight, connecting ones included. Proofs rest on this one: one that changes its
+     * kind moves from gauge to gauge of those below, and a reader could miss it on both. */
+    _Atomic uint32_t active_all;
+    _Atomic uint32_t active[KIND_COUNT];
+    _Atomic uint32_t connecting; /* connects in flight */
+    _Atomic uint32_t open;       /* established connections, idle ones included */
+    _Atomic uint32_t idle;       /* pooled connections without an exchange */
+    _Atomic uint32_t ejected;    /* 1: this worker leaves it out for its failures */
     /* counters */
     _Atomic uint64_t exchanges; /* started */
     _Atomic uint64_t status[6]; /* answers by class: [1] 1xx (101) ... [5] 5xx; [0] none at all */
@@ -83,20 +95,31 @@ struct score_cell { /* what one worker has and had with one backend */
      * compared with the client's, and differing from it; and those that got no answer. */
     _Atomic uint64_t mirrored, mirror_compared, mirror_status_differs, mirror_body_differs;
     _Atomic uint64_t mirror_failures;
-    _Atomic uint64_t bytes_in;    /* from the backend */
-    _Atomic uint64_t bytes_out;   /* to the backend */
+    _Atomic uint64_t bytes_in;                     /* from the backend */
+    _Atomic uint64_t bytes_out;                    /* to the backend */
+    _Atomic uint32_t left[LEFT_COUNT][KIND_COUNT]; /* while it drained */
     _Atomic uint64_t last_end_us; /* clock_us() when the last exchange ended; 0: none yet */
-    _Atomic uint64_t latency[HISTOGRAM_BUCKETS]; /* KIND_REQUEST: start to end */
+    _Atomic uint64_t latency[HISTOGRAM_BUCKETS]; /* of requests and uploads: start to end */
+};
+
+enum ending {        /* how far the end of an exchange has come that is not its own */
+    ENDING_NOT,      /* it finishes by itself */
+    ENDING_SOON,     /* its turn comes: ends are spread */
+    ENDING_POLITELY, /* its sides were told, and are waited for */
+    ENDING_FORCED,   /* broken off */
+    ENDING_COUNT,
 };
 
 struct score_hold { /* one exchange that holds a draining backend */
     uint64_t id;    /* unique for the life of the boards: row << 56 | counter */
     uint32_t slot;
     uint32_t generation;
-    uint8_t kind; /* enum exchange_kind */
+    uint8_t kind;   /* enum exchange_kind */
+    uint8_t ending; /* enum ending */
     struct address client;
     uint64_t started_ms;
-    uint64_t bytes; /* both ways, as of the last refresh (once a second while draining) */
+    uint64_t bytes_left; /* where the length is known, else UINT64_MAX */
+    uint64_t bytes;      /* both ways, as of the last refresh (once a second while draining) */
     char request[SCORE_TEXT_BYTES]; /* "GET /path", control bytes replaced by '?' */
 };
 
@@ -237,6 +260,7 @@ struct drain_proof {
     unsigned row_count;
     struct drain_proof_row rows[ROWS_MAX];
     uint64_t last_end_us; /* clock_us() of the last exchange's end; 0: it never had one */
+    uint32_t left[LEFT_COUNT][KIND_COUNT]; /* over every row, workers that are gone included */
 };
 /* True when the backend is drained: every live row has seen `epoch` (acquire), and active,
  * connecting and idle are zero in every row. Fills the proof in either case. */

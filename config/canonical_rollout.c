@@ -73,16 +73,19 @@ cJSON *presets_to_json(const struct config *config)
     return json;
 }
 
-static cJSON *drain_to_json(const struct config_drain *budget)
+static cJSON *drain_to_json(const struct config_drain *drain)
 {
-    static const char *const on_timeout[] = {"close", "wait", "fail"};
-    cJSON *drain = must(cJSON_CreateObject());
+    cJSON *json = must(cJSON_CreateObject());
 
-    put_duration(drain, "requests", budget->requests_ms);
-    put_duration(drain, "websockets", budget->websockets_ms);
-    put_duration(drain, "tcp", budget->tcp_ms);
-    put_text(drain, "on_timeout", on_timeout[budget->on_timeout]);
-    return drain;
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        cJSON *budget = must(cJSON_CreateObject());
+        put_duration(budget, "timeout", drain->budgets[kind].timeout_ms);
+        put_text(budget, "on_timeout", config_on_timeout_words[drain->budgets[kind].on_timeout]);
+        put(json, config_drain_keys[kind], budget);
+    }
+    put_duration(json, "close_spread", drain->close_spread_ms);
+    put_duration(json, "stream_after", drain->stream_after_ms);
+    return json;
 }
 
 /* Left out where it follows from something else. */

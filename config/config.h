@@ -218,11 +218,27 @@ struct config_step { /* no pointers: steps are copied and freed as one array */
     struct config_analysis analysis;
 };
 
-struct config_drain {                  /* budget per class, milliseconds */
-    uint32_t requests_ms;              /* default 30 s */
-    uint32_t websockets_ms;            /* default 5 min */
-    uint32_t tcp_ms;                   /* default 5 min */
-    enum config_on_timeout on_timeout; /* default close */
+/* Classes of exchange: each has a drain budget of its own. */
+enum exchange_kind {
+    KIND_REQUEST,
+    KIND_UPLOAD,    /* a request whose body is still under way */
+    KIND_STREAM,    /* no end of its answer is in sight: events, or long in coming */
+    KIND_WEBSOCKET, /* upgraded, to whatever */
+    KIND_TCP,
+    KIND_COUNT,
+};
+
+struct config_drain_budget {
+    uint32_t timeout_ms;
+    enum config_on_timeout on_timeout;
+};
+
+struct config_drain {
+    /* default 30 s, 5 min for websockets and tcp; uploads and streams have what requests have */
+    struct config_drain_budget budgets[KIND_COUNT];
+    uint32_t close_spread_ms; /* ends at a budget's end are spread over it; default 5 s */
+    uint32_t stream_after_ms; /* an answer that is so long in coming, or comes for so long with no
+                                 length, makes a stream of its request; 0: none; default 20 s */
 };
 
 enum config_amount_kind { AMOUNT_NONE, AMOUNT_COUNT, AMOUNT_PERCENT };
@@ -246,6 +262,9 @@ struct config_images { /* of a rollout */
     uint32_t pull_stall_ms; /* no progress for so long: tried again; default 60 s */
     uint32_t keep;          /* versions of the service whose images stay; 0: all; default 3 */
 };
+
+extern const char *const config_on_timeout_words[]; /* by enum config_on_timeout; NULL at the end */
+extern const char *const config_drain_keys[KIND_COUNT]; /* "requests", ... */
 
 struct config_rollout {
     enum config_strategy strategy; /* default canary */

@@ -252,6 +252,7 @@ const struct table *const config_tables[] = {
     &step_table,
     &pause_table,
     &drain_table,
+    &drain_budget_table,
     &tls_table,
     &certificate_table,
     &client_certificates_table,

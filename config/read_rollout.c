@@ -175,8 +175,6 @@ static bool steps_are_short(const struct node *node)
            (node->kind == NODE_SEQUENCE && node->count > 0 && node->items[0]->kind == NODE_SCALAR);
 }
 
-static const char *const on_timeout_words[] = {"close", "wait", "fail", NULL};
-
 #define DURATION(name, structure, member, smallest, largest, usual)                                \
     {                                                                                              \
         .key = (name), .kind = FIELD_DURATION, .offset = offsetof(structure, member),              \
@@ -184,18 +182,6 @@ static const char *const on_timeout_words[] = {"close", "wait", "fail", NULL};
     }
 
 #define MINUTE_MS (60u * 1000)
-
-static const struct field drain_fields[] = {
-    DURATION("requests", struct config_drain, requests_ms, 0, DURATION_MAX_MS, MINUTE_MS / 2),
-    DURATION("websockets", struct config_drain, websockets_ms, 0, DURATION_MAX_MS, 5 * MINUTE_MS),
-    DURATION("tcp", struct config_drain, tcp_ms, 0, DURATION_MAX_MS, 5 * MINUTE_MS),
-    {.key = "on_timeout",
-     .kind = FIELD_WORD,
-     .offset = offsetof(struct config_drain, on_timeout),
-     .words = on_timeout_words,
-     .fallback = ON_TIMEOUT_CLOSE},
-};
-const struct table drain_table = TABLE("drain", drain_fields);
 
 #define WORD(name, member, its_words, usual)                                                       \
     {                                                                                              \
@@ -221,10 +207,7 @@ static const struct field rollout_fields[] = {
     {.key = "interval", .kind = FIELD_OTHER},
     {.key = "preset", .kind = FIELD_OTHER},
     {.key = "analysis", .kind = FIELD_OTHER, .read = rollout_analysis_read},
-    {.key = "drain",
-     .kind = FIELD_TABLE,
-     .offset = offsetof(struct config_rollout, drain),
-     .table = &drain_table},
+    {.key = "drain", .kind = FIELD_OTHER, .read = drain_read},
     DURATION("progress_deadline", struct config_rollout, progress_deadline_ms, 1000,
              DURATION_MAX_MS, 10 * MINUTE_MS),
     DURATION("health_timeout", struct config_rollout, health_timeout_ms, 1, DURATION_MAX_MS, 0),

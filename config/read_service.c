@@ -245,6 +245,7 @@ void service_read(struct reader *reader, const struct node *node, struct config_
     table_defaults(&healthcheck_table, &service->check);
     table_defaults(&rollout_table, &service->rollout);
     analysis_defaults(&service->rollout.analysis);
+    drain_defaults(&service->rollout.drain);
     table_defaults(&hold_table, &service->hold);
     table_read(reader, node, &service_table, service);
     if (service->check.path == NULL)

@@ -72,7 +72,7 @@ extern const struct table *const config_tables[];
 extern const struct table config_table, listener_table, sni_table, service_table, route_table,
     discover_table, healthcheck_table, http_check_table, tcp_check_table, container_check_table,
     rollout_table, step_table, pause_table, tls_table, certificate_table, client_certificates_table,
-    backend_tls_table, drain_table, timeouts_table, engine_table, admin_table, limits_table,
+    backend_tls_table, drain_table, drain_budget_table, timeouts_table, engine_table, admin_table, limits_table,
     service_limits_table, access_log_table, error_pages_table, rate_table, sticky_table,
     preview_table, preview_match_table, hash_table, queue_table, ejection_table, retries_table,
     hold_table, images_table, step_match_table, step_match_value_table, analysis_table,
@@ -136,6 +136,8 @@ void trusted_proxies_read(struct reader *reader, const struct node *node, void *
 /* A list of networks over what *list and *count hold; in read_trust.c. */
 void networks_read(struct reader *reader, const struct node *node, struct network **list,
                    size_t *count);
+void drain_read(struct reader *reader, const struct node *node, void *target);
+void drain_defaults(struct config_drain *drain);
 void rollout_read(struct reader *reader, const struct node *node, void *target);
 void sticky_read(struct reader *reader, const struct node *node, void *target);
 void preview_read(struct reader *reader, const struct node *node, void *target);

@@ -1,6 +1,7 @@
 #include "adoption.h"
 
 #include "base/log.h"
+#include "ends.h"
 #include "holds.h"
 #include "mirror.h"
 #include "queue.h"
@@ -10,44 +11,9 @@
 
 #include <errno.h>
 
-static bool is_ended(const struct worker *worker, const struct exchange *x)
-{
-    const struct routing_table *table = worker->published;
-
-    for (uint32_t i = 0; i < table->end_count; i++)
-        if (table->ends[i] == x->id)
-            return true;
-    return x->placed && x->slot < table->backend_count &&
-           table->backends[x->slot].generation == x->generation &&
-           (table->backends[x->slot].end_kinds >> x->kind & 1u) != 0;
-}
-
-static bool ends_anything(const struct routing_table *table)
-{
-    for (uint32_t i = 0; i < table->backend_count; i++)
-        if (table->backends[i].end_kinds != 0)
-            return true;
-    return table->end_count > 0;
-}
-
-/* An end may start the client's next exchange, so the list is looked through anew after each. */
-static struct exchange *find_ended(const struct worker *worker)
-{
-    for (unsigned s = 0; s < EXCHANGE_DONE; s++) {
-        const struct list *head = &worker->exchanges[s];
-        for (struct list *node = head->next; node != head; node = node->next) {
-            struct exchange *x = container_of(node, struct exchange, node);
-            if (is_ended(worker, x))
-                return x;
-        }
-    }
-    return NULL;
-}
-
 static void adopt(struct worker *worker)
 {
     const struct routing_table *published = worker->published;
-    struct exchange *x;
 
     for (uint32_t i = 0; i < worker->table.backend_count; i++)
         if (!table_keeps_pool(&worker->table, published, i))
@@ -58,9 +24,7 @@ static void adopt(struct worker *worker)
         log_event(LOG_ERROR, "users-not-told-apart", "reason", "out of memory");
     mirror_end_leaving(worker);
     queue_publish(worker);
-    if (ends_anything(published))
-        while ((x = find_ended(worker)) != NULL)
-            exchange_abort(x, WHY_ENDED);
+    ends_take_table(worker, published);
     holds_publish(worker);
     atomic_store_explicit(&worker->row->seen_epoch, published->epoch, memory_order_release);
     bell_ring(DESCRIPTOR_BELL_UPDATER);

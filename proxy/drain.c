@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "client.h"
+#include "ends.h"
 #include "listener.h"
 #include "mirror.h"
 #include "upstream.h"
@@ -45,37 +46,20 @@ void drain_stop(struct worker *worker)
     finish(worker);
 }
 
-static bool is_overdue(const struct exchange *x)
-{
-    const struct config_drain *drain = &exchange_service(x)->rollout.drain;
-    const uint32_t budgets[KIND_COUNT] = {
-        [KIND_REQUEST] = drain->requests_ms,
-        [KIND_WEBSOCKET] = drain->websockets_ms,
-        [KIND_TCP] = drain->tcp_ms,
-    };
-
-    return x->worker->now_ms - x->worker->stopping_since_ms >= budgets[x->kind];
-}
-
-static struct exchange *find_overdue(struct worker *worker)
+/* What lasts is told from what finishes. */
+static void note_streams(struct worker *worker)
 {
     for (unsigned s = 0; s < EXCHANGE_DONE; s++) {
         struct list *head = &worker->exchanges[s];
-        for (struct list *node = head->next; node != head; node = node->next) {
-            struct exchange *x = container_of(node, struct exchange, node);
-            if (is_overdue(x))
-                return x;
-        }
+        for (struct list *node = head->next; node != head; node = node->next)
+            exchange_note_stream(container_of(node, struct exchange, node));
     }
-    return NULL;
 }
 
 void drain_end_overdue(struct worker *worker)
 {
-    struct exchange *x;
-
     if (worker->stopping_since_ms == 0)
         return;
-    while ((x = find_overdue(worker)) != NULL)
-        exchange_abort(x, WHY_STOPPED);
+    note_streams(worker);
+    ends_of_worker(worker);
 }

@@ -3,6 +3,7 @@
 #include "access_log.h"
 #include "base/check.h"
 #include "choose.h"
+#include "ends.h"
 #include "holds.h"
 #include "queue.h"
 #include "rotation.h"
@@ -127,6 +128,7 @@ void exchange_init(struct exchange *x, struct worker *worker)
     *x = (struct exchange){.worker = worker, .state = EXCHANGE_DONE};
     list_init(&x->node);
     list_init(&x->waiting_node);
+    list_init(&x->ending_node);
     timer_init(&x->timer, on_timer);
 }
 
@@ -158,6 +160,7 @@ static void begin(struct exchange *x, enum exchange_kind kind, uint16_t service,
     x->has_user = x->has_key = x->held = x->owes_retry = x->waits_for_room = false;
     x->try_count = x->join_count = x->retry_count = 0;
     x->queued_ms = 0;
+    x->ending = ENDING_NOT;
     x->started_us = worker->now_us;
     x->placed_us = x->connected_us = x->answered_us = 0;
     x->head_bytes_in = x->bytes_in = x->bytes_out = x->counted_in = x->counted_out = 0;
@@ -207,8 +210,10 @@ static bool join_backend(struct exchange *x, uint32_t slot)
     uint32_t generation = x->worker->table.backends[slot].generation;
 
     score_cell_claim(cell, generation);
+    score_add(&cell->active_all, 1);
     score_add(&cell->active[x->kind], 1);
     if (!has_place(x, slot, generation)) {
+        score_subtract(&cell->active_all, 1);
         score_subtract(&cell->active[x->kind], 1);
         return false;
     }
@@ -236,16 +241,33 @@ static void count_bytes(struct exchange *x)
     x->counted_out = x->bytes_out;
 }
 
+/* How it left a backend that drains: what proves the drain says it too. */
+static void count_leaving(struct exchange *x, struct score_cell *cell)
+{
+    enum score_left how = x->ending == ENDING_FORCED     ? LEFT_FORCED
+                          : x->ending == ENDING_POLITELY ? LEFT_POLITELY
+                                                         : LEFT_BY_ITSELF;
+
+    score_add(&cell->left[how][x->kind], 1);
+    if (x->ending == ENDING_SOON && x->end_why == WHY_ENDED) { /* elsewhere it may go on */
+        ends_forget(x);
+        x->ending = ENDING_NOT;
+    }
+}
+
 static void leave_backend(struct exchange *x)
 {
     struct score_cell *cell = cell_of(x);
     unsigned class = x->from_backend ? x->status / 100u : 0;
 
     count_bytes(x);
+    if (x->worker->table.backends[x->slot].state == BACKEND_DRAINING)
+        count_leaving(x, cell);
     score_add(&cell->status[class <= 5 ? class : 0], 1);
-    if (x->kind == KIND_REQUEST && x->from_backend)
+    if (x->kind <= KIND_UPLOAD && x->from_backend)
         score_add(&cell->latency[histogram_bucket(x->worker->now_us - x->started_us)], 1);
     score_set(&cell->last_end_us, x->worker->now_us);
+    score_subtract(&cell->active_all, 1);
     score_subtract(&cell->active[x->kind], 1);
     x->placed = false;
     queue_note_room(x->worker, x->service, x->slot);
@@ -260,6 +282,18 @@ void exchange_change_kind(struct exchange *x, enum exchange_kind kind)
     score_add(&cell->active[kind], 1);
     score_subtract(&cell->active[x->kind], 1);
     x->kind = kind;
+    if (x->worker->table.backends[x->slot].state == BACKEND_DRAINING)
+        x->worker->holds_changed = true;
+}
+
+void exchange_note_stream(struct exchange *x)
+{
+    uint32_t after_ms = exchange_service(x)->rollout.drain.stream_after_ms;
+
+    if (x->kind == KIND_REQUEST && x->placed && after_ms != 0 &&
+        x->worker->now_us - x->placed_us >= (uint64_t)after_ms * 1000 &&
+        x->protocol->bytes_left(x) == UINT64_MAX)
+        exchange_change_kind(x, KIND_STREAM);
 }
 
 /* However often it is woken in vain, it waits for so long in all. */
@@ -342,7 +376,7 @@ static enum exchange_why take_retry(struct exchange *x, enum exchange_why failur
  * could not be reached. */
 static bool reach(struct exchange *x, uint32_t slot)
 {
-    if (x->kind == KIND_REQUEST && !x->fresh && !exchange_announces(x))
+    if (x->kind != KIND_TCP && !x->fresh && !exchange_announces(x))
         x->upstream = upstream_take(x->worker, slot, x->unrepeatable);
     if (x->upstream != NULL) {
         x->upstream->exchange = x;
@@ -473,7 +507,7 @@ void exchange_close_upstream(struct exchange *x)
 
 void exchange_end_upstream(struct exchange *x, enum exchange_why why)
 {
-    if (x->upstream != NULL && !exchange_why_is_orderly(why))
+    if (x->upstream != NULL && !exchange_ends_in_order(x, why))
         upstream_set_reset(x->upstream);
     exchange_close_upstream(x);
 }
@@ -488,6 +522,8 @@ void exchange_end(struct exchange *x, enum exchange_why why)
     }
     if (!x->is_copy)
         access_log_exchange(x, why);
+    if (x->ending != ENDING_NOT)
+        ends_forget(x);
     exchange_enter(x, EXCHANGE_DONE);
 }
 

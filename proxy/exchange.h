@@ -11,7 +11,7 @@
 #include "base/slice.h"
 #include "base/stream.h"
 #include "base/timer.h"
-#include "board/routing.h"
+#include "board/scoreboard.h"
 #include "config/config.h"
 #include "limits.h"
 
@@ -68,7 +68,12 @@ struct exchange_protocol {
     void (*on_refused)(struct exchange *exchange, enum exchange_why why); /* gets no backend */
     void (*on_upstream)(struct exchange *exchange, enum stream_event event);
     void (*on_timeout)(struct exchange *exchange); /* of a state after CONNECTING */
+    /* Is to end, in the way that its sides understand, by itself and soon; it may end at once.
+     * False: there is no such way. */
+    bool (*on_farewell)(struct exchange *exchange, enum exchange_why why);
     void (*on_abort)(struct exchange *exchange, enum exchange_why why); /* must end at once */
+    /* Bytes still to come of an upload, or of an answer with a length; UINT64_MAX: not known. */
+    uint64_t (*bytes_left)(const struct exchange *exchange);
     struct slice (*request_line)(const struct exchange *exchange); /* "GET /path", for people */
     /* What the client asked, for the log; NULL: a connection asks nothing. `fields`: with those
      * that have to be looked for. */
@@ -112,6 +117,11 @@ struct exchange {
     uint8_t try_count;  /* of them, those whose connect failed: */
     uint16_t tried[TRIES_MAX];
 
+    struct list ending_node; /* worker->ending_soon, ending_told */
+    uint8_t ending;          /* enum ending, by ends.c: */
+    enum exchange_why end_why;
+    uint64_t end_at_ms; /* its turn to be told goodbye, or the end of its patience */
+
     uint64_t queued_ms; /* since when it waits, or waited; 0: never */
     uint64_t started_us, placed_us, connected_us, answered_us;
     uint64_t bytes_in, bytes_out;     /* from and to the backend */
@@ -149,8 +159,11 @@ void exchange_switch_group(struct exchange *x, uint16_t status);
 void exchange_connected(struct exchange *x);
 void exchange_connect_failed(struct exchange *x);
 
-/* From REQUEST to WEBSOCKET: the gauges follow. */
+/* The gauges follow. */
 void exchange_change_kind(struct exchange *x, enum exchange_kind kind);
+/* A request whose answer is long in coming, or comes for long without a length, is a stream from
+ * now on: looked at where it matters, when its backend drains. */
+void exchange_note_stream(struct exchange *x);
 /* The state's deadline, from now on; 0: none. */
 void exchange_set_timeout(struct exchange *x, uint64_t after_ms);
 
@@ -160,7 +173,7 @@ void exchange_close_upstream(struct exchange *x);
 void exchange_end_upstream(struct exchange *x, enum exchange_why why);
 /* Counts it off, logs it. The upstream connection must be closed or given back before. */
 void exchange_end(struct exchange *x, enum exchange_why why);
-/* Ends it from outside: the operator's ends, drain budgets, the worker's own end. */
+/* Breaks it off: what ends.c does with one that a farewell has not ended. */
 void exchange_abort(struct exchange *x, enum exchange_why why);
 
 static inline const struct config_service *exchange_service(const struct exchange *exchange)
@@ -185,6 +198,11 @@ static inline bool exchange_why_is_orderly(enum exchange_why why)
 {
     return why == WHY_DONE || why == WHY_ENDED || why == WHY_STOPPED || why == WHY_TUNNEL_SILENT ||
            why == WHY_TUNNEL_LIFETIME;
+}
+/* The same of this one: a connection that did not take its leave when told goodbye is reset. */
+static inline bool exchange_ends_in_order(const struct exchange *x, enum exchange_why why)
+{
+    return exchange_why_is_orderly(why) && x->ending != ENDING_FORCED;
 }
 const char *exchange_state_name(enum exchange_state state);
 const char *exchange_why_name(enum exchange_why why);

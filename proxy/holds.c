@@ -5,13 +5,12 @@
 void holds_check_drained(struct worker *worker, uint32_t slot)
 {
     const struct score_cell *cell = &worker->row->cells[slot];
-    uint32_t busy = score_get(&cell->connecting) + score_get(&cell->idle);
+    uint32_t busy =
+        score_get(&cell->active_all) + score_get(&cell->connecting) + score_get(&cell->idle);
 
     if (worker->table.backends[slot].state != BACKEND_DRAINING)
         return;
     worker->holds_changed = true;
-    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
-        busy += score_get(&cell->active[kind]);
     if (busy == 0)
         bell_ring(DESCRIPTOR_BELL_UPDATER);
 }
@@ -27,6 +26,8 @@ static void fill(const struct exchange *x, struct score_hold *hold)
         .kind = (uint8_t)x->kind,
         .client = x->client,
         .started_ms = x->started_us / 1000,
+        .ending = x->ending,
+        .bytes_left = x->protocol->bytes_left(x),
         .bytes = x->bytes_in + x->bytes_out,
     };
     for (size_t i = 0; i < line.length && i < SCORE_TEXT_BYTES - 1; i++) {
@@ -45,9 +46,10 @@ void holds_publish(struct worker *worker)
     for (unsigned s = 0; s < EXCHANGE_DONE; s++) {
         struct list *head = &worker->exchanges[s];
         for (struct list *node = head->next; node != head; node = node->next) {
-            const struct exchange *x = container_of(node, struct exchange, node);
+            struct exchange *x = container_of(node, struct exchange, node);
             if (!x->placed || worker->table.backends[x->slot].state != BACKEND_DRAINING)
                 continue;
+            exchange_note_stream(x);
             if (total < SCORE_HOLDS_MAX)
                 fill(x, &holds[total]);
             total++;

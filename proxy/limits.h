@@ -124,6 +124,10 @@
  * answered (and the connection closed by that answer) instead of being cut off. */
 #define DRAIN_IDLE_MS 1000u
 
+/* A client or backend that was told goodbye (a close frame, a FIN) may take so long to take its
+ * leave; a stream of events has so long to come to the end of one. */
+#define FAREWELL_MS 3000u
+
 /* Lines of the access log gather so far before they are written: some 200. */
 #define ACCESS_LOG_BYTES_MAX (64u << 10)
 

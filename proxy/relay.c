@@ -38,6 +38,8 @@ unsigned relay_count_refusal(struct worker *worker, enum exchange_why why)
         [WHY_BACKEND_BROKE] = {REFUSAL_BAD_RESPONSE, 502},
         [WHY_RESPONSE_TIMEOUT] = {REFUSAL_RESPONSE_TIMEOUT, 504},
         [WHY_MEMORY] = {REFUSAL_MEMORY, 503},
+        [WHY_ENDED] = {REFUSAL_ENDED, 503},
+        [WHY_STOPPED] = {REFUSAL_ENDED, 503},
     };
 
     check(refusals[why].status != 0);
@@ -132,7 +134,7 @@ void relay_client_gone(struct relay *relay)
     client_close(end(relay, WHY_CLIENT_CLOSED));
 }
 
-void relay_finish(struct relay *relay)
+static void finish(struct relay *relay, enum exchange_why why)
 {
     struct exchange *x = &relay->exchange;
     struct upstream *upstream = x->upstream;
@@ -145,20 +147,32 @@ void relay_finish(struct relay *relay)
         x->upstream = NULL;
         upstream_keep(upstream);
     }
-    struct client *client = end(relay, WHY_DONE);
+    struct client *client = end(relay, why);
     if (close)
         client_finish(client, whole);
     else
         client_next(client);
 }
 
+void relay_finish(struct relay *relay)
+{
+    finish(relay, WHY_DONE);
+}
+
+void relay_finish_early(struct relay *relay)
+{
+    relay->upstream_keep_alive = false; /* it goes on to answer */
+    finish(relay, relay->exchange.end_why);
+}
+
 static void on_tunnel_end(struct tunnel *tunnel, enum exchange_why why)
 {
     struct relay *relay = container_of(tunnel, struct relay, tunnel);
+    bool orderly = exchange_ends_in_order(&relay->exchange, why);
 
     exchange_end_upstream(&relay->exchange, why);
     struct client *client = end(relay, why);
-    if (exchange_why_is_orderly(why))
+    if (orderly)
         client_close(client);
     else
         client_reset(client);
@@ -175,6 +189,8 @@ void relay_begin_tunnel(struct relay *relay)
                                     .client = relay->client->stream,
                                     .upstream = x->upstream->stream,
                                     .on_end = on_tunnel_end};
+    if (slice_equals_ignoring_case(SLICE("websocket"), slice_from_string(relay->upgrade)))
+        tunnel_follow_frames(&relay->tunnel);
     stream_set_read_max(relay->client->stream, READ_BYTES_MAX);
     tunnel_start(&relay->tunnel);
     if (relay->client->ended)
@@ -279,6 +295,33 @@ static void on_timeout(struct exchange *x)
     }
 }
 
+static bool on_farewell(struct exchange *x, enum exchange_why why)
+{
+    struct relay *relay = relay_of(x);
+
+    if (x->state == EXCHANGE_TUNNELLING)
+        tunnel_say_goodbye(&relay->tunnel);
+    else if (!relay->answered)
+        relay_fail(relay, why);
+    else
+        return relay_end_events(relay);
+    return true;
+}
+
+static uint64_t bytes_left(const struct exchange *x)
+{
+    const struct relay *relay = (const void *)((const char *)x - offsetof(struct relay, exchange));
+
+    if (x->state == EXCHANGE_TUNNELLING)
+        return UINT64_MAX;
+    if (relay->answered && relay->answer_body.framing == HTTP_BODY_LENGTH)
+        return relay->answer_body.left;
+    if (!relay->answered && !relay->request_body.done &&
+        relay->request_body.framing == HTTP_BODY_LENGTH)
+        return relay->request_body.left;
+    return UINT64_MAX;
+}
+
 static void on_abort(struct exchange *x, enum exchange_why why)
 {
     if (x->state == EXCHANGE_TUNNELLING)
@@ -336,7 +379,9 @@ const struct exchange_protocol relay_protocol = {
     .on_refused = on_refused,
     .on_upstream = on_upstream,
     .on_timeout = on_timeout,
+    .on_farewell = on_farewell,
     .on_abort = on_abort,
+    .bytes_left = bytes_left,
     .request_line = request_line,
     .describe = describe,
 };

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "body.h"
+#include "events.h"
 #include "exchange.h"
 #include "forwarded.h"
 #include "pace.h"
@@ -46,6 +47,8 @@ struct relay {
     bool answered; /* the answer's head was sent on */
     bool close;    /* the client's connection ends with this answer */
     bool streams;  /* text/event-stream: silence is no fault */
+    bool leaves;   /* and it is to end with the event that is under way */
+    struct events events;
     bool upstream_keep_alive;
     enum http_framing framing; /* of the answer, towards the client */
     struct body answer_body;
@@ -79,6 +82,14 @@ void relay_fail(struct relay *relay, enum exchange_why why);
 void relay_client_gone(struct relay *relay);
 /* The answer is complete. */
 void relay_finish(struct relay *relay);
+/* Complete as far as the client is concerned, though the backend has more. */
+void relay_finish_early(struct relay *relay);
+/* Ends a stream of events after the one that is under way (relay_events.c); false: it is none, or
+ * there is no way to end it that the client would not take for a fault. */
+bool relay_end_events(struct relay *relay);
+/* What of the answer's body goes on: of a stream that leaves, no more than the event under way.
+ * True when that was its end. */
+bool relay_take_events(struct relay *relay, struct slice *data);
 /* 101: from here on bytes both ways. */
 void relay_begin_tunnel(struct relay *relay);
 /* Takes what the backend sent; `ended`: it sends no more. */

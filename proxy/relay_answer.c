@@ -73,6 +73,15 @@ static bool is_event_stream(const struct http1_response *response)
     return false;
 }
 
+/* Compressed, most likely: where an event ends does not show. */
+static bool is_encoded(const struct http1_response *response)
+{
+    for (unsigned i = 0; i < response->field_count; i++)
+        if (slice_equals_ignoring_case(response->fields[i].name, SLICE("content-encoding")))
+            return true;
+    return false;
+}
+
 /* The final head. Returns its length in worker->head; 0: cannot be sent on. */
 static size_t begin_answer(struct relay *relay, const struct http1_response *response)
 {
@@ -85,6 +94,8 @@ static size_t begin_answer(struct relay *relay, const struct http1_response *res
                    relay->framing == HTTP_BODY_CLOSE || !relay->request_body.done;
     relay->upstream_keep_alive = response->keep_alive && response->framing != HTTP_BODY_CLOSE;
     relay->streams = is_event_stream(response);
+    if (relay->streams)
+        events_init(&relay->events, is_encoded(response));
     body_init(&relay->answer_body, response->framing, response->content_length);
     struct forward_response_options options = {
         .framing = relay->framing,
@@ -105,6 +116,8 @@ static size_t begin_answer(struct relay *relay, const struct http1_response *res
     x->from_backend = true;
     x->answered_us = worker->now_us;
     exchange_enter(x, EXCHANGE_ANSWERING);
+    if (relay->streams)
+        exchange_change_kind(x, KIND_STREAM);
     return length;
 }
 
@@ -223,6 +236,8 @@ void relay_take_answer(struct relay *relay, bool ended)
     if (ended)
         relay->answer_body.done = true;
     bool done = relay->answer_body.done;
+    bool left = relay->streams && relay_take_events(relay, &data) && !done;
+    done = done || left;
     if (relay->framing != HTTP_BODY_NONE && (consumed > 0 || ended || count > 0))
         count += body_encode(data, relay->framing == HTTP_BODY_CHUNKED, done, chunk_head,
                              &pieces[count]);
@@ -231,7 +246,9 @@ void relay_take_answer(struct relay *relay, bool ended)
         stream_write(client, pieces, count);
     if (consumed > 0)
         stream_consume(upstream, consumed);
-    if (done)
+    if (left)
+        relay_finish_early(relay);
+    else if (done)
         relay_finish(relay);
     else
         relay_update(relay);

@@ -66,6 +66,16 @@ static enum exchange_why judge_body(struct relay *relay, size_t length)
     return WHY_DONE;
 }
 
+/* An upload as long as there is more of its body to come, and no stream comes back meanwhile. */
+static void note_upload(struct relay *relay)
+{
+    struct exchange *x = &relay->exchange;
+    enum exchange_kind kind = relay->request_body.done ? KIND_REQUEST : KIND_UPLOAD;
+
+    if (x->kind != kind && x->kind != KIND_STREAM)
+        exchange_change_kind(x, kind);
+}
+
 /* Head and body as far as they are here, in one write. */
 void relay_send_request(struct relay *relay)
 {
@@ -100,6 +110,7 @@ void relay_send_request(struct relay *relay)
         relay->expects_100 = relay->expects_100 && consumed == 0;
     }
     relay->head_sent = true;
+    note_upload(relay);
     for (unsigned i = 0; i < count; i++)
         x->bytes_out += pieces[i].length;
     if (count > 0)

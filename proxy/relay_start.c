@@ -190,7 +190,8 @@ static struct relay *make_relay(struct client *client, const struct http1_reques
     reader_rest(&client->reader);
     body_init(&relay->request_body, request->framing, request->content_length);
     relay->replayable = is_idempotent(request->method);
-    relay->head_sent = relay->answered = relay->close = relay->streams = false;
+    relay->head_sent = relay->answered = relay->close = false;
+    relay->streams = relay->leaves = false;
     relay->upstream_keep_alive = false;
     relay->scanned = 0;
     relay->interim_count = 0;

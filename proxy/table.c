@@ -80,6 +80,8 @@ static void adopt_backends(struct table *table, struct worker *worker,
         backend->group = fits ? (enum group)from->group : GROUP_STABLE;
         backend->service = fits ? from->service : 0;
         backend->weight = from->weight;
+        backend->end_kinds = from->end_kinds;
+        backend->close_spread_ms = from->close_spread_ms;
         backend->ready_ms = from->ready_ms;
         backend->address = from->address;
         backend->identity = identity_of(&from->address);

@@ -18,6 +18,8 @@ struct backend { /* one slot */
     enum group group;
     uint16_t service; /* in this table */
     uint16_t weight;
+    uint8_t end_kinds;        /* bit per enum exchange_kind */
+    uint32_t close_spread_ms; /* for those ends */
     uint64_t ready_ms;        /* clock_ms() when it was made ready */
     uint64_t serves_since_ms; /* the same, its health and ejections taken into account */
     struct ejection ejection;

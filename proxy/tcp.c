@@ -26,11 +26,12 @@ static void free_tcp(struct doomed *doomed)
 static void end(struct tcp *tcp, enum exchange_why why)
 {
     struct worker *worker = tcp->exchange.worker;
+    bool orderly = exchange_ends_in_order(&tcp->exchange, why);
 
     exchange_end_upstream(&tcp->exchange, why);
     exchange_end(&tcp->exchange, why);
     exchange_done(&tcp->exchange);
-    if (exchange_why_is_orderly(why))
+    if (orderly)
         stream_close(tcp->stream);
     else
         stream_reset(tcp->stream);
@@ -84,6 +85,8 @@ static void on_refused(struct exchange *x, enum exchange_why why)
         [WHY_CONNECT_FAILED] = REFUSAL_CONNECT_FAILED,
         [WHY_RETRY_BUDGET] = REFUSAL_RETRY_BUDGET,
         [WHY_MEMORY] = REFUSAL_MEMORY,
+        [WHY_ENDED] = REFUSAL_ENDED,
+        [WHY_STOPPED] = REFUSAL_ENDED,
     };
 
     score_add(&x->worker->row->refusals[refusals[why]], 1);
@@ -102,6 +105,21 @@ static void on_timeout(struct exchange *x)
     tunnel_on_timeout(&tcp_of(x)->tunnel);
 }
 
+static bool on_farewell(struct exchange *x, enum exchange_why why)
+{
+    if (x->state == EXCHANGE_TUNNELLING)
+        tunnel_say_goodbye(&tcp_of(x)->tunnel);
+    else
+        on_refused(x, why);
+    return true;
+}
+
+static uint64_t bytes_left(const struct exchange *x)
+{
+    (void)x;
+    return UINT64_MAX;
+}
+
 static void on_abort(struct exchange *x, enum exchange_why why)
 {
     end(tcp_of(x), why);
@@ -117,7 +135,9 @@ static const struct exchange_protocol protocol = {
     .on_refused = on_refused,
     .on_upstream = on_upstream,
     .on_timeout = on_timeout,
+    .on_farewell = on_farewell,
     .on_abort = on_abort,
+    .bytes_left = bytes_left,
     .request_line = request_line,
 };
 

@@ -4,6 +4,8 @@
 #include "limits.h"
 #include "worker.h"
 
+#include <string.h>
+
 /* Bulk is spliced, everything else copied. Where it cannot be (TLS, no pipe) the streak begins
  * anew, so that to ask costs little. */
 static void choose_way(struct stream *from, struct stream *to, uint8_t *streak, size_t moved)
@@ -22,18 +24,58 @@ static void choose_way(struct stream *from, struct stream *to, uint8_t *streak, 
         (void)stream_splice(from, to);
 }
 
-/* What came in goes out; the source rests while the sink has not taken it all. */
-static size_t pump(struct stream *from, struct stream *to, bool from_ended, uint8_t *streak)
+static void tell(struct tunnel *tunnel, struct tunnel_way *way, struct stream *to)
 {
-    struct slice bytes = stream_input(from);
+    uint64_t random = worker_random(tunnel->exchange->worker);
+    char frame[FRAME_CLOSE_BYTES_MAX];
+    uint8_t mask[4];
+    struct slice close = {frame, 0};
+
+    way->told = true;
+    if (way->frames.closed) /* its own */
+        return;
+    memcpy(mask, &random, sizeof(mask));
+    close.length = frame_write_close(frame, way == &tunnel->out ? mask : NULL);
+    stream_write(to, &close, 1);
+}
+
+/* How much of it goes on. Behind a close frame nothing may, so what comes then is followed only. */
+static size_t follow(struct tunnel *tunnel, struct tunnel_way *way, struct stream *to,
+                     struct slice bytes)
+{
+    size_t length = frames_follow(&way->frames, bytes, tunnel->leaving && !way->told);
+    struct slice passed = {bytes.data, length};
+    struct slice rest = {bytes.data + length, bytes.length - length};
+
+    if (way->told)
+        return 0;
+    if (!tunnel->leaving || !frames_are_at_end(&way->frames))
+        return length;
+    if (length > 0)
+        stream_write(to, &passed, 1);
+    tell(tunnel, way, to);
+    (void)frames_follow(&way->frames, rest, false);
+    return 0;
+}
+
+/* What came in goes out; the source rests while the sink has not taken it all. */
+static size_t pump(struct tunnel *tunnel, struct tunnel_way *way, struct stream *from,
+                   struct stream *to, bool from_ended)
+{
+    struct slice bytes = stream_input(from), passed = bytes;
     size_t moved = bytes.length + stream_spliced(from);
 
-    if (bytes.length > 0) {
-        stream_write(to, &bytes, 1);
+    if (tunnel->framed)
+        passed.length = follow(tunnel, way, to, bytes);
+    else if (way->told)
+        passed.length = 0;
+    if (passed.length > 0)
+        stream_write(to, &passed, 1);
+    if (bytes.length > 0)
         stream_consume(from, bytes.length);
-    }
-    stream_want_input(from, !from_ended && stream_pending(to) == 0);
-    choose_way(from, to, streak, moved);
+    stream_want_input(from, !from_ended && (way->told || stream_pending(to) == 0));
+    if (!tunnel->framed && !tunnel->leaving)
+        choose_way(from, to, &way->streak, moved);
     return moved;
 }
 
@@ -42,7 +84,7 @@ static void pump_out(struct tunnel *tunnel)
     struct exchange *x = tunnel->exchange;
 
     x->bytes_out +=
-        pump(tunnel->client, tunnel->upstream, tunnel->client_ended, &tunnel->out_streak);
+        pump(tunnel, &tunnel->out, tunnel->client, tunnel->upstream, tunnel->client_ended);
     score_add(&x->worker->row->spliced_bytes, stream_spliced(tunnel->client));
 }
 
@@ -51,7 +93,7 @@ static void pump_in(struct tunnel *tunnel)
     struct exchange *x = tunnel->exchange;
 
     x->bytes_in +=
-        pump(tunnel->upstream, tunnel->client, tunnel->upstream_ended, &tunnel->in_streak);
+        pump(tunnel, &tunnel->in, tunnel->upstream, tunnel->client, tunnel->upstream_ended);
     score_add(&x->worker->row->spliced_bytes, stream_spliced(tunnel->upstream));
 }
 
@@ -79,11 +121,29 @@ static bool took_some(struct tunnel *tunnel)
     return some;
 }
 
+/* A WebSocket's side has taken its leave by a close frame of its own, any by a FIN. Behind that of
+ * a WebSocket's client the server ends the connection (RFC 6455 §7.1.1). */
+static bool has_left(const struct tunnel *tunnel, const struct tunnel_way *way, bool ended)
+{
+    return ended || (tunnel->framed && tunnel->leaving && way->frames.closed);
+}
+
 static void end_if_both_ended(struct tunnel *tunnel)
 {
-    if (tunnel->client_ended && tunnel->upstream_ended && stream_pending(tunnel->client) == 0 &&
-        stream_pending(tunnel->upstream) == 0)
-        tunnel->on_end(tunnel, WHY_DONE);
+    bool client_left = has_left(tunnel, &tunnel->out, tunnel->client_ended);
+
+    if (client_left && tunnel->in.told)
+        stream_shutdown(tunnel->client);
+    if (client_left && has_left(tunnel, &tunnel->in, tunnel->upstream_ended) &&
+        stream_pending(tunnel->client) == 0 && stream_pending(tunnel->upstream) == 0)
+        tunnel->on_end(tunnel, tunnel->leaving ? tunnel->exchange->end_why : WHY_DONE);
+}
+
+void tunnel_follow_frames(struct tunnel *tunnel)
+{
+    tunnel->framed = true;
+    frames_init(&tunnel->out.frames, true);
+    frames_init(&tunnel->in.frames, false);
 }
 
 void tunnel_start(struct tunnel *tunnel)
@@ -103,6 +163,8 @@ void tunnel_on_client(struct tunnel *tunnel, enum stream_event event)
     case STREAM_DATA:
         push_deadline(tunnel);
         pump_out(tunnel);
+        if (tunnel->leaving)
+            end_if_both_ended(tunnel);
         break;
     case STREAM_DRAINED:
         push_deadline(tunnel);
@@ -129,6 +191,8 @@ void tunnel_on_upstream(struct tunnel *tunnel, enum stream_event event)
     case STREAM_DATA:
         push_deadline(tunnel);
         pump_in(tunnel);
+        if (tunnel->leaving)
+            end_if_both_ended(tunnel);
         break;
     case STREAM_DRAINED:
         push_deadline(tunnel);
@@ -157,4 +221,27 @@ void tunnel_on_timeout(struct tunnel *tunnel)
         push_deadline(tunnel);
     else
         tunnel->on_end(tunnel, WHY_TUNNEL_SILENT);
+}
+
+/* Nothing more is passed on: what comes is dropped until the end. */
+static void end_sending(struct tunnel_way *way, struct stream *from, struct stream *to)
+{
+    way->told = true;
+    stream_unsplice(from);
+    stream_shutdown(to);
+}
+
+void tunnel_say_goodbye(struct tunnel *tunnel)
+{
+    bool known = !tunnel->in.frames.lost && !tunnel->out.frames.lost;
+
+    tunnel->leaving = true;
+    tunnel->framed = tunnel->framed && known;
+    if (!tunnel->framed) {
+        end_sending(&tunnel->out, tunnel->client, tunnel->upstream);
+        end_sending(&tunnel->in, tunnel->upstream, tunnel->client);
+    }
+    pump_out(tunnel);
+    pump_in(tunnel);
+    end_if_both_ended(tunnel);
 }

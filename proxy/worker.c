@@ -11,6 +11,7 @@
 #include "board/tickets.h"
 #include "client.h"
 #include "drain.h"
+#include "ends.h"
 #include "error_pages.h"
 #include "file_check.h"
 #include "holds.h"
@@ -112,6 +113,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
         worker->holds_changed = true;
     if (worker->access_log != NULL)
         access_log_flush(worker->access_log);
+    ends_look_again(worker);
     if (worker->stopping)
         drain_end_overdue(worker);
 }
@@ -252,6 +254,7 @@ static void init_lists(struct worker *worker)
     for (unsigned i = 0; i < EXCHANGE_STATE_COUNT; i++)
         list_init(&worker->exchanges[i]);
     queue_init(worker);
+    ends_init(worker);
     list_init(&worker->clients);
     list_init(&worker->prefaces);
     list_init(&worker->doomed);

@@ -65,6 +65,9 @@ struct worker {
     bool queue_due;                           /* room was made in this turn */
     ev_timer queue_look;
     struct retry_budget retry_budgets[CONFIG_SERVICES_MAX];
+    struct list ending_soon, ending_told; /* exchanges with a turn to end; see ends.h */
+    struct timer ends;
+    bool ends_kinds;           /* the table ends some, of a draining backend */
     struct list clients;       /* HTTP connections */
     struct list prefaces;      /* connections that say who they are, or where to, first */
     uint32_t connection_count; /* of every protocol */

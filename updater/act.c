@@ -315,7 +315,8 @@ void act_route(struct rollout *rollout, const struct plan_action *action,
     else if (action->kind == ACTION_DRAIN && has_slot)
         table_set_state(table, container->slot, BACKEND_DRAINING, steady_wall_ms());
     else if (action->kind == ACTION_END_KINDS && has_slot)
-        table_add_end_kinds(table, container->slot, action->kinds);
+        table_set_end_kinds(table, container->slot, action->kinds,
+                            rollout->spec.drain.close_spread_ms);
     else if (action->kind == ACTION_SET_WEIGHT) {
         rollout_record_split(rollout);
         table_set_weight(table, rollout->service->row, action->weight);

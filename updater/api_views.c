@@ -1,7 +1,6 @@
 #include "api_views.h"
 
 #include "base/clock.h"
-#include "drain.h"
 #include "engine.h"
 #include "rollout.h"
 #include "steady.h"
@@ -82,95 +81,6 @@ cJSON *view_split(const struct updater *updater, int row, uint32_t weight)
     return array;
 }
 
-static void add_kinds(cJSON *object, const uint32_t active[KIND_COUNT])
-{
-    cJSON *kinds = cJSON_AddObjectToObject(object, "active_by_kind");
-
-    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
-        cJSON_AddNumberToObject(kinds, exchange_kind_name((enum exchange_kind)kind), active[kind]);
-}
-
-static void add_holds(cJSON *object, const struct service *service, int slot)
-{
-    const struct scoreboard *scores = &service->updater->scores;
-    uint32_t generation = table_backend(service->updater->table, slot)->generation;
-    cJSON *array = cJSON_AddArrayToObject(object, "holds");
-    struct score_sum sum;
-
-    for (unsigned row = 0; row < scores->row_count; row++) {
-        struct score_hold holds[SCORE_HOLDS_MAX];
-        uint32_t total;
-        uint32_t count = score_holds_read(scores->rows[row], holds, SCORE_HOLDS_MAX, &total);
-
-        for (uint32_t i = 0; i < count; i++) {
-            char id[24], client[ADDRESS_TEXT_BYTES];
-            uint64_t now_ms = clock_ms();
-
-            if (holds[i].slot != (uint32_t)slot || holds[i].generation != generation ||
-                holds[i].kind >= KIND_COUNT)
-                continue;
-            cJSON *hold = cJSON_CreateObject();
-
-            (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)holds[i].id);
-            address_format(&holds[i].client, client);
-            holds[i].request[sizeof(holds[i].request) - 1] = '\0';
-            cJSON_AddStringToObject(hold, "id", id);
-            cJSON_AddStringToObject(hold, "kind",
-                                    exchange_kind_name((enum exchange_kind)holds[i].kind));
-            cJSON_AddStringToObject(hold, "client", client);
-            cJSON_AddStringToObject(hold, "request", holds[i].request);
-            cJSON_AddNumberToObject(
-                hold, "age_ms",
-                (double)(now_ms > holds[i].started_ms ? now_ms - holds[i].started_ms : 0));
-            cJSON_AddNumberToObject(hold, "bytes", (double)holds[i].bytes);
-            cJSON_AddNumberToObject(hold, "row", row);
-            cJSON_AddItemToArray(array, hold);
-        }
-    }
-    scoreboard_sum(scores, (uint32_t)slot, generation, &sum);
-    cJSON_AddNumberToObject(object, "hold_total", sum.active_all);
-}
-
-static const char *on_timeout_name(enum config_on_timeout on_timeout)
-{
-    switch (on_timeout) {
-    case ON_TIMEOUT_WAIT:
-        return "wait";
-    case ON_TIMEOUT_FAIL:
-        return "fail";
-    case ON_TIMEOUT_CLOSE:
-        break;
-    }
-    return "close";
-}
-
-static cJSON *view_drain(const struct service *service, int slot)
-{
-    struct table *table = service->updater->table;
-    const struct routing_backend *backend = table_backend(table, slot);
-    const struct table_entry *entry = &table->entries[slot];
-    const struct config_drain *budget = service_drain_budget(service);
-    uint64_t wall_ms = steady_wall_ms();
-    uint64_t waited_ms = wall_ms > entry->drain_wall_ms ? wall_ms - entry->drain_wall_ms : 0;
-    struct score_sum sum;
-    cJSON *object = cJSON_CreateObject();
-
-    scoreboard_sum(&service->updater->scores, (uint32_t)slot, backend->generation, &sum);
-    uint64_t longest_ms = drain_longest_ms(budget, sum.active);
-
-    cJSON_AddStringToObject(object, "container", backend->name);
-    cJSON_AddNumberToObject(object, "slot", slot);
-    cJSON_AddNumberToObject(object, "epoch", (double)entry->drain_epoch);
-    cJSON_AddNumberToObject(object, "waited_ms", (double)waited_ms);
-    cJSON_AddNumberToObject(object, "left_ms",
-                            longest_ms > waited_ms ? (double)(longest_ms - waited_ms) : 0.);
-    cJSON_AddNumberToObject(object, "active", sum.active_all);
-    add_kinds(object, sum.active);
-    cJSON_AddStringToObject(object, "on_timeout", on_timeout_name(budget->on_timeout));
-    add_holds(object, service, slot);
-    return object;
-}
-
 void view_add_mirror(cJSON *object, const struct score_sum *sum)
 {
     cJSON *mirror = cJSON_AddObjectToObject(object, "mirrored");
@@ -188,7 +98,7 @@ static void add_counters(cJSON *object, const struct score_sum *sum)
     static const unsigned order[] = {1, 2, 3, 4, 5, 0};
 
     cJSON_AddNumberToObject(object, "active", sum->active_all);
-    add_kinds(object, sum->active);
+    view_add_kinds(object, sum->active);
     cJSON_AddNumberToObject(object, "connecting", sum->connecting);
     cJSON_AddNumberToObject(object, "open", sum->open);
     cJSON_AddNumberToObject(object, "idle", sum->idle);
@@ -255,19 +165,5 @@ cJSON *view_backend(const struct service *service, int slot)
         cJSON_AddItemToObject(object, "drain", view_drain(service, slot));
     else
         cJSON_AddNullToObject(object, "drain");
-    return object;
-}
-
-cJSON *view_drains(const struct service *service)
-{
-    struct table *table = service->updater->table;
-    cJSON *object = cJSON_CreateObject();
-    cJSON *array = cJSON_AddArrayToObject(object, "drains");
-
-    for (uint32_t slot = 0; slot < table->draft.backend_count; slot++) {
-        if (table->draft.backends[slot].state == BACKEND_DRAINING &&
-            table->draft.backends[slot].service == service->row)
-            cJSON_AddItemToArray(array, view_drain(service, (int)slot));
-    }
     return object;
 }

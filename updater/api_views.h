@@ -9,7 +9,8 @@ struct cJSON;
 
 struct cJSON *view_service(const struct service *service);
 struct cJSON *view_backend(const struct service *service, int slot);
-/* The drains of the service that are going on. */
+/* view_drain.c: the drain of one backend, and all of the service that are going on. */
+struct cJSON *view_drain(const struct service *service, int slot);
 struct cJSON *view_drains(const struct service *service);
 /* Exchanges that wait in the workers. */
 uint64_t view_queued(const struct service *service);
@@ -20,6 +21,8 @@ struct cJSON *view_health(const struct updater *updater);
  * are left out); `weight` UINT32_MAX: whatever they have. */
 struct cJSON *view_split(const struct updater *updater, int row, uint32_t weight);
 
+/* Adds "active_by_kind". */
+void view_add_kinds(struct cJSON *object, const uint32_t active[KIND_COUNT]);
 /* Per cent as a number. */
 double view_percent(uint32_t weight);
 /* Adds "match": {"header" | "cookie": {"name", "value"}}, or "none". */

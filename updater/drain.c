@@ -11,20 +11,11 @@ const struct config_drain *service_drain_budget(const struct service *service)
     return service->rollout ? &service->rollout->spec.drain : &service->config->rollout.drain;
 }
 
-uint64_t drain_longest_ms(const struct config_drain *budget, const uint32_t active[KIND_COUNT])
+uint64_t service_drain_ms(const struct service *service, enum exchange_kind kind)
 {
-    const uint32_t budgets[KIND_COUNT] = {
-        [KIND_REQUEST] = budget->requests_ms,
-        [KIND_WEBSOCKET] = budget->websockets_ms,
-        [KIND_TCP] = budget->tcp_ms,
-    };
-    uint64_t longest_ms = 0;
+    uint64_t extend_ms = service->rollout ? service->rollout->drain_orders.extend_ms[kind] : 0;
 
-    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
-        if (active[kind] > 0 && budgets[kind] > longest_ms)
-            longest_ms = budgets[kind];
-    }
-    return longest_ms;
+    return service_drain_budget(service)->budgets[kind].timeout_ms + extend_ms;
 }
 
 struct drained { /* noticed in one sweep; what is written down of them takes its time */

@@ -9,7 +9,7 @@ void drain_sweep(struct updater *updater);
 
 /* The budget of a service: its rollout's while one is on, else the config's. */
 const struct config_drain *service_drain_budget(const struct service *service);
-/* The longest budget among the kinds that have something active; 0 where none has. */
-uint64_t drain_longest_ms(const struct config_drain *budget, const uint32_t active[KIND_COUNT]);
+/* Of it, so long for this class, extensions included. */
+uint64_t service_drain_ms(const struct service *service, enum exchange_kind kind);
 
 #endif

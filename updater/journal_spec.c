@@ -9,12 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const on_timeout_names[] = {
-    [ON_TIMEOUT_CLOSE] = "close",
-    [ON_TIMEOUT_WAIT] = "wait",
-    [ON_TIMEOUT_FAIL] = "fail",
-};
-
 static cJSON *write_match(const struct config_match *match)
 {
     cJSON *json = cJSON_CreateObject();
@@ -72,21 +66,32 @@ static void write_way(cJSON *json, const struct plan_spec *spec)
     cJSON_AddNumberToObject(json, "hold_ms", spec->hold_ms);
 }
 
+static cJSON *write_drain(const struct config_drain *drain)
+{
+    cJSON *json = cJSON_CreateObject();
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        cJSON *budget = cJSON_AddObjectToObject(json, config_drain_keys[kind]);
+
+        cJSON_AddNumberToObject(budget, "timeout_ms", drain->budgets[kind].timeout_ms);
+        cJSON_AddStringToObject(budget, "on_timeout",
+                                config_on_timeout_words[drain->budgets[kind].on_timeout]);
+    }
+    cJSON_AddNumberToObject(json, "close_spread_ms", drain->close_spread_ms);
+    return json;
+}
+
 char *journal_spec_write(const struct plan_spec *spec)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON *steps = cJSON_AddArrayToObject(json, "steps");
-    cJSON *drain = cJSON_AddObjectToObject(json, "drain");
     char *printed, *text;
 
     for (size_t i = 0; i < spec->step_count; i++)
         cJSON_AddItemToArray(steps, write_step(&spec->steps[i]));
     if (spec->analysis.on)
         cJSON_AddItemToObject(json, "analysis", write_analysis(&spec->analysis));
-    cJSON_AddNumberToObject(drain, "requests_ms", spec->drain.requests_ms);
-    cJSON_AddNumberToObject(drain, "websockets_ms", spec->drain.websockets_ms);
-    cJSON_AddNumberToObject(drain, "tcp_ms", spec->drain.tcp_ms);
-    cJSON_AddStringToObject(drain, "on_timeout", on_timeout_names[spec->drain.on_timeout]);
+    cJSON_AddItemToObject(json, "drain", write_drain(&spec->drain));
     cJSON_AddNumberToObject(json, "replicas", spec->replicas);
     cJSON_AddNumberToObject(json, "max_unavailable", spec->max_unavailable);
     cJSON_AddNumberToObject(json, "health_timeout_ms", spec->health_timeout_ms);
@@ -181,21 +186,47 @@ static bool read_step(const cJSON *json, struct config_step *step)
     return read_number(json, "pause_ms", &step->pause_ms);
 }
 
-static bool read_drain(const cJSON *json, struct config_drain *drain)
+static bool read_on_timeout(const cJSON *object, enum config_on_timeout *ret_on_timeout)
 {
-    const cJSON *on_timeout = cJSON_GetObjectItemCaseSensitive(json, "on_timeout");
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, "on_timeout");
 
-    if (!cJSON_IsString(on_timeout))
-        return false;
-    for (enum config_on_timeout way = ON_TIMEOUT_CLOSE; way <= ON_TIMEOUT_FAIL; way++) {
-        if (strcmp(on_timeout->valuestring, on_timeout_names[way]) == 0) {
-            drain->on_timeout = way;
-            return read_number(json, "requests_ms", &drain->requests_ms) &&
-                   read_number(json, "websockets_ms", &drain->websockets_ms) &&
-                   read_number(json, "tcp_ms", &drain->tcp_ms);
+    for (unsigned way = 0; cJSON_IsString(item) && config_on_timeout_words[way] != NULL; way++) {
+        if (strcmp(item->valuestring, config_on_timeout_words[way]) == 0) {
+            *ret_on_timeout = (enum config_on_timeout)way;
+            return true;
         }
     }
     return false;
+}
+
+/* As it was when there were three classes and one policy: what was told apart since counted as
+ * requests, and was ended all at once. */
+static bool read_old_drain(const cJSON *json, struct config_drain *drain)
+{
+    static const char *const keys[KIND_COUNT] = {"requests_ms", "requests_ms", "requests_ms",
+                                                 "websockets_ms", "tcp_ms"};
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        if (!read_number(json, keys[kind], &drain->budgets[kind].timeout_ms) ||
+            !read_on_timeout(json, &drain->budgets[kind].on_timeout))
+            return false;
+    }
+    drain->close_spread_ms = 0;
+    return true;
+}
+
+static bool read_drain(const cJSON *json, struct config_drain *drain)
+{
+    if (cJSON_HasObjectItem(json, "requests_ms"))
+        return read_old_drain(json, drain);
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        const cJSON *budget = cJSON_GetObjectItemCaseSensitive(json, config_drain_keys[kind]);
+
+        if (!read_number(budget, "timeout_ms", &drain->budgets[kind].timeout_ms) ||
+            !read_on_timeout(budget, &drain->budgets[kind].on_timeout))
+            return false;
+    }
+    return read_number(json, "close_spread_ms", &drain->close_spread_ms);
 }
 
 /* False where it is there and none of the words. */

@@ -128,6 +128,7 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
     ret_observed->create_attempts = rollout->create_attempts;
     text_set(ret_observed->create_error, sizeof(ret_observed->create_error), rollout->create_error);
     ret_observed->create_error_final = rollout->create_error_final;
+    ret_observed->drain_orders = rollout->drain_orders;
     ret_observed->wish_pause = rollout->wish_pause;
     ret_observed->wish_promote = rollout->wish_promote;
     ret_observed->wish_abort = rollout->wish_abort;

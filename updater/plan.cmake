@@ -5,6 +5,7 @@ add_library(sluice_plan STATIC
     plan_analysis.c
     plan_back.c
     plan_container.c
+    plan_drain.c
     plan_forward.c
     plan_parts.c
     plan_preview.c

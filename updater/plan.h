@@ -124,6 +124,12 @@ struct plan_window {
     struct analysis_figures canary, stable; /* as of that look */
 };
 
+/* What operators ordered for the drains of this rollout; journalled. */
+struct plan_drain_orders {
+    uint64_t extend_ms[KIND_COUNT]; /* added to the budget of each of them */
+    uint64_t ended_ms[KIND_COUNT]; /* wall clock: drains that began by then end this kind at once */
+};
+
 struct plan_observed {
     uint64_t now_ms; /* wall clock */
     const struct plan_spec *spec;
@@ -141,6 +147,7 @@ struct plan_observed {
     char create_error[PLAN_WHY_BYTES]; /* the last failure's words; empty: none */
     bool create_error_final;           /* trying again cannot help (4xx of the engine) */
     struct plan_window window;
+    struct plan_drain_orders drain_orders;
     /* the operator's wishes, each consumed through progress */
     bool wish_pause, wish_promote, wish_abort;
     unsigned container_count;
@@ -157,7 +164,8 @@ enum plan_action_kind {
                           where nothing else serves: its proof and end_kinds are void then */
     ACTION_SET_WEIGHT, /* weight, with match and mirror */
     ACTION_DRAIN,      /* container: state DRAINING */
-    ACTION_END_KINDS,  /* container, kinds: budget has passed and the policy is close */
+    ACTION_END_KINDS,  /* container, kinds: these are to be ended from now on, and no others: their
+                          budget has passed and the policy is close, or an operator said so */
     ACTION_STOP,       /* container; its proof of drain goes into the record */
     ACTION_REMOVE,     /* container; the slot is freed */
     ACTION_RENAME,     /* container to its final_name */

@@ -64,6 +64,8 @@ void planner_end(struct planner *planner, enum plan_outcome outcome);
 void planner_bring_up(struct planner *planner, unsigned index);
 /* Drain, stop, remove: one container's next step down. */
 void planner_retire(struct planner *planner, unsigned index);
+/* The same, for one that drains: ends what has used up its budget. */
+void planner_await_drain(struct planner *planner, unsigned index);
 /* No healthy one stays while some of the leaving group could serve: puts those back in rotation. */
 void planner_keep_serving(struct planner *planner, bool is_new);
 

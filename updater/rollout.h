@@ -56,6 +56,7 @@ struct rollout {
     struct plan_progress progress; /* as journalled */
     struct cJSON *changes;         /* container_changes.h; NULL: none */
     bool wish_pause, wish_promote, wish_abort;
+    struct plan_drain_orders drain_orders;
     struct member_list members;
     uint32_t creating; /* creates in flight */
     bool creating_ordinal[PLAN_REPLICAS_MAX];

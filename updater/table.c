@@ -288,6 +288,7 @@ void table_set_state(struct table *table, int slot, enum backend_state state, ui
         entry->drain_wall_ms = wall_ms;
     } else {
         backend->end_kinds = 0;
+        backend->close_spread_ms = 0;
     }
     table->dirty = true;
 }
@@ -334,13 +335,14 @@ void table_set_container_health(struct table *table, int slot, enum container_he
     table->dirty = true;
 }
 
-void table_add_end_kinds(struct table *table, int slot, uint8_t kinds)
+void table_set_end_kinds(struct table *table, int slot, uint8_t kinds, uint32_t spread_ms)
 {
     struct routing_backend *backend = table_backend(table, slot);
 
-    if ((backend->end_kinds & kinds) == kinds)
+    if (backend->end_kinds == kinds)
         return;
-    backend->end_kinds = (uint8_t)(backend->end_kinds | kinds);
+    backend->end_kinds = kinds;
+    backend->close_spread_ms = spread_ms;
     table->dirty = true;
 }
 

@@ -82,7 +82,8 @@ void table_date_ready(struct table *table, uint64_t now_ms);
 void table_set_group(struct table *table, int slot, enum group group);
 void table_set_name(struct table *table, int slot, const char *name);
 void table_set_container_health(struct table *table, int slot, enum container_health health);
-void table_add_end_kinds(struct table *table, int slot, uint8_t kinds);
+/* Exactly these kinds are ended, over `spread_ms`. */
+void table_set_end_kinds(struct table *table, int slot, uint8_t kinds, uint32_t spread_ms);
 void table_set_weight(struct table *table, int row, uint32_t weight);
 /* The requests that are the canary's, beside the weight's share. Its epoch, and the mirror's, is
  * remembered as the weight's is: weight_epochs says since when all three hold. */

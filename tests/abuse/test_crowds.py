@@ -84,7 +84,7 @@ def small_chunks(port, round_number):
 
 
 def at_rest(scores):
-    return (all(backend["active"] == [0, 0, 0] for backend in scores["backends"])
+    return (all(backend["active"] == [0, 0, 0, 0, 0] for backend in scores["backends"])
             and scores["rows"][0]["clients"] == 0)
 
 

@@ -39,7 +39,7 @@ def attack(tmp_path):
 
 
 def at_rest(scores):
-    return all(backend["active"] == [0, 0, 0] for backend in scores["backends"])
+    return all(backend["active"] == [0, 0, 0, 0, 0] for backend in scores["backends"])
 
 
 def test_four_attacks_at_once_do_not_reach_a_second_client(stage, attack, visit):

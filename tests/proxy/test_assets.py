@@ -41,7 +41,7 @@ def test_asset_of_the_other_version_is_found(world, weight, first, second):
         assert by_name[first].count() == by_name[second].count() == n
     # both connections were kept and used again
     assert a.connection_count == b.connection_count == 1
-    scores = bench.until(lambda s: all(x["active"] == [0, 0, 0] for x in s["backends"]))
+    scores = bench.until(lambda s: all(x["active"] == [0, 0, 0, 0, 0] for x in s["backends"]))
     tried, taken = scores["backends"] if first == "a" else reversed(scores["backends"])
     assert (tried["status"][4], tried["asset_retries"], taken["asset_retries"]) == (3, 3, 0)
     assert taken["status"][2] == 3

@@ -26,7 +26,7 @@ class Process:
 
 
 def is_at_rest(scores):
-    return (all(b["active"] == [0, 0, 0] and b["connecting"] == 0 and b["open"] == b["idle"]
+    return (all(b["active"] == [0, 0, 0, 0, 0] and b["connecting"] == 0 and b["open"] == b["idle"]
                 for b in scores["backends"])
             and all(r["clients"] == 0 and r["queued"] == 0 for r in scores["rows"]))
 

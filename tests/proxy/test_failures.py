@@ -9,7 +9,7 @@ from harness import hanging_address, unused_address, web
 
 
 def until_idle(bench):
-    return bench.until(lambda s: all(b["active"] == [0, 0, 0] and b["connecting"] == 0
+    return bench.until(lambda s: all(b["active"] == [0, 0, 0, 0, 0] and b["connecting"] == 0
                                      and b["open"] == b["idle"] for b in s["backends"]))
 
 
@@ -195,7 +195,7 @@ def test_vanished_client_frees_the_backend(world):
     assert gone.wait(20)
     scores = bench.until(lambda s: s["rows"][0]["clients"] == 0)
     assert scores["backends"][0]["status"] == [1, 0, 0, 0, 0, 0]
-    assert scores["backends"][0]["active"] == [0, 0, 0]
+    assert scores["backends"][0]["active"] == [0, 0, 0, 0, 0]
     assert "status=499" in bench.log() and "why=client-closed" in bench.log()
 
 

@@ -31,7 +31,7 @@ def test_counts_what_a_backend_served(world):
     for path in ("/", "/", "/missing"):
         client.get(path)
     # the answer may arrive before its end is counted
-    backend = bench.until(lambda s: s["backends"][0]["active"] == [0, 0, 0])["backends"][0]
+    backend = bench.until(lambda s: s["backends"][0]["active"] == [0, 0, 0, 0, 0])["backends"][0]
     assert (backend["open"], backend["idle"], backend["connecting"]) == (1, 1, 0)
     assert backend["exchanges"] == 3
     assert backend["status"] == [0, 0, 2, 0, 1, 0]
@@ -356,6 +356,6 @@ def test_what_is_not_http_is_refused_and_closed(world, text, status):
     answer = client.answer()
     assert (answer.status, answer.field("connection")) == (status, "close")
     assert client.is_closed()
-    bench.until(lambda s: s["rows"][0]["clients"] == 0 and s["backends"][0]["active"] == [0, 0, 0])
+    bench.until(lambda s: s["rows"][0]["clients"] == 0 and s["backends"][0]["active"] == [0, 0, 0, 0, 0])
     reason = "head-size" if status in (414, 431) else "bad-request"
     assert bench.scores()["rows"][0]["refused"][reason] == 1

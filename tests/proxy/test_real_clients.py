@@ -44,7 +44,7 @@ def bench(world):
 
 def until_at_rest(bench):
     return bench.until(lambda s: s["rows"][0]["clients"] == 0
-                       and all(b["active"] == [0, 0, 0] and b["open"] == b["idle"]
+                       and all(b["active"] == [0, 0, 0, 0, 0] and b["open"] == b["idle"]
                                for b in s["backends"]))
 
 

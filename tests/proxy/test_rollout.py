@@ -62,7 +62,7 @@ def test_draining_backend_finishes_its_request_and_proves_it_at_once(world):
     other = b"b" if busy == 0 else b"a"
     epoch = bench.ask(f"drain {busy}")["epoch"]
     scores = bench.scores()["backends"][busy]
-    assert scores["idle"] == 0 and scores["open"] == 1 and scores["active"] == [1, 0, 0]
+    assert scores["idle"] == 0 and scores["open"] == 1 and scores["active"] == [1, 0, 0, 0, 0]
     assert bench.ask(f"proof {busy} {epoch}")["drained"] is False
     holds = bench.ask("holds")
     assert [(h["slot"], h["kind"], h["request"]) for h in holds] == [
@@ -81,7 +81,7 @@ def test_drain_waits_for_a_websocket_which_can_be_ended(world):
     a.on("/ws", upgrade), b.on("/ws", upgrade)
     bench = world.bench(web(a, b))
     client = open_websocket(world, bench)
-    busy = next(i for i, s in enumerate(bench.scores()["backends"]) if s["active"][1] == 1)
+    busy = next(i for i, s in enumerate(bench.scores()["backends"]) if s["active"][3] == 1)
     epoch = bench.ask(f"drain {busy}")["epoch"]
     client.send(b"still here")
     assert client.reader.exactly(10) == b"still here"
@@ -229,7 +229,7 @@ def test_nothing_is_lost_while_backends_come_and_go_and_weights_change(world):
     for thread in threads:
         thread.join(20)
     assert failures == [] and sum(counts) > 100
-    scores = bench.until(lambda s: all(b["active"] == [0, 0, 0] for b in s["backends"]))
+    scores = bench.until(lambda s: all(b["active"] == [0, 0, 0, 0, 0] for b in s["backends"]))
     assert sum(b["exchanges"] for b in scores["backends"]) == sum(b.count() for b in backends)
     assert all(b["open"] == b["idle"] and b["connecting"] == 0 for b in scores["backends"])
 

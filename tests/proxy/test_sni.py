@@ -204,7 +204,7 @@ def test_names_of_one_service_are_balanced_and_counted_as_tcp(world):
     bench = world.bench(config({"db.example": "db", "*.db.example": "db"}, db=echo.address))
     client = world.client(bench)
     client.send((CORPUS / "openssl").read_bytes())
-    bench.until(lambda s: s["backends"][0]["active"] == [0, 0, 1])
+    bench.until(lambda s: s["backends"][0]["active"] == [0, 0, 0, 0, 1])
 
 
 def test_stopping_worker_waits_for_no_hello_longer_than_its_deadline(world):

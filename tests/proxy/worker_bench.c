@@ -296,14 +296,14 @@ static void print_scores(const struct bench *bench)
     for (uint32_t i = 0; i < bench->draft.backend_count; i++) {
         struct score_sum sum;
         scoreboard_sum(&bench->scores, i, bench->draft.backends[i].generation, &sum);
-        printf("%s{\"active\": [%u, %u, %u], \"connecting\": %u, \"open\": %u, \"idle\": %u, "
+        printf("%s{\"active\": [%u, %u, %u, %u, %u], \"connecting\": %u, \"open\": %u, \"idle\": %u, "
                "\"exchanges\": %" PRIu64 ", \"status\": [%" PRIu64 ", %" PRIu64 ", %" PRIu64
                ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "], \"connect_failures\": %" PRIu64
                ", \"timeouts\": %" PRIu64 ", \"resets\": %" PRIu64 ", \"retries\": %" PRIu64
                ", \"asset_retries\": %" PRIu64 ", \"bytes_in\": %" PRIu64
                ", \"bytes_out\": %" PRIu64 ", \"ejected\": %u, \"ejections\": %" PRIu64
                ", \"mirror\": [%" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "]}",
-               i > 0 ? ", " : "", sum.active[0], sum.active[1], sum.active[2], sum.connecting,
+               i > 0 ? ", " : "", sum.active[0], sum.active[1], sum.active[2], sum.active[3], sum.active[4], sum.connecting,
                sum.open, sum.idle, sum.exchanges, sum.status[0], sum.status[1], sum.status[2],
                sum.status[3], sum.status[4], sum.status[5], sum.connect_failures, sum.timeouts,
                sum.resets, sum.retries, sum.asset_retries, sum.bytes_in, sum.bytes_out, sum.ejected,

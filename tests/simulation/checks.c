@@ -130,6 +130,21 @@ static void check_promotion(struct world *world)
         check_break(world, "promoted while an operator had paused the rollout");
 }
 
+/* A class that holds it, is past its time, and whose policy is to fail. */
+static bool fails(const struct world *world, const struct sim_container *container)
+{
+    uint64_t waited = (world->now - container->drain_since) * TICK_MS;
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        const struct config_drain_budget *budget = &world->spec.drain.budgets[kind];
+
+        if (budget->on_timeout == ON_TIMEOUT_FAIL && container->active[kind] > 0 &&
+            waited >= budget->timeout_ms + world->orders.extend_ms[kind])
+            return true;
+    }
+    return false;
+}
+
 static void check_attention(struct world *world)
 {
     bool has_reason = short_for_too_long(world);
@@ -138,8 +153,7 @@ static void check_attention(struct world *world)
         const struct sim_container *container = &world->containers[i];
 
         has_reason = has_reason || container->attempts >= 5 ||
-                     (world->spec.drain.on_timeout == ON_TIMEOUT_FAIL &&
-                      container->backend == BACKEND_DRAINING);
+                     (container->backend == BACKEND_DRAINING && fails(world, container));
     }
     if (!has_reason)
         check_break(world, "it needs attention without a reason");
@@ -306,8 +320,7 @@ static void check_drain(struct world *world, const struct sim_container *contain
 static void check_stop(struct world *world, int index)
 {
     const struct sim_container *container = &world->containers[index];
-    uint32_t active = container->active[KIND_REQUEST] + container->active[KIND_WEBSOCKET] +
-                      container->active[KIND_TCP];
+    uint32_t active = traffic_active(container);
 
     check_leaving(world, container, ACTION_STOP);
     if (active > 0)
@@ -337,16 +350,24 @@ static void check_remove(struct world *world, const struct sim_container *contai
 static void check_end_kinds(struct world *world, const struct sim_container *container,
                             uint8_t kinds)
 {
-    const uint32_t budgets[KIND_COUNT] = {
-        world->spec.drain.requests_ms, world->spec.drain.websockets_ms, world->spec.drain.tcp_ms};
     uint64_t waited = (world->now - container->drain_since) * TICK_MS;
 
-    if (container->backend != BACKEND_DRAINING || world->spec.drain.on_timeout != ON_TIMEOUT_CLOSE)
-        check_break(world, "exchanges of %s ended without leave", container->name);
+    if (container->backend != BACKEND_DRAINING)
+        check_break(world, "exchanges of %s ended, and it does not drain", container->name);
     for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
-        if ((kinds & ~container->end_kinds) >> kind & 1 && waited < budgets[kind])
+        const struct config_drain_budget *budget = &world->spec.drain.budgets[kind];
+        uint64_t given = budget->timeout_ms + world->orders.extend_ms[kind];
+        bool is_ordered = world->orders.ended_ms[kind] >= container->drain_since * TICK_MS;
+
+        if ((kinds >> kind & 1) == 0 && is_ordered)
+            check_break(world, "exchanges of %s were to be ended, and go on", container->name);
+        if ((kinds >> kind & 1) == 0 || is_ordered)
+            continue;
+        if (budget->on_timeout != ON_TIMEOUT_CLOSE)
+            check_break(world, "exchanges of %s ended without leave", container->name);
+        if (waited < given)
             check_break(world, "exchanges of %s ended after %u of %u ms", container->name,
-                        (unsigned)waited, budgets[kind]);
+                        (unsigned)waited, (unsigned)given);
     }
 }
 
@@ -520,6 +541,15 @@ void check_serving(struct world *world)
                     plan_outcome_name(world->progress.outcome), could);
 }
 
+static bool may_fail(const struct world *world)
+{
+    bool may = false;
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
+        may = may || world->spec.drain.budgets[kind].on_timeout == ON_TIMEOUT_FAIL;
+    return may;
+}
+
 void check_end(struct world *world)
 {
     enum plan_outcome outcome = world->progress.outcome;
@@ -531,7 +561,7 @@ void check_end(struct world *world)
     }
     if (world->is_clean && outcome != OUTCOME_COMPLETED &&
         strstr(world->progress.why, "stayed inconclusive") == NULL &&
-        !(outcome == OUTCOME_NEEDS_ATTENTION && world->spec.drain.on_timeout == ON_TIMEOUT_FAIL))
+        !(outcome == OUTCOME_NEEDS_ATTENTION && may_fail(world)))
         check_break(world, "nothing went wrong, and yet: %s (%s)", plan_outcome_name(outcome),
                     world->progress.why);
     if (outcome == OUTCOME_COMPLETED)

@@ -37,8 +37,12 @@ static void change_spec(enum mutation mutation)
     memcpy(steps, spec.steps, spec.step_count * sizeof(steps[0]));
     spec.steps = steps;
     lied.spec = &spec;
-    if (mutation == MUTATION_END_EXCHANGES_EARLY)
-        spec.drain.requests_ms = spec.drain.websockets_ms = spec.drain.tcp_ms = 0;
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        if (mutation == MUTATION_END_EXCHANGES_EARLY)
+            spec.drain.budgets[kind].timeout_ms = 0;
+        if (mutation == MUTATION_END_WHATEVER_THE_POLICY)
+            spec.drain.budgets[kind].on_timeout = ON_TIMEOUT_CLOSE;
+    }
     for (size_t i = 0; mutation == MUTATION_SKIP_PAUSES && i < spec.step_count; i++) {
         steps[i].pause_ms = 0;
         steps[i].until_promoted = false;
@@ -88,6 +92,7 @@ static void lie(enum mutation mutation)
         break;
     case MUTATION_END_EXCHANGES_EARLY:
     case MUTATION_SKIP_PAUSES:
+    case MUTATION_END_WHATEVER_THE_POLICY:
         change_spec(mutation);
         break;
     case MUTATION_PASS_WHATEVER_FAILS:
@@ -103,6 +108,12 @@ static void lie(enum mutation mutation)
     case MUTATION_LEAVE_THE_MATCH:
         lied.match.kind = MATCH_NONE;
         lied.match.name[0] = '\0';
+        break;
+    case MUTATION_FORGET_EXTENSIONS:
+        memset(lied.drain_orders.extend_ms, 0, sizeof(lied.drain_orders.extend_ms));
+        break;
+    case MUTATION_FORGET_ENDS:
+        memset(lied.drain_orders.ended_ms, 0, sizeof(lied.drain_orders.ended_ms));
         break;
     case MUTATION_NONE:
     case MUTATION_NEVER_LOOK_AGAIN:
@@ -169,7 +180,10 @@ const char *mutation_name(enum mutation mutation)
                                                       "pass whatever fails",
                                                       "hasty analysis",
                                                       "fail what is good",
-                                                      "leave the match"};
+                                                      "leave the match",
+                                                      "forget extensions",
+                                                      "forget ends",
+                                                      "end whatever the policy"};
 
     return names[mutation];
 }
@@ -207,6 +221,8 @@ const char *fault_name(enum fault fault)
                                                    "operator pauses",
                                                    "operator promotes",
                                                    "operator aborts",
+                                                   "drains extended",
+                                                   "a class ended",
                                                    "everything restarted",
                                                    "new version fails requests"};
 

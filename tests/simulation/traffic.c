@@ -30,15 +30,21 @@ bool traffic_has_taken(const struct world *world, uint64_t epoch)
     return true;
 }
 
+uint32_t traffic_active(const struct sim_container *container)
+{
+    uint32_t active = 0;
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
+        active += container->active[kind];
+    return active;
+}
+
 bool traffic_is_drained(const struct world *world, int container)
 {
     const struct sim_container *drained = &world->containers[container];
 
     return drained->backend == BACKEND_DRAINING && drained->drain_epoch != 0 &&
-           traffic_has_taken(world, drained->drain_epoch) &&
-           drained->active[KIND_REQUEST] + drained->active[KIND_WEBSOCKET] +
-                   drained->active[KIND_TCP] ==
-               0;
+           traffic_has_taken(world, drained->drain_epoch) && traffic_active(drained) == 0;
 }
 
 static void end_exchange(struct world *world, struct sim_exchange *exchange)
@@ -128,8 +134,8 @@ static void start_exchange(struct world *world, unsigned worker)
     exchange->is_on = true;
     exchange->worker = (uint8_t)worker;
     exchange->container = container;
-    exchange->kind =
-        (uint8_t)(world_chance(world, 8500) ? KIND_REQUEST : 1 + world_random(world, 2));
+    exchange->kind = (uint8_t)(world_chance(world, 8500) ? KIND_REQUEST
+                                                         : 1 + world_random(world, KIND_COUNT - 1));
     exchange->end_at =
         world->now + 1 + world_random(world, exchange->kind == KIND_REQUEST ? 8 : 60);
     if (world_chance(world, 100)) {
@@ -200,6 +206,28 @@ static void health_tick(struct world *world, int index)
         world->is_awake = true;
 }
 
+static void change_kind(struct world *world, struct sim_exchange *exchange, enum exchange_kind kind)
+{
+    struct sim_container *container = &world->containers[exchange->container];
+
+    container->active[exchange->kind]--;
+    container->active[kind]++;
+    exchange->kind = (uint8_t)kind;
+    if (kind == KIND_STREAM)
+        exchange->end_at += world_random(world, 60);
+    if (container->backend == BACKEND_DRAINING)
+        world->is_awake = true; /* what holds it is told each second */
+}
+
+/* Spread: each tick some of those that are to end. */
+static bool is_ended(struct world *world, const struct sim_exchange *exchange)
+{
+    const struct sim_view *view = &world->workers[exchange->worker].view;
+
+    return (view->end_kinds[exchange->container] >> exchange->kind & 1) != 0 &&
+           world_chance(world, 3000);
+}
+
 void traffic_tick(struct world *world)
 {
     for (int i = 0; i < EXCHANGES_MAX; i++) {
@@ -207,11 +235,12 @@ void traffic_tick(struct world *world)
 
         if (!exchange->is_on)
             continue;
-        if (world->now >= exchange->end_at ||
-            (world->workers[exchange->worker].view.end_kinds[exchange->container] >>
-                 exchange->kind &
-             1) != 0)
+        if (world->now >= exchange->end_at || is_ended(world, exchange))
             end_exchange(world, exchange);
+        else if (exchange->kind == KIND_UPLOAD && world_chance(world, 1000))
+            change_kind(world, exchange, KIND_REQUEST); /* its body is there */
+        else if (exchange->kind == KIND_REQUEST && world_chance(world, 100))
+            change_kind(world, exchange, KIND_STREAM); /* its answer's head says so */
     }
     for (unsigned i = 0; i < world->worker_count; i++)
         worker_tick(world, i);

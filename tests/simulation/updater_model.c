@@ -207,6 +207,7 @@ static void observe(struct world *world)
     observed.create_attempts = world->create_attempts;
     observed.create_error_final = world->create_error_final;
     snprintf(observed.create_error, sizeof(observed.create_error), "no");
+    observed.drain_orders = world->orders;
     observed.wish_pause = world->wish_pause;
     observed.wish_promote = world->wish_promote;
     observed.wish_abort = world->wish_abort;
@@ -241,7 +242,7 @@ static void act_on_table(struct world *world, const struct plan_action *action, 
         container->drain_since = world->now;
         container->drain_epoch = 0;
     } else {
-        container->end_kinds |= action->kinds;
+        container->end_kinds = action->kinds;
     }
     traffic_publish(world);
     world->is_awake = true;
@@ -386,11 +387,28 @@ static bool waits_for_promote(const struct world *world)
             world->now * TICK_MS > world->progress.step_since_ms + step->analysis.interval_ms);
 }
 
+/* Kept with the rollout, whatever becomes of the updater. */
+static void order_tick(struct world *world)
+{
+    unsigned kind = (unsigned)world_random(world, KIND_COUNT);
+
+    if (world_chance(world, 5000)) {
+        world_fault(world, FAULT_EXTEND, -1);
+        world->orders.extend_ms[kind] += world_random(world, 60) * TICK_MS;
+    } else {
+        world_fault(world, FAULT_END_KIND, -1);
+        world->orders.ended_ms[kind] = world->now * TICK_MS;
+    }
+    world->is_awake = true;
+}
+
 static void operator_tick(struct world *world)
 {
     bool may_meddle = !world->is_clean && world->now < world->calm_at;
     uint32_t rate = world->fault_rate / 4 + 1;
 
+    if (may_meddle && world_chance(world, rate * 2))
+        order_tick(world);
     if (may_meddle && world_chance(world, rate) && applies(world, VERB_PAUSE)) {
         world_fault(world, FAULT_PAUSE, -1);
         world->wish_pause = world->is_awake = true;

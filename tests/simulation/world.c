@@ -219,18 +219,28 @@ static void choose_steps(struct world *world)
     world->spec.step_count = count;
 }
 
+static void choose_drain(struct world *world, struct config_drain *drain)
+{
+    enum config_on_timeout common = world_chance(world, 7000)   ? ON_TIMEOUT_CLOSE
+                                    : world_chance(world, 8000) ? ON_TIMEOUT_WAIT
+                                                                : ON_TIMEOUT_FAIL;
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        uint64_t most = kind == KIND_WEBSOCKET || kind == KIND_TCP ? 80 : 40;
+
+        drain->budgets[kind].timeout_ms = (uint32_t)(5 + world_random(world, most)) * TICK_MS;
+        drain->budgets[kind].on_timeout =
+            world_chance(world, 500) ? (enum config_on_timeout)world_random(world, 3) : common;
+    }
+}
+
 static void choose_spec(struct world *world)
 {
     struct plan_spec *spec = &world->spec;
 
     spec->replicas = 1 + (uint32_t)world_random(world, 10);
     spec->max_unavailable = world_chance(world, 2000) ? (uint32_t)world_random(world, 3) : 0;
-    spec->drain.requests_ms = (uint32_t)(5 + world_random(world, 40)) * TICK_MS;
-    spec->drain.websockets_ms = (uint32_t)(10 + world_random(world, 80)) * TICK_MS;
-    spec->drain.tcp_ms = (uint32_t)(10 + world_random(world, 80)) * TICK_MS;
-    spec->drain.on_timeout = world_chance(world, 7000)   ? ON_TIMEOUT_CLOSE
-                             : world_chance(world, 8000) ? ON_TIMEOUT_WAIT
-                                                         : ON_TIMEOUT_FAIL;
+    choose_drain(world, &spec->drain);
     spec->health_timeout_ms = (uint32_t)(25 + world_random(world, 30)) * TICK_MS;
     spec->progress_deadline_ms = (uint32_t)(150 + world_random(world, 150)) * TICK_MS;
     spec->monitor_ms = (uint32_t)world_random(world, 10) * TICK_MS;

@@ -52,6 +52,8 @@ enum fault {
     FAULT_PAUSE,
     FAULT_PROMOTE,
     FAULT_ABORT,
+    FAULT_EXTEND,
+    FAULT_END_KIND,
     FAULT_BOARDS_LOST,
     FAULT_FAILING_VERSION,
     FAULT_COUNT,
@@ -78,6 +80,9 @@ enum mutation {
     MUTATION_HASTY_ANALYSIS,
     MUTATION_FAIL_WHAT_IS_GOOD,
     MUTATION_LEAVE_THE_MATCH,
+    MUTATION_FORGET_EXTENSIONS,
+    MUTATION_FORGET_ENDS,
+    MUTATION_END_WHATEVER_THE_POLICY,
     MUTATION_COUNT,
 };
 
@@ -176,6 +181,7 @@ struct world {
     struct plan_progress progress;
     struct sim_intent intents[INTENTS_MAX];
     bool wish_pause, wish_promote, wish_abort;
+    struct plan_drain_orders orders;
     /* updater */
     bool is_up, has_listed, is_awake;
     unsigned incarnation;
@@ -215,6 +221,7 @@ void world_fault(struct world *world, enum fault fault, int container);
 void traffic_tick(struct world *world);
 void traffic_publish(struct world *world); /* the table changed: a new epoch */
 bool traffic_has_taken(const struct world *world, uint64_t epoch); /* every live worker */
+uint32_t traffic_active(const struct sim_container *container);    /* exchanges of any kind */
 bool traffic_is_drained(const struct world *world, int container);
 void traffic_lose_boards(struct world *world); /* everything of Sluice was restarted */
 void traffic_end_all(struct world *world, int container);

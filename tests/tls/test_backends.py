@@ -264,7 +264,7 @@ def test_backends_that_break_off_at_any_point_of_the_handshake(world, authority)
     thread.join(10)
     listener.close()
     scores = bench.scores()["backends"][0]
-    assert scores["connecting"] == 0 and scores["open"] == 0 and scores["active"] == [0, 0, 0]
+    assert scores["connecting"] == 0 and scores["open"] == 0 and scores["active"] == [0, 0, 0, 0, 0]
 
 
 class AnnouncedBackend(TlsBackend):

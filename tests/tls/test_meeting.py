@@ -77,7 +77,7 @@ def test_an_answer_that_is_taken_too_slowly_is_cut_and_shown_to_be(world, small,
     with pytest.raises((ssl.SSLError, ConnectionResetError)):
         while client.sock.recv(65536):
             pass
-    bench.until(lambda s: s["rows"][0]["clients"] == 0 and s["backends"][0]["active"] == [0, 0, 0])
+    bench.until(lambda s: s["rows"][0]["clients"] == 0 and s["backends"][0]["active"] == [0, 0, 0, 0, 0])
 
 
 def test_an_answer_that_is_taken_at_the_rate_arrives_whole(world, small, pairs):

@@ -361,7 +361,7 @@ def test_many_clients_that_come_and_go_leave_nothing_behind(shop, connect, autho
         thread.start()
     for thread in threads:
         thread.join(60)
-    bench.until(lambda s: s["rows"][0]["clients"] == 0 and s["backends"][0]["active"] == [0, 0, 0])
+    bench.until(lambda s: s["rows"][0]["clients"] == 0 and s["backends"][0]["active"] == [0, 0, 0, 0, 0])
     assert connect(bench).get("/").body == b"a"
 
 

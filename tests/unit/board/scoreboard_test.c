@@ -71,8 +71,7 @@ static void rows_without_a_worker_need_no_acknowledgement(void **state)
 static void each_gauge_alone_holds_a_drain(void **state)
 {
     struct score_cell *cell = &board.rows[1]->cells[SLOT];
-    _Atomic uint32_t *const gauges[] = {&cell->active[KIND_REQUEST], &cell->active[KIND_WEBSOCKET],
-                                        &cell->active[KIND_TCP], &cell->connecting, &cell->idle};
+    _Atomic uint32_t *const gauges[] = {&cell->active_all, &cell->connecting, &cell->idle};
 
     (void)state;
     live(0, 10);
@@ -91,7 +90,7 @@ static void figures_of_another_generation_do_not_count(void **state)
 
     (void)state;
     live(0, 10);
-    score_set(&board.rows[0]->cells[SLOT].active[KIND_REQUEST], 5);
+    score_set(&board.rows[0]->cells[SLOT].active_all, 5);
     score_set(&board.rows[0]->cells[SLOT].exchanges, 50);
     assert_int_equal(scoreboard_active(&board, SLOT, GENERATION), 0); /* not looked yet */
     scoreboard_look(&board);
@@ -112,6 +111,7 @@ static void burying_a_row_clears_gauges_and_keeps_counters(void **state)
 
     (void)state;
     live(0, 3);
+    score_set(&cell->active_all, 2);
     score_set(&cell->active[KIND_TCP], 2);
     score_set(&cell->idle, 3);
     score_set(&cell->exchanges, 77);

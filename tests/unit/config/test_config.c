@@ -85,13 +85,39 @@ static void fills_in_every_default(void **state)
     assert_int_equal(service->rollout.steps[0].weight, 500);
     assert_int_equal(service->rollout.steps[1].pause_ms, 30000);
     assert_int_equal(service->rollout.steps[6].weight, WEIGHT_MAX);
-    assert_int_equal(service->rollout.drain.websockets_ms, 300000);
+    assert_int_equal(service->rollout.drain.budgets[KIND_REQUEST].timeout_ms, 30000);
+    assert_int_equal(service->rollout.drain.budgets[KIND_UPLOAD].timeout_ms, 30000);
+    assert_int_equal(service->rollout.drain.budgets[KIND_WEBSOCKET].timeout_ms, 300000);
+    assert_int_equal(service->rollout.drain.close_spread_ms, 5000);
+    assert_int_equal(service->rollout.drain.stream_after_ms, 20000);
     assert_string_equal(config->engine_host, "unix:///var/run/docker.sock");
     assert_null(config->engine_cert_path);
     assert_false(config->engine_needed);
     assert_string_equal(config->admin_socket, "/run/sluice/admin.sock");
     assert_string_equal(config->user, "nobody");
     assert_in_range(config->workers, 1, 32);
+    config_free(config);
+}
+
+static void each_class_has_a_drain_budget_of_its_own(void **state)
+{
+    struct config *config = read_good(
+        "listeners: { web: { address: \":80\" } }\n"
+        "services: { web: { backends: [ \"a:1\" ], rollout: { drain: { requests: 10s,\n"
+        "  uploads: { timeout: 10m }, streams: { on_timeout: fail }, tcp: { timeout: 0s,\n"
+        "  on_timeout: close }, on_timeout: wait, close_spread: 1s, stream_after: 0 } } } }\n",
+        NULL);
+    const struct config_drain *drain = &config->services[0].rollout.drain;
+    const struct config_drain_budget budgets[KIND_COUNT] = {
+        [KIND_REQUEST] = {10000, ON_TIMEOUT_WAIT},    [KIND_UPLOAD] = {600000, ON_TIMEOUT_WAIT},
+        [KIND_STREAM] = {10000, ON_TIMEOUT_FAIL},     [KIND_TCP] = {0, ON_TIMEOUT_CLOSE},
+        [KIND_WEBSOCKET] = {300000, ON_TIMEOUT_WAIT},
+    };
+    (void)state;
+
+    assert_memory_equal(drain->budgets, budgets, sizeof(budgets));
+    assert_int_equal(drain->close_spread_ms, 1000);
+    assert_int_equal(drain->stream_after_ms, 0);
     config_free(config);
 }
 
@@ -387,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(fills_in_every_default),
+        TEST(each_class_has_a_drain_budget_of_its_own),
         TEST(trusted_proxies_are_networks),
         TEST(a_service_overrides_single_timeouts_wherever_the_global_ones_stand),
         TEST(finds_services_by_name),

@@ -43,14 +43,17 @@ static inline struct plan_container *add(bool is_new, uint16_t ordinal)
 static inline int reset(void **state)
 {
     (void)state;
-    spec =
-        (struct plan_spec){.replicas = 3,
-                           .steps = steps,
-                           .step_count = 5,
-                           .drain = {.requests_ms = 30000, .websockets_ms = 60000, .tcp_ms = 90000},
-                           .health_timeout_ms = 20000,
-                           .progress_deadline_ms = 600000,
-                           .monitor_ms = 5000};
+    spec = (struct plan_spec){.replicas = 3,
+                              .steps = steps,
+                              .step_count = 5,
+                              .drain = {.budgets = {[KIND_REQUEST].timeout_ms = 30000,
+                                                    [KIND_UPLOAD].timeout_ms = 40000,
+                                                    [KIND_STREAM].timeout_ms = 50000,
+                                                    [KIND_WEBSOCKET].timeout_ms = 60000,
+                                                    [KIND_TCP].timeout_ms = 90000}},
+                              .health_timeout_ms = 20000,
+                              .progress_deadline_ms = 600000,
+                              .monitor_ms = 5000};
     memset(&in, 0, sizeof(in));
     in.now_ms = NOW;
     in.spec = &spec;

@@ -414,24 +414,27 @@ static void a_spec_survives_the_way_through_json(void **state)
         {.kind = STEP_MATCH, .match = {.kind = MATCH_COOKIE, .name = "tester", .value = "yes"}},
         {.kind = STEP_MATCH},
         {.kind = STEP_MIRROR, .mirror = 1050}};
-    const struct plan_spec in = {
-        .replicas = 3,
-        .max_unavailable = 1,
-        .steps = steps,
-        .step_count = 7,
-        .health_timeout_ms = UINT32_MAX,
-        .progress_deadline_ms = 600000,
-        .monitor_ms = 5000,
-        .strategy = STRATEGY_ROLLING,
-        .order = ORDER_STOP_FIRST,
-        .order_why = "it has a static IP",
-        .max_surge = 4,
-        .ramp_ms = 4000,
-        .max_failures = 2,
-        .failure_action = FAILURE_PAUSE,
-        .hold_ms = 30000,
-        .drain = {
-            .requests_ms = 1, .websockets_ms = 2, .tcp_ms = 3, .on_timeout = ON_TIMEOUT_FAIL}};
+    const struct plan_spec in = {.replicas = 3,
+                                 .max_unavailable = 1,
+                                 .steps = steps,
+                                 .step_count = 7,
+                                 .health_timeout_ms = UINT32_MAX,
+                                 .progress_deadline_ms = 600000,
+                                 .monitor_ms = 5000,
+                                 .strategy = STRATEGY_ROLLING,
+                                 .order = ORDER_STOP_FIRST,
+                                 .order_why = "it has a static IP",
+                                 .max_surge = 4,
+                                 .ramp_ms = 4000,
+                                 .max_failures = 2,
+                                 .failure_action = FAILURE_PAUSE,
+                                 .hold_ms = 30000,
+                                 .drain = {.budgets = {{1, ON_TIMEOUT_CLOSE},
+                                                       {2, ON_TIMEOUT_WAIT},
+                                                       {3, ON_TIMEOUT_FAIL},
+                                                       {4, ON_TIMEOUT_CLOSE},
+                                                       {5, ON_TIMEOUT_FAIL}},
+                                           .close_spread_ms = 6}};
     char *json = journal_spec_write(&in);
     struct plan_spec out;
     struct config_step *read;
@@ -449,8 +452,7 @@ static void a_spec_survives_the_way_through_json(void **state)
     assert_true(out.steps[2].until_promoted);
     assert_int_equal(out.health_timeout_ms, UINT32_MAX);
     assert_int_equal(out.max_unavailable, 1);
-    assert_int_equal(out.drain.on_timeout, ON_TIMEOUT_FAIL);
-    assert_int_equal(out.drain.tcp_ms, 3);
+    assert_memory_equal(&out.drain, &in.drain, sizeof(in.drain));
     assert_int_equal(out.strategy, STRATEGY_ROLLING);
     assert_int_equal(out.order, ORDER_STOP_FIRST);
     assert_string_equal(out.order_why, "it has a static IP");
@@ -479,6 +481,25 @@ static void a_spec_of_the_first_schema_is_a_canary_that_starts_first(void **stat
     assert_int_equal(spec.strategy, STRATEGY_CANARY);
     assert_int_equal(spec.order, ORDER_START_FIRST);
     assert_int_equal(spec.hold_ms, 0);
+    free(steps);
+}
+
+static void a_spec_of_three_classes_is_still_read(void **state)
+{
+    const char *json =
+        "{\"steps\":[],\"drain\":{\"requests_ms\":1,\"websockets_ms\":2,\"tcp_ms\":3,"
+        "\"on_timeout\":\"wait\"},\"replicas\":1,\"max_unavailable\":0,"
+        "\"health_timeout_ms\":1,\"progress_deadline_ms\":1,\"monitor_ms\":1}";
+    const uint32_t budgets[KIND_COUNT] = {1, 1, 1, 2, 3};
+    struct plan_spec spec;
+    struct config_step *steps;
+
+    (void)state;
+    assert_int_equal(journal_spec_read(json, &spec, &steps), 0);
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        assert_int_equal(spec.drain.budgets[kind].timeout_ms, budgets[kind]);
+        assert_int_equal(spec.drain.budgets[kind].on_timeout, ON_TIMEOUT_WAIT);
+    }
     free(steps);
 }
 
@@ -801,6 +822,7 @@ int main(void)
         TEST(the_log_keeps_the_newest_lines_within_its_limit),
         TEST(a_service_is_kept_with_its_weight),
         TEST(a_spec_survives_the_way_through_json),
+        TEST(a_spec_of_three_classes_is_still_read),
         TEST(a_spec_of_the_first_schema_is_a_canary_that_starts_first),
         TEST(what_is_no_spec_is_refused),
         TEST(a_second_opener_is_refused_and_told_who_has_it),

@@ -56,10 +56,84 @@ static void each_kind_is_ended_when_its_own_budget_has_passed(void **state)
     assert_int_equal(the(ACTION_END_KINDS)->kinds, 1u << KIND_REQUEST | 1u << KIND_WEBSOCKET);
 }
 
+/* One that drains since `since_ms` ago. */
+static struct plan_container *drain(uint64_t since_ms)
+{
+    enter(PHASE_BACK, 0);
+    in.container_count = 4;
+    in.containers[3].backend = BACKEND_DRAINING;
+    in.containers[3].drain_since_ms = NOW - since_ms;
+    return &in.containers[3];
+}
+
+static void what_is_being_ended_is_asked_for_until_it_is_gone(void **state)
+{
+    struct plan_container *container = drain(30000);
+
+    (void)state;
+    container->active[KIND_TCP] = 1;
+    container->end_kinds = 1u << KIND_REQUEST; /* the last of them has just ended */
+    next();
+    assert_int_equal(out.action_count, 0);
+}
+
+static void classes_have_policies_of_their_own(void **state)
+{
+    struct plan_container *container = drain(9000000);
+
+    (void)state;
+    spec.drain.budgets[KIND_UPLOAD].on_timeout = ON_TIMEOUT_WAIT;
+    container->active[KIND_UPLOAD] = container->active[KIND_STREAM] = 1;
+    next();
+    assert_int_equal(the(ACTION_END_KINDS)->kinds, 1u << KIND_STREAM);
+    container->end_kinds = 1u << KIND_STREAM;
+    container->active[KIND_STREAM] = 0;
+    next();
+    assert_int_equal(out.action_count, 0);
+    assert_non_null(strstr(out.waiting, "1 upload, past its budget (on_timeout: wait)"));
+    spec.drain.budgets[KIND_TCP].on_timeout = ON_TIMEOUT_FAIL; /* nothing of this class is left */
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_NONE);
+    container->active[KIND_TCP] = 1;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_NEEDS_ATTENTION);
+}
+
+static void an_extension_counts_and_takes_back_what_was_asked(void **state)
+{
+    struct plan_container *container = drain(60000);
+
+    (void)state;
+    container->active[KIND_WEBSOCKET] = 3;
+    in.drain_orders.extend_ms[KIND_WEBSOCKET] = 5000;
+    next();
+    assert_int_equal(out.action_count, 0);
+    assert_int_equal(out.look_again_ms, NOW + 5000);
+    container->end_kinds = 1u << KIND_WEBSOCKET;
+    next();
+    assert_int_equal(the(ACTION_END_KINDS)->kinds, 0);
+    assert_non_null(strstr(the(ACTION_END_KINDS)->why, "extended"));
+}
+
+static void an_operator_ends_a_class_of_what_drains_by_then(void **state)
+{
+    struct plan_container *container = drain(1000);
+
+    (void)state;
+    spec.drain.budgets[KIND_STREAM].on_timeout = ON_TIMEOUT_FAIL;
+    container->active[KIND_STREAM] = container->active[KIND_REQUEST] = 1;
+    in.drain_orders.ended_ms[KIND_STREAM] = NOW - 1001; /* another drain's */
+    next();
+    assert_int_equal(out.action_count, 0);
+    in.drain_orders.ended_ms[KIND_STREAM] = NOW - 1000;
+    next();
+    assert_int_equal(the(ACTION_END_KINDS)->kinds, 1u << KIND_STREAM);
+}
+
 static void on_timeout_wait_waits_and_says_so(void **state)
 {
     (void)state;
-    spec.drain.on_timeout = ON_TIMEOUT_WAIT;
+    spec.drain.budgets[KIND_TCP].on_timeout = ON_TIMEOUT_WAIT;
     enter(PHASE_BACK, 0);
     in.container_count = 4;
     in.containers[3].backend = BACKEND_DRAINING;
@@ -73,7 +147,7 @@ static void on_timeout_wait_waits_and_says_so(void **state)
 static void on_timeout_fail_needs_attention(void **state)
 {
     (void)state;
-    spec.drain.on_timeout = ON_TIMEOUT_FAIL;
+    spec.drain.budgets[KIND_TCP].on_timeout = ON_TIMEOUT_FAIL;
     enter(PHASE_BACK, 0);
     in.containers[3].backend = BACKEND_DRAINING;
     in.containers[3].drain_since_ms = NOW - 9000000;
@@ -253,6 +327,10 @@ int main(void)
         TEST(back_drains_new_ones_only_after_every_worker_took_the_weight),
         TEST(a_drained_container_is_stopped_and_then_removed),
         TEST(each_kind_is_ended_when_its_own_budget_has_passed),
+        TEST(what_is_being_ended_is_asked_for_until_it_is_gone),
+        TEST(classes_have_policies_of_their_own),
+        TEST(an_extension_counts_and_takes_back_what_was_asked),
+        TEST(an_operator_ends_a_class_of_what_drains_by_then),
         TEST(on_timeout_wait_waits_and_says_so),
         TEST(on_timeout_fail_needs_attention),
         TEST(new_ones_stay_while_only_they_serve),

@@ -115,9 +115,9 @@ static void does_not_reuse_a_slot_before_every_worker_has_let_go(void **state)
     assert_int_not_equal(give(fixture, 2, 100, NULL), slot);
     acknowledge(fixture);
     score_cell_claim(&fixture->row->cells[slot], 1);
-    score_add(&fixture->row->cells[slot].active[KIND_REQUEST], 1);
+    score_add(&fixture->row->cells[slot].active_all, 1);
     assert_int_equal(table_sweep(fixture->table, &fixture->scores, NULL, NULL), 0);
-    score_subtract(&fixture->row->cells[slot].active[KIND_REQUEST], 1);
+    score_subtract(&fixture->row->cells[slot].active_all, 1);
     assert_int_equal(table_sweep(fixture->table, &fixture->scores, NULL, NULL), 1);
     assert_int_equal(table_backend(fixture->table, slot)->state, BACKEND_FREE);
 }
@@ -298,7 +298,7 @@ static void what_does_not_change_is_not_published(void **state)
     table_set_group(fixture->table, slot, GROUP_STABLE);
     table_set_name(fixture->table, slot, "web-1");
     table_set_container_health(fixture->table, slot, CONTAINER_HEALTH_NONE);
-    table_add_end_kinds(fixture->table, slot, 0);
+    table_set_end_kinds(fixture->table, slot, 0, 0);
     table_set_weight(fixture->table, fixture->number, 0);
     table_set_match(fixture->table, fixture->number, &(struct config_match){0});
     table_set_mirror(fixture->table, fixture->number, 0);

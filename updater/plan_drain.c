@@ -1,0 +1,126 @@
+/* A drain that is under way: whose budget has passed, and what then. */
+#include "plan_parts.h"
+
+#include <stdio.h>
+
+/* "2 requests, 1 websocket" */
+static void describe_active(const struct plan_container *container, char *text, size_t size)
+{
+    static const char *const names[KIND_COUNT] = {
+        [KIND_REQUEST] = "request",     [KIND_UPLOAD] = "upload",      [KIND_STREAM] = "stream",
+        [KIND_WEBSOCKET] = "websocket", [KIND_TCP] = "TCP connection",
+    };
+    size_t length = 0;
+
+    snprintf(text, size, "its idle connections to close");
+    for (unsigned kind = 0; kind < KIND_COUNT && length < size; kind++) {
+        uint32_t count = container->active[kind];
+
+        if (count > 0)
+            length +=
+                (size_t)snprintf(text + length, size - length, "%s%u %s%s", length > 0 ? ", " : "",
+                                 (unsigned)count, names[kind], count > 1 ? "s" : "");
+    }
+}
+
+/* Kinds whose budget has passed with exchanges left, or with their ends asked for already: an end
+ * takes its time. Sets when the next one passes. */
+static uint8_t overdue_kinds(struct planner *planner, const struct plan_container *container)
+{
+    const struct config_drain *drain = &planner->in->spec->drain;
+    uint8_t overdue = 0;
+
+    if (container->drain_since_ms == 0)
+        return 0;
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        uint64_t at_ms = container->drain_since_ms + drain->budgets[kind].timeout_ms +
+                         planner->in->drain_orders.extend_ms[kind];
+
+        if (container->active[kind] == 0 && (container->end_kinds >> kind & 1u) == 0)
+            continue;
+        if (planner->in->now_ms >= at_ms)
+            overdue |= (uint8_t)(1u << kind);
+        else
+            planner_look_at(planner, at_ms);
+    }
+    return overdue;
+}
+
+/* Of those, the kinds with this policy. */
+static uint8_t with_policy(const struct planner *planner, uint8_t kinds,
+                           enum config_on_timeout on_timeout)
+{
+    uint8_t with = 0;
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        if (planner->in->spec->drain.budgets[kind].on_timeout == on_timeout)
+            with |= (uint8_t)(kinds & 1u << kind);
+    }
+    return with;
+}
+
+/* Kinds that an operator has ended since this drain began. */
+static uint8_t ordered_kinds(const struct planner *planner, const struct plan_container *container)
+{
+    uint8_t ordered = 0;
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        if (container->drain_since_ms != 0 &&
+            planner->in->drain_orders.ended_ms[kind] >= container->drain_since_ms)
+            ordered |= (uint8_t)(1u << kind);
+    }
+    return ordered;
+}
+
+static bool holds(const struct plan_container *container, uint8_t kinds)
+{
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        if ((kinds >> kind & 1u) != 0 && container->active[kind] > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Exactly these are to be ended: an extension takes back what had been asked for. */
+static void end_kinds(struct planner *planner, unsigned index, uint8_t kinds, const char *active)
+{
+    const struct plan_container *container = &planner->in->containers[index];
+    bool more = (kinds & ~container->end_kinds) != 0;
+    struct plan_action *action =
+        planner_act(planner, ACTION_END_KINDS,
+                    more ? "its drain ran past the budget, or was ended, with %s left"
+                         : "its drain was extended with %s left",
+                    active);
+
+    if (action != NULL) {
+        action->container = index;
+        action->kinds = kinds;
+    }
+}
+
+void planner_await_drain(struct planner *planner, unsigned index)
+{
+    const struct plan_container *container = &planner->in->containers[index];
+    uint8_t overdue = overdue_kinds(planner, container);
+    uint8_t ordered = ordered_kinds(planner, container);
+    uint8_t failing = with_policy(planner, overdue & (uint8_t)~ordered, ON_TIMEOUT_FAIL);
+    uint8_t ending = with_policy(planner, overdue, ON_TIMEOUT_CLOSE) | ordered;
+    char active[160];
+
+    describe_active(container, active, sizeof(active));
+    if (holds(container, failing)) {
+        planner_need_attention(planner,
+                               "the drain of %s ran past its budget with %s left; it was "
+                               "not stopped (on_timeout: fail)",
+                               container->name, active);
+        return;
+    }
+    if (ending != container->end_kinds && !container->busy) {
+        end_kinds(planner, index, ending, active);
+        return;
+    }
+    planner_wait(planner, "for %s to be drained: %s%s", container->name, active,
+                 holds(container, ending)    ? ", being ended"
+                 : holds(container, overdue) ? ", past its budget (on_timeout: wait)"
+                                             : "");
+}
