@@ -263,6 +263,19 @@ static void on_timeout(struct exchange *x)
     fail(mirror_of(x), WHY_RESPONSE_TIMEOUT);
 }
 
+/* Nobody waits for its answer. */
+static bool on_farewell(struct exchange *x, enum exchange_why why)
+{
+    end(mirror_of(x), why);
+    return true;
+}
+
+static uint64_t bytes_left(const struct exchange *x)
+{
+    (void)x;
+    return UINT64_MAX;
+}
+
 static void on_abort(struct exchange *x, enum exchange_why why)
 {
     end(mirror_of(x), why);
@@ -281,7 +294,9 @@ static const struct exchange_protocol mirror_protocol = {
     .on_refused = on_refused,
     .on_upstream = on_upstream,
     .on_timeout = on_timeout,
+    .on_farewell = on_farewell,
     .on_abort = on_abort,
+    .bytes_left = bytes_left,
     .request_line = request_line,
 };
 

@@ -169,7 +169,7 @@ def run_client(bench, ends, failures):
 def shake(bench, ends):
     """The table changes all the while."""
     kinds = [f"drain {slot}" for slot in range(4)] + [f"ready {slot}" for slot in range(4)] * 2
-    kinds += [f"weight 0 {w}" for w in (0, 100, 5000, 10000)] + ["end-kinds 0 7", "end-kinds 1 2", "salt 0 1", "salt 0 2"]
+    kinds += [f"weight 0 {w}" for w in (0, 100, 5000, 10000)] + ["end-kinds 0 31", "end-kinds 1 8", "salt 0 1", "salt 0 2"]
     kinds += ["hold 0 50", "hold 0 0"]
     while time.monotonic() < ends:
         bench.ask(random.choice(kinds))

@@ -256,6 +256,8 @@ def test_ends_with_a_worker_that_stops(world):
     client.request("/")
     bench.until(lambda s: queued(s) == 1)
     bench.ask("terminate")
+    answer = client.answer()
+    assert (answer.status, answer.field("connection")) == (503, "close")
     assert client.is_closed()
 
 

@@ -52,7 +52,7 @@ def mirror_of(scores, slot=1):
 def until_mirror(bench, *counts, slot=1):
     """Waits for these counts, and that nothing is active."""
     return bench.until(lambda s: mirror_of(s, slot) == list(counts) and
-                       all(b["active"] == [0, 0, 0] for b in s["backends"]))
+                       all(b["active"] == [0, 0, 0, 0, 0] for b in s["backends"]))
 
 
 def test_a_copy_goes_to_canary_and_the_client_gets_the_stable_answer(world):
@@ -83,7 +83,7 @@ def test_the_share_is_exact(world, share):
         assert client.get().body == b"the same"
     expected = 100 * share / ALL
     scores = bench.until(lambda s: mirror_of(s)[SENT] == mirror_of(s)[COMPARED] and
-                         s["backends"][1]["active"] == [0, 0, 0])
+                         s["backends"][1]["active"] == [0, 0, 0, 0, 0])
     assert abs(mirror_of(scores)[SENT] - expected) < 1 and mirror_of(scores)[SENT] == b.count()
 
 
@@ -224,7 +224,7 @@ def test_a_canary_that_hangs_delays_nobody_and_holds_a_bounded_number(world):
             assert client.get().body == b"the same"
     scores = bench.scores()
     assert scores["backends"][1]["active"] == [MIRRORS_MAX, 0, 0]
-    assert scores["backends"][0]["active"] == [0, 0, 0]
+    assert scores["backends"][0]["active"] == [0, 0, 0, 0, 0]
     # each of them has its time, then the next ones are sent
     until_mirror(bench, MIRRORS_MAX, 0, 0, 0, MIRRORS_MAX)
     assert bench.scores()["backends"][1]["timeouts"] == MIRRORS_MAX
@@ -259,7 +259,7 @@ def test_a_client_that_is_gone_leaves_nothing_to_compare(world):
     assert first.asked.acquire(timeout=20) and second.asked.acquire(timeout=20)
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
     client.close()
-    bench.until(lambda s: s["backends"][0]["active"] == [0, 0, 0])
+    bench.until(lambda s: s["backends"][0]["active"] == [0, 0, 0, 0, 0])
     assert bench.scores()["backends"][1]["active"] == [1, 0, 0]
     second.open.set()
     until_mirror(bench, 1, 0, 0, 0, 0)
@@ -275,7 +275,7 @@ def test_whichever_is_first_they_are_compared(world):
         client = world.client(bench)
         client.request("/slow")
         assert gate.asked.acquire(timeout=20)
-        bench.until(lambda s, slot=0 if early is a else 1: s["backends"][slot]["active"] == [0, 0, 0])
+        bench.until(lambda s, slot=0 if early is a else 1: s["backends"][slot]["active"] == [0, 0, 0, 0, 0])
         gate.open.set()
         assert client.answer().body == b"x" * 1000
     until_mirror(bench, 2, 2, 0, 0, 0)
@@ -308,7 +308,7 @@ def test_a_copy_is_ended_with_its_kind_or_by_its_id(world):
         identity = max(int(line.split("id=")[1].split()[0]) for line in bench.log().splitlines()
                        if " event=exchange " in line) + 1
         bench.ask(way if "kinds" in way else f"end {identity}")
-        bench.until(lambda s: s["backends"][1]["active"] == [0, 0, 0])
+        bench.until(lambda s: s["backends"][1]["active"] == [0, 0, 0, 0, 0])
     assert mirror_of(bench.scores())[FAILED] == 0
     gate.open.set()
 
@@ -322,7 +322,7 @@ def test_a_worker_that_stops_or_retires_ends_its_copies(world):
         assert client.get().body == b"the same"
         assert gate.asked.acquire(timeout=20)
         bench.ask(verb)
-        bench.until(lambda s: s["backends"][1]["active"] == [0, 0, 0])
+        bench.until(lambda s: s["backends"][1]["active"] == [0, 0, 0, 0, 0])
         client.close()
         gate.open.set()
 
@@ -397,7 +397,7 @@ def test_a_slow_reader_keeps_no_copy_in_flight(world):
         backend.on("/large", lambda c, r: c.answer(body))
     client = world.client(bench)
     client.request("/large")
-    bench.until(lambda s: mirror_of(s)[SENT] == 1 and s["backends"][1]["active"] == [0, 0, 0])
+    bench.until(lambda s: mirror_of(s)[SENT] == 1 and s["backends"][1]["active"] == [0, 0, 0, 0, 0])
     assert client.answer().body == body
     until_mirror(bench, 1, 1, 0, 0, 0)
 
@@ -418,7 +418,7 @@ def test_a_users_copies_go_to_one_canary_backend(world):
         before = [c.count() for c in canaries]
         for _ in range(5):
             client.get(fields=[("X-User", str(user))])
-        bench.until(lambda s: all(b["active"] == [0, 0, 0] for b in s["backends"]))
+        bench.until(lambda s: all(b["active"] == [0, 0, 0, 0, 0] for b in s["backends"]))
         assert sorted(c.count() - n for c, n in zip(canaries, before)) == [0, 0, 0, 5]
 
 

@@ -120,7 +120,7 @@ def test_retired_worker_follows_drains_and_ends_by_kind(world):
     assert bench.ask(f"proof 0 {epoch}")["drained"] is False
     assert bench.ask("holds")[0]["request"] == "GET /ws"
     assert talks(client)
-    bench.ask("end-kinds 0 2")
+    bench.ask("end-kinds 0 8")
     assert client.is_closed()
     assert bench.ask("wait") == [0]
 

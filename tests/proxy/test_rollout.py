@@ -102,7 +102,8 @@ def test_request_is_ended_by_kind(world):
     client.request("/stuck")
     assert entered.wait(20)
     bench.ask("end-kinds 0 1")
-    assert client.is_closed()
+    answer = client.answer()
+    assert (answer.status, answer.field("retry-after")) == (503, "1")
 
 
 def test_returning_backend_is_used_again(world):

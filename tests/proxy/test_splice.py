@@ -184,7 +184,7 @@ def test_drain_ends_a_tunnel_with_a_full_pipe(world, first):
     while still != (still := spliced(keeper.bench)):
         time.sleep(0.05)  # nobody reads: until nothing moves
     keeper.bench.until(lambda s: s["rows"][0]["memory"] > 2 * alone)  # the pipe's bytes count
-    keeper.bench.ask("end-kinds 0 4")
+    keeper.bench.ask("end-kinds 0 16")
     keeper.bench.until(idle)
     flow.thread.join(20)
     assert not flow.thread.is_alive()

@@ -77,7 +77,7 @@ def test_websocket_is_ended_by_kind_and_others_go_on(world):
     client = open_websocket(world, bench)
     other = world.client(bench)
     assert other.get("/").body == b"a"
-    bench.ask("end-kinds 0 2")
+    bench.ask("end-kinds 0 8")
     assert client.is_closed()
     assert other.get("/").body == b"a"
 

@@ -266,8 +266,13 @@ static void print_proof(const struct bench *bench, uint32_t slot, uint64_t epoch
     bool drained = scoreboard_is_drained(&bench->scores, slot,
                                          bench->draft.backends[slot].generation, epoch, &proof);
 
-    printf("{\"drained\": %s, \"last_end_us\": %" PRIu64 ", \"now_us\": %" PRIu64 "}\n",
+    printf("{\"drained\": %s, \"last_end_us\": %" PRIu64 ", \"now_us\": %" PRIu64 ", \"left\": [",
            drained ? "true" : "false", proof.last_end_us, clock_us());
+    for (unsigned how = 0; how < LEFT_COUNT; how++) {
+        for (unsigned kind = 0; kind < KIND_COUNT; kind++)
+            printf("%s%u", kind > 0 ? ", " : how > 0 ? "], [" : "[", proof.left[how][kind]);
+    }
+    printf("]]}\n");
 }
 
 /* Waits by the bell until the slot is drained; says how long after the last exchange's end, or
@@ -296,19 +301,21 @@ static void print_scores(const struct bench *bench)
     for (uint32_t i = 0; i < bench->draft.backend_count; i++) {
         struct score_sum sum;
         scoreboard_sum(&bench->scores, i, bench->draft.backends[i].generation, &sum);
-        printf("%s{\"active\": [%u, %u, %u, %u, %u], \"connecting\": %u, \"open\": %u, \"idle\": %u, "
-               "\"exchanges\": %" PRIu64 ", \"status\": [%" PRIu64 ", %" PRIu64 ", %" PRIu64
-               ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "], \"connect_failures\": %" PRIu64
-               ", \"timeouts\": %" PRIu64 ", \"resets\": %" PRIu64 ", \"retries\": %" PRIu64
-               ", \"asset_retries\": %" PRIu64 ", \"bytes_in\": %" PRIu64
-               ", \"bytes_out\": %" PRIu64 ", \"ejected\": %u, \"ejections\": %" PRIu64
-               ", \"mirror\": [%" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "]}",
-               i > 0 ? ", " : "", sum.active[0], sum.active[1], sum.active[2], sum.active[3], sum.active[4], sum.connecting,
-               sum.open, sum.idle, sum.exchanges, sum.status[0], sum.status[1], sum.status[2],
-               sum.status[3], sum.status[4], sum.status[5], sum.connect_failures, sum.timeouts,
-               sum.resets, sum.retries, sum.asset_retries, sum.bytes_in, sum.bytes_out, sum.ejected,
-               sum.ejections, sum.mirrored, sum.mirror_compared, sum.mirror_status_differs,
-               sum.mirror_body_differs, sum.mirror_failures);
+        printf(
+            "%s{\"active\": [%u, %u, %u, %u, %u], \"connecting\": %u, \"open\": %u, \"idle\": %u, "
+            "\"exchanges\": %" PRIu64 ", \"status\": [%" PRIu64 ", %" PRIu64 ", %" PRIu64
+            ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "], \"connect_failures\": %" PRIu64
+            ", \"timeouts\": %" PRIu64 ", \"resets\": %" PRIu64 ", \"retries\": %" PRIu64
+            ", \"asset_retries\": %" PRIu64 ", \"bytes_in\": %" PRIu64 ", \"bytes_out\": %" PRIu64
+            ", \"ejected\": %u, \"ejections\": %" PRIu64 ", \"mirror\": [%" PRIu64 ", %" PRIu64
+            ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "]}",
+            i > 0 ? ", " : "", sum.active[0], sum.active[1], sum.active[2], sum.active[3],
+            sum.active[4], sum.connecting, sum.open, sum.idle, sum.exchanges, sum.status[0],
+            sum.status[1], sum.status[2], sum.status[3], sum.status[4], sum.status[5],
+            sum.connect_failures, sum.timeouts, sum.resets, sum.retries, sum.asset_retries,
+            sum.bytes_in, sum.bytes_out, sum.ejected, sum.ejections, sum.mirrored,
+            sum.mirror_compared, sum.mirror_status_differs, sum.mirror_body_differs,
+            sum.mirror_failures);
     }
     printf("], \"rows\": [");
     for (unsigned row = 0; row < bench->row_count; row++) {
@@ -343,9 +350,11 @@ static void print_holds(const struct bench *bench)
     for (unsigned row = 0; row < bench->row_count; row++) {
         uint32_t count = score_holds_read(bench->scores.rows[row], holds, SCORE_HOLDS_MAX, &total);
         for (uint32_t i = 0; i < count; i++) {
-            printf("%s{\"id\": %" PRIu64 ", \"slot\": %u, \"kind\": \"%s\", \"request\": \"%s\"}",
+            printf("%s{\"id\": %" PRIu64 ", \"slot\": %u, \"kind\": \"%s\", \"request\": \"%s\", "
+                   "\"ending\": %u, \"bytes_left\": %" PRId64 "}",
                    separator, holds[i].id, holds[i].slot,
-                   exchange_kind_name((enum exchange_kind)holds[i].kind), holds[i].request);
+                   exchange_kind_name((enum exchange_kind)holds[i].kind), holds[i].request,
+                   holds[i].ending, (int64_t)holds[i].bytes_left);
             separator = ", ";
         }
     }
@@ -433,7 +442,10 @@ static bool obey(struct bench *bench, const char *verb, uint64_t first, uint64_t
     } else if (strcmp(verb, "end-kinds") == 0) {
         bench->draft.backends[slot].end_kinds = (uint8_t)second;
         publish(bench, true);
-        bench->draft.backends[slot].end_kinds = 0;
+        bench->draft.backends[slot].end_kinds = 0;  /* until the next table */
+    } else if (strcmp(verb, "close-spread") == 0) { /* for the ends that follow */
+        bench->draft.backends[slot].close_spread_ms = (uint32_t)second;
+        printf("{}\n");
     } else if (strcmp(verb, "end") == 0) {
         end_exchange(bench, first);
     } else if (strcmp(verb, "proof") == 0) {
