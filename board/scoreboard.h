@@ -102,12 +102,12 @@ struct score_cell { /* what one worker has and had with one backend */
     _Atomic uint64_t latency[HISTOGRAM_BUCKETS]; /* of requests and uploads: start to end */
 };
 
-enum ending {        /* how far the end of an exchange has come that is not its own */
-    ENDING_NOT,      /* it finishes by itself */
-    ENDING_SOON,     /* its turn comes: ends are spread */
-    ENDING_POLITELY, /* its sides were told, and are waited for */
-    ENDING_FORCED,   /* broken off */
-    ENDING_COUNT,
+enum ending {                  /* how far the end of an exchange has come that is not its own */
+              ENDING_NOT,      /* it finishes by itself */
+              ENDING_SOON,     /* its turn comes: ends are spread */
+              ENDING_POLITELY, /* its sides were told, and are waited for */
+              ENDING_FORCED,   /* broken off */
+              ENDING_COUNT,
 };
 
 struct score_hold { /* one exchange that holds a draining backend */

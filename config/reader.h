@@ -72,11 +72,11 @@ extern const struct table *const config_tables[];
 extern const struct table config_table, listener_table, sni_table, service_table, route_table,
     discover_table, healthcheck_table, http_check_table, tcp_check_table, container_check_table,
     rollout_table, step_table, pause_table, tls_table, certificate_table, client_certificates_table,
-    backend_tls_table, drain_table, drain_budget_table, timeouts_table, engine_table, admin_table, limits_table,
-    service_limits_table, access_log_table, error_pages_table, rate_table, sticky_table,
-    preview_table, preview_match_table, hash_table, queue_table, ejection_table, retries_table,
-    hold_table, images_table, step_match_table, step_match_value_table, analysis_table,
-    preset_table;
+    backend_tls_table, drain_table, drain_budget_table, timeouts_table, engine_table, admin_table,
+    limits_table, service_limits_table, access_log_table, error_pages_table, rate_table,
+    sticky_table, preview_table, preview_match_table, hash_table, queue_table, ejection_table,
+    retries_table, hold_table, images_table, step_match_table, step_match_value_table,
+    analysis_table, preset_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);

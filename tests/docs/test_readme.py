@@ -239,6 +239,8 @@ def test_the_references_defaults_are_those_of_the_program(tmp_path):
         literal = re.fullmatch(r"`([^`]+)`(?:, `[^`]+`)?", cells[2])
         value = at(full if key.startswith(parts) else bare, key)
         value = at(rolling, key) if value is None else value
+        if isinstance(value, dict) and key.startswith("services.NAME.rollout.drain."):
+            value = value["timeout"]  # given alone it is the same
         if literal:
             assert value is not None and plain(literal[1]) == plain(value), key
             compared += 1
