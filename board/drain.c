@@ -81,6 +81,18 @@ void scoreboard_sum(const struct scoreboard *board, uint32_t slot, uint32_t gene
     }
 }
 
+bool scoreboard_has_seen(const struct scoreboard *board, uint64_t epoch)
+{
+    for (unsigned i = 0; i < board->row_count; i++) {
+        const struct score_row *row = board->rows[i];
+
+        if (atomic_load_explicit(&row->state, memory_order_acquire) == ROW_LIVE &&
+            atomic_load_explicit(&row->seen_epoch, memory_order_acquire) < epoch)
+            return false;
+    }
+    return true;
+}
+
 static void add_left(struct drain_proof *proof, const struct score_cell *cell)
 {
     for (unsigned how = 0; how < LEFT_COUNT; how++)

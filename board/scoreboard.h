@@ -267,6 +267,9 @@ struct drain_proof {
 bool scoreboard_is_drained(const struct scoreboard *board, uint32_t slot, uint32_t generation,
                            uint64_t epoch, struct drain_proof *ret_proof);
 
+/* Whether every live row has seen the epoch. */
+bool scoreboard_has_seen(const struct scoreboard *board, uint64_t epoch);
+
 /* Copies a row's holds; returns how many were copied (at most `max`). `ret_total` counts all. */
 uint32_t score_holds_read(const struct score_row *row, struct score_hold *holds, uint32_t max,
                           uint32_t *ret_total);

@@ -275,10 +275,24 @@ const struct command commands[] = {
     },
     {
         .name = "drain",
-        .summary = "show what each draining container still waits for",
-        .usage = "SERVICE",
-        .examples = "sluice drain web\n",
-        .exits = EXITS_ASK,
+        .summary = "show what draining containers wait for, end it, or give it more time",
+        .usage = "SERVICE [--end ID | --end CLASS] [--extend TIME | --extend CLASS=TIME] [--watch]",
+        .text =
+            "Classes: requests, uploads, streams, websockets, tcp, all. An end is polite first: a\n"
+            "close frame, the end of an event, a 503, a FIN; and forced some seconds later. A "
+            "class\n"
+            "is ended over close_spread, so that its clients do not come back at once. More time\n"
+            "is for the drains of the rollout in progress, also for those that are still to come.\n"
+            "LEFT is what is left of the budget, or less where the rate so far says so.\n",
+        .examples = "sluice drain web\n"
+                    "sluice drain web --watch\n"
+                    "sluice drain web --end 72057594037927937\n"
+                    "sluice drain web --end websockets\n"
+                    "sluice drain web --extend websockets=5m\n",
+        .exits = EXITS_CHANGE,
+        .options = {{"end", "ID", "end this exchange, or all of a class"},
+                    {"extend", "TIME", "add so much to the budgets, or to one: CLASS=TIME"},
+                    {"watch", NULL, "again each second, until nothing drains"}},
         .arguments_min = 1,
         .arguments_max = 1,
         .run = command_drain,

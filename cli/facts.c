@@ -224,11 +224,28 @@ void facts_rollout(struct facts *facts, const struct cJSON *rollout, struct line
     tell_waiting(facts, json_text(rollout, "waiting"), lines);
 }
 
+/* "2 requests, 1 websockets" */
+static const char *active_kinds(const struct cJSON *drain, char text[TEXT_BYTES])
+{
+    const struct cJSON *kind;
+    size_t length = 0;
+    text[0] = '\0';
+    cJSON_ArrayForEach(kind, json_get(drain, "active_by_kind"))
+    {
+        if (kind->valuedouble < 1 || length + 1 >= TEXT_BYTES)
+            continue;
+        length += (size_t)snprintf(text + length, TEXT_BYTES - length, "%s%.0f %s%s",
+                                   length > 0 ? ", " : "", kind->valuedouble, kind->string,
+                                   strcmp(kind->string, "tcp") == 0 ? "" : "s");
+    }
+    return text;
+}
+
 /* Long drains, from the service's backends. */
 static void tell_holds(struct facts *facts, const struct cJSON *group, struct lines *lines)
 {
     const struct cJSON *backend;
-    char left[TEXT_BYTES];
+    char left[TEXT_BYTES], kinds[TEXT_BYTES];
     cJSON_ArrayForEach(backend, json_get(group, "backends"))
     {
         const struct cJSON *drain = json_get(backend, "drain");
@@ -239,12 +256,8 @@ static void tell_holds(struct facts *facts, const struct cJSON *group, struct li
         if (!first(facts, "hold %s %.0f %d", name, json_number(drain, "epoch"),
                    (int)(waited / HOLD_EVERY_MS)))
             continue;
-        lines_add(lines,
-                  "%s still has %.0f active (%.0f requests, %.0f websockets, %.0f tcp), "
-                  "%s left; `sluice drain` shows them",
-                  name, active, json_number(drain, "active_by_kind.request"),
-                  json_number(drain, "active_by_kind.websocket"),
-                  json_number(drain, "active_by_kind.tcp"),
+        lines_add(lines, "%s still has %.0f active (%s), %s left; `sluice drain` shows them", name,
+                  active, active_kinds(drain, kinds),
                   text_duration(json_number(drain, "left_ms"), left));
     }
 }

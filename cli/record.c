@@ -149,10 +149,26 @@ static void add_steps(const struct cJSON *rollout, struct lines *lines)
     add_analyses(rollout, lines);
 }
 
+/* ", 3 told, 1 cut off": exchanges that did not finish by themselves. */
+static const char *ends_of(const struct cJSON *drain, char text[TEXT_BYTES])
+{
+    const struct cJSON *kind;
+    double told = 0, forced = 0;
+    cJSON_ArrayForEach(kind, json_get(drain, "ends"))
+    {
+        told += json_number(kind, "told");
+        forced += json_number(kind, "forced");
+    }
+    text[0] = '\0';
+    if (told + forced > 0)
+        snprintf(text, TEXT_BYTES, ", %.0f told, %.0f cut off", told, forced);
+    return text;
+}
+
 static void add_drains(const struct cJSON *rollout, struct lines *lines)
 {
     const struct cJSON *drain, *drains = json_get(rollout, "drains");
-    char text[TEXT_BYTES];
+    char text[TEXT_BYTES], ends[TEXT_BYTES];
     struct table table;
     if (cJSON_GetArraySize(drains) == 0)
         return;
@@ -168,10 +184,11 @@ static void add_drains(const struct cJSON *rollout, struct lines *lines)
             table_cell(&table, "%s", drained ? "was idle" : "-");
         else
             table_cell(&table, "%.1fms", notice);
-        table_cell(&table, "%s",
+        table_cell(&table, "%s%s",
                    json_true(drain, "forced") ? "budget ran out"
                    : drained                  ? "by itself"
-                                              : "still draining");
+                                              : "still draining",
+                   ends_of(drain, ends));
         table_cell(&table, "%s", text_time(json_text(drain, "stopped"), false, text));
         table_cell(&table, "%s", text_time(json_text(drain, "removed"), false, text));
     }

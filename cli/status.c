@@ -1,4 +1,4 @@
-/* status, drain: one question, one table. */
+/* status: one question, one table. */
 #include "api.h"
 #include "base/memory.h"
 #include "command.h"
@@ -189,60 +189,6 @@ enum exit_code command_status(const struct invocation *invocation)
             print_status(invocation, services, NULL);
             cJSON_Delete(services);
         }
-    }
-    enum exit_code code = api_exit_code(&reply);
-    api_reply_done(&reply);
-    free(escaped);
-    free(path);
-    return code;
-}
-
-static void add_drain(const struct cJSON *drain, struct lines *lines)
-{
-    const struct cJSON *hold, *holds = json_get(drain, "holds");
-    char waited[TEXT_BYTES], left[TEXT_BYTES], text[TEXT_BYTES];
-    lines_add(lines, BOLD "%s" PLAIN "  waited %s, %s left, then %s; %.0f active",
-              json_text(drain, "container"), text_duration(json_number(drain, "waited_ms"), waited),
-              text_duration(json_number(drain, "left_ms"), left), json_text(drain, "on_timeout"),
-              json_number(drain, "active"));
-    if (cJSON_GetArraySize(holds) == 0)
-        return;
-    struct table table;
-    table_init(&table, "lllrrr", "KIND|CLIENT|REQUEST|AGE|BYTES|WORKER");
-    cJSON_ArrayForEach(hold, holds)
-    {
-        table_cell(&table, "%s", json_text(hold, "kind"));
-        table_cell(&table, "%s", json_text(hold, "client"));
-        table_cell(&table, "%s", json_text(hold, "request"));
-        table_cell(&table, "%s", text_duration(json_number(hold, "age_ms"), text));
-        table_cell(&table, "%s", text_bytes(json_number(hold, "bytes"), text));
-        table_cell(&table, "%.0f", json_number(hold, "row"));
-    }
-    table_finish(&table, "  ", lines);
-    double more = json_number(drain, "hold_total") - cJSON_GetArraySize(holds);
-    if (more > 0)
-        lines_add(lines, "  and %.0f more", more);
-}
-
-enum exit_code command_drain(const struct invocation *invocation)
-{
-    struct api_reply reply;
-    struct lines lines = {0};
-    const struct cJSON *drain;
-    char *escaped = api_escape(invocation->arguments[0]);
-    char *path = memory_format("/v1/services/%s/drains", escaped);
-    bool answered = api_ask(invocation, "GET", path, NULL, &reply);
-    if (answered && invocation->json) {
-        json_print(reply.json);
-    } else if (answered) {
-        cJSON_ArrayForEach(drain, json_get(reply.json, "drains"))
-        {
-            add_drain(drain, &lines);
-        }
-        if (lines.count == 0)
-            lines_add(&lines, "nothing of %s is draining", invocation->arguments[0]);
-        lines_print(&lines, stdout, invocation->colour);
-        lines_done(&lines);
     }
     enum exit_code code = api_exit_code(&reply);
     api_reply_done(&reply);

@@ -83,6 +83,7 @@ static cJSON *drain_to_json(const struct config_drain *drain)
         put_text(budget, "on_timeout", config_on_timeout_words[drain->budgets[kind].on_timeout]);
         put(json, config_drain_keys[kind], budget);
     }
+    put_text(json, "on_timeout", config_on_timeout_words[drain->budgets[KIND_REQUEST].on_timeout]);
     put_duration(json, "close_spread", drain->close_spread_ms);
     put_duration(json, "stream_after", drain->stream_after_ms);
     return json;

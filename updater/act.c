@@ -250,6 +250,7 @@ static void record_drain(struct rollout *rollout, struct container *container)
     if (!member)
         return;
     free(member->drain.proof);
+    free(member->drain.ends);
     member->drain = (struct member_drain){
         .begun = true,
         .slot = (uint32_t)container->slot,

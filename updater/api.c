@@ -75,7 +75,9 @@ static void service_handle(struct updater *updater, const char *rest,
         if (method_is(request, "GET", answer))
             answer_json(answer, view_service(service));
     } else if (strcmp(slash, "/drains") == 0) {
-        if (method_is(request, "GET", answer))
+        if (strcmp(request->method, "POST") == 0)
+            api_drain(service, request, answer);
+        else if (method_is(request, "GET", answer))
             answer_json(answer, view_drains(service));
     } else if (strcmp(slash, "/weight") == 0) {
         if (method_is(request, "POST", answer))

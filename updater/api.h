@@ -29,6 +29,10 @@ void api_hold(struct service *service, const struct admin_request *request,
 void api_release(struct service *service, const struct admin_request *request,
                  struct admin_answer *ret_answer);
 
+/* api_drain.c */
+void api_drain(struct service *service, const struct admin_request *request,
+               struct admin_answer *ret_answer);
+
 /* api_record.c */
 void api_report(struct updater *updater, const struct journal_rollout *record,
                 const struct admin_request *request, struct admin_answer *ret_answer);

@@ -76,6 +76,7 @@ void drain_sweep(struct updater *updater)
     static struct sweep sweep; /* large, and used once per turn */
     struct noticing noticing = {.updater = updater, .sweep = &sweep};
 
+    table_forget_ends(updater->table, &updater->scores);
     sweep.count = 0;
     if (table_sweep(updater->table, &updater->scores, on_drained, &noticing) > 0)
         updater_wake(updater);

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_SCHEMA      5          /* user_version */
+#define JOURNAL_SCHEMA      6          /* user_version */
 #define JOURNAL_APPLICATION 0x534c4a31 /* application_id: "SLJ1" */
 #define JOURNAL_WHY_BYTES   256u
 #define JOURNAL_LOG_MAX     2000u /* log lines kept per rollout; the oldest go */
@@ -177,6 +177,7 @@ struct journal_drain {     /* fields of rollout.drains in docs/admin-api.md */
     uint64_t started_ms, drained_ms, duration_ms, stopped_ms, removed_ms;
     int64_t notice_us; /* last exchange's end to its being noticed; -1: it was idle */
     const char *proof; /* JSON; NULL: not drained yet */
+    const char *ends;  /* JSON: how its exchanges ended, by class; NULL: not drained yet */
     char *text;
 };
 /* Adds or replaces the row of (rollout, id). */
@@ -186,6 +187,15 @@ int journal_drain_list(struct journal *journal, const char *rollout,
                        struct journal_drain **ret_drains, size_t *ret_count)
     __attribute__((warn_unused_result));
 void journal_drains_free(struct journal_drain *drains, size_t count);
+
+/* journal_drains.c: what operators ordered for the drains of a rollout. */
+int journal_drain_orders_save(struct journal *journal, const char *rollout,
+                              const struct plan_drain_orders *orders)
+    __attribute__((warn_unused_result));
+/* All zero where nothing was ordered. */
+int journal_drain_orders_load(struct journal *journal, const char *rollout,
+                              struct plan_drain_orders *ret_orders)
+    __attribute__((warn_unused_result));
 
 struct journal_line {
     uint64_t time_ms;

@@ -156,13 +156,13 @@ int journal_drain_save(struct journal *journal, const char *rollout,
     return journal_run(
         journal,
         "INSERT OR REPLACE INTO drains (rollout, id, container, slot, generation, is_new, forced,"
-        " epoch, started_ms, drained_ms, duration_ms, stopped_ms, removed_ms, notice_us, proof)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " epoch, started_ms, drained_ms, duration_ms, stopped_ms, removed_ms, notice_us, proof,"
+        " ends) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         VALUES(TEXT(rollout), TEXT(drain->id), TEXT(drain->container), NUMBER(drain->slot),
                NUMBER(drain->generation), NUMBER(drain->is_new), NUMBER(drain->forced),
                NUMBER(drain->epoch), NUMBER(drain->started_ms), NUMBER(drain->drained_ms),
                NUMBER(drain->duration_ms), NUMBER(drain->stopped_ms), NUMBER(drain->removed_ms),
-               NUMBER(drain->notice_us), TEXT(drain->proof)),
+               NUMBER(drain->notice_us), TEXT(drain->proof), TEXT(drain->ends)),
         NULL);
 }
 
@@ -185,6 +185,7 @@ static void read_drain(sqlite3_stmt *statement, void *item)
     drain->removed_ms = number(statement, 11);
     drain->notice_us = sqlite3_column_int64(statement, 12);
     drain->proof = journal_take(statement, 13, &cursor);
+    drain->ends = journal_take(statement, 14, &cursor);
 }
 
 int journal_drain_list(struct journal *journal, const char *rollout,
@@ -194,7 +195,7 @@ int journal_drain_list(struct journal *journal, const char *rollout,
     int error = read_rows(journal,
                           "SELECT id, container, slot, generation, is_new, forced, epoch,"
                           " started_ms, drained_ms, duration_ms, stopped_ms, removed_ms,"
-                          " notice_us, proof FROM drains WHERE rollout = ?"
+                          " notice_us, proof, ends FROM drains WHERE rollout = ?"
                           " ORDER BY started_ms, container, id",
                           rollout, sizeof(struct journal_drain), read_drain, &rows);
 

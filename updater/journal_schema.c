@@ -77,7 +77,15 @@ static const char changes[] =
     "CREATE TABLE changes (rollout TEXT PRIMARY KEY REFERENCES rollouts (id) ON DELETE CASCADE,"
     " wanted TEXT NOT NULL, undo TEXT) STRICT, WITHOUT ROWID;";
 
-static const char *const ways[] = {first, notes_and_tasks, more_progress, analyses, changes};
+/* How the exchanges of a drain ended, by class; and what operators ordered: journal_drains.c. */
+static const char drain_ends[] =
+    "ALTER TABLE drains ADD COLUMN ends TEXT;"
+    "CREATE TABLE drain_orders (rollout TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,"
+    " kind TEXT NOT NULL, extend_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (rollout, kind)) STRICT, WITHOUT ROWID;";
+
+static const char *const ways[] = {first,    notes_and_tasks, more_progress,
+                                   analyses, changes,         drain_ends};
 
 _Static_assert(sizeof(ways) / sizeof(ways[0]) == JOURNAL_SCHEMA, "each schema has its way");
 

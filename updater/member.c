@@ -54,6 +54,7 @@ static void drain_read(struct member_drain *drain, const struct journal_drain *f
     drain->duration_ms = from->duration_ms;
     drain->notice_us = from->notice_us;
     drain->proof = memory_copy_string(from->proof);
+    drain->ends = memory_copy_string(from->ends);
 }
 
 int member_list_load(struct journal *journal, const char *rollout, struct member_list *ret_list)
@@ -84,8 +85,10 @@ int member_list_load(struct journal *journal, const char *rollout, struct member
 
 void member_list_done(struct member_list *list)
 {
-    for (unsigned i = 0; i < list->count; i++)
+    for (unsigned i = 0; i < list->count; i++) {
         free(list->items[i].drain.proof);
+        free(list->items[i].drain.ends);
+    }
     list->count = 0;
 }
 
@@ -204,6 +207,7 @@ void member_drain_save(struct rollout *rollout, const struct member *member)
         .removed_ms = member->removed_ms,
         .notice_us = drain->notice_us,
         .proof = drain->proof,
+        .ends = drain->ends,
     };
     int error;
 

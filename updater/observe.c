@@ -7,18 +7,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-bool epoch_is_acknowledged(const struct scoreboard *scores, uint64_t epoch)
-{
-    for (unsigned i = 0; i < scores->row_count; i++) {
-        const struct score_row *row = scores->rows[i];
-
-        if (score_get(&row->state) == ROW_LIVE &&
-            atomic_load_explicit(&row->seen_epoch, memory_order_acquire) < epoch)
-            return false;
-    }
-    return true;
-}
-
 static uint64_t wall_of(uint64_t mono_ms, uint64_t now_ms, uint64_t wall_ms)
 {
     uint64_t age_ms = now_ms > mono_ms ? now_ms - mono_ms : 0;
@@ -121,7 +109,7 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
     ret_observed->match = updater->table->draft.services[service->row].match;
     ret_observed->weight_acknowledged =
         updater->table->draft.epoch >= updater->table->weight_epochs[service->row] &&
-        epoch_is_acknowledged(&updater->scores, updater->table->weight_epochs[service->row]);
+        scoreboard_has_seen(&updater->scores, updater->table->weight_epochs[service->row]);
     ret_observed->engine_reachable = updater->engine_reachable && service->listed;
     ret_observed->image_ready = true; /* preflight has seen it; a create says if it went since */
     ret_observed->creating = creates_expected(rollout);

@@ -17,6 +17,7 @@ add_library(sluice_journal STATIC
     journal.c
     journal_actions.c
     journal_changes.c
+    journal_drains.c
     journal_notes.c
     journal_progress.c
     journal_records.c

@@ -153,6 +153,20 @@ static void orphans_note(struct rollout *rollout)
     journal_actions_free(actions, count);
 }
 
+/* The table does not say since when a backend drains: an updater that starts anew must not give its
+ * exchanges their budgets once more. */
+static void drains_date(struct rollout *rollout)
+{
+    struct table *table = rollout->service->updater->table;
+
+    for (unsigned i = 0; i < rollout->members.count; i++) {
+        const struct member_drain *drain = &rollout->members.items[i].drain;
+
+        if (drain->begun)
+            table_date_drain(table, drain->slot, drain->generation, drain->started_ms);
+    }
+}
+
 static int rollout_take(struct service *service)
 {
     struct journal *journal = service->updater->journal;
@@ -165,10 +179,13 @@ static int rollout_take(struct service *service)
         error = changes_load(journal, rollout_id(rollout), &rollout->changes);
     if (!error)
         error = member_list_load(journal, rollout_id(rollout), &rollout->members);
+    if (!error)
+        error = journal_drain_orders_load(journal, rollout_id(rollout), &rollout->drain_orders);
     if (error) {
         rollout_free(rollout);
         return error;
     }
+    drains_date(rollout);
     rollout->progress = rollout->record.progress;
     rollout->wish_pause = rollout->record.wish_pause;
     rollout->wish_promote = rollout->record.wish_promote;
@@ -335,6 +352,25 @@ static char *proof_write(const struct drain_proof *proof)
     return text;
 }
 
+/* Of the backend's whole life as one that drains: a drain that was taken back counts too. */
+static char *ends_write(const struct drain_proof *proof)
+{
+    static const char *const names[LEFT_COUNT] = {
+        [LEFT_BY_ITSELF] = "finished", [LEFT_POLITELY] = "told", [LEFT_FORCED] = "forced"};
+    cJSON *object = cJSON_CreateObject();
+    char *text;
+
+    for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
+        cJSON *its = cJSON_AddObjectToObject(object, exchange_kind_name((enum exchange_kind)kind));
+
+        for (unsigned how = 0; how < LEFT_COUNT; how++)
+            cJSON_AddNumberToObject(its, names[how], proof->left[how][kind]);
+    }
+    text = cJSON_PrintUnformatted(object);
+    cJSON_Delete(object);
+    return text;
+}
+
 void rollout_drained(struct rollout *rollout, int slot, const struct drain_proof *proof,
                      uint64_t noticed_us)
 {
@@ -355,6 +391,8 @@ void rollout_drained(struct rollout *rollout, int slot, const struct drain_proof
         drain->notice_us = (int64_t)(noticed_us - proof->last_end_us);
     free(drain->proof);
     drain->proof = proof_write(proof);
+    free(drain->ends);
+    drain->ends = ends_write(proof);
     member_drain_save(rollout, member);
     rollout_log(rollout, "drained", member, member->name);
     events_drain(rollout, "drain_completed", member);

@@ -24,7 +24,8 @@ struct member_drain { /* of one container; kept by the journal */
     uint32_t slot, generation;
     uint64_t epoch, started_ms, drained_ms, duration_ms;
     int64_t notice_us; /* -1: it was idle */
-    char *proof;       /* JSON */
+    char *proof;       /* JSON, as is: */
+    char *ends;        /* how its exchanges ended, by class */
 };
 
 struct member { /* a container that takes part, found or once found */

@@ -24,6 +24,7 @@ void table_adopt(struct table *table, const struct routing_table *published, uin
                  uint64_t now_ms)
 {
     table->draft = *published;
+    table->ends_epoch = published->epoch;
     for (uint32_t row = 0; row < table->draft.service_count; row++)
         table->weight_epochs[row] = published->epoch;
     for (uint32_t slot = 0; slot < table->draft.backend_count; slot++) {
@@ -344,6 +345,31 @@ void table_set_end_kinds(struct table *table, int slot, uint8_t kinds, uint32_t 
     backend->end_kinds = kinds;
     backend->close_spread_ms = spread_ms;
     table->dirty = true;
+}
+
+void table_end_exchange(struct table *table, uint64_t id)
+{
+    struct routing_table *draft = &table->draft;
+
+    if (draft->end_count == ROUTING_ENDS_MAX) /* the oldest one: long since taken, most likely */
+        memmove(draft->ends, draft->ends + 1, --draft->end_count * sizeof(draft->ends[0]));
+    draft->ends[draft->end_count++] = id;
+    table->ends_epoch = table_next_epoch(table);
+    table->dirty = true;
+}
+
+void table_forget_ends(struct table *table, const struct scoreboard *scores)
+{
+    if (table->draft.end_count > 0 && table->draft.epoch >= table->ends_epoch &&
+        scoreboard_has_seen(scores, table->ends_epoch))
+        table->draft.end_count = 0;
+}
+
+void table_date_drain(struct table *table, uint32_t slot, uint32_t generation, uint64_t wall_ms)
+{
+    if (slot < table->draft.backend_count && table->draft.backends[slot].generation == generation &&
+        table->draft.backends[slot].state == BACKEND_DRAINING)
+        table->entries[slot].drain_wall_ms = wall_ms;
 }
 
 void table_set_weight(struct table *table, int row, uint32_t weight)

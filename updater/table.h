@@ -30,7 +30,8 @@ struct table {
     struct routing_table draft;
     struct table_entry entries[ROUTING_BACKENDS_MAX];
     uint64_t weight_epochs[ROUTING_SERVICES_MAX]; /* published weight, match and mirror */
-    bool dirty;                                   /* differs from what is published */
+    uint64_t ends_epoch; /* the epoch that publishes the newest of draft.ends */
+    bool dirty;          /* differs from what is published */
 };
 
 /* What a backend is to be. */
@@ -84,6 +85,12 @@ void table_set_name(struct table *table, int slot, const char *name);
 void table_set_container_health(struct table *table, int slot, enum container_health health);
 /* Exactly these kinds are ended, over `spread_ms`. */
 void table_set_end_kinds(struct table *table, int slot, uint8_t kinds, uint32_t spread_ms);
+/* This exchange is to end, on whatever worker it is. */
+void table_end_exchange(struct table *table, uint64_t id);
+/* Ends that every live worker has taken are not published again. */
+void table_forget_ends(struct table *table, const struct scoreboard *scores);
+/* Where the slot is of this generation and drains: since when. */
+void table_date_drain(struct table *table, uint32_t slot, uint32_t generation, uint64_t wall_ms);
 void table_set_weight(struct table *table, int row, uint32_t weight);
 /* The requests that are the canary's, beside the weight's share. Its epoch, and the mirror's, is
  * remembered as the weight's is: weight_epochs says since when all three hold. */

@@ -41,6 +41,10 @@ cJSON *view_member_drain(const struct member *member)
     view_add_time(object, "stopped", member->stopped_ms);
     view_add_time(object, "removed", member->removed_ms);
     add_raw(object, "proof", drain->proof);
+    if (drain->ends != NULL)
+        add_raw(object, "ends", drain->ends);
+    else
+        cJSON_AddNullToObject(object, "ends");
     return object;
 }
 

@@ -12,6 +12,7 @@ _sluice_options()
     watch) echo '--once --admin --json --help' ;;
     rollout) echo '--image --strategy --order --steps --interval --preset --env --label --memory --cpus --command --reason --pull --no-pull --dry-run --force --detach --admin --json --help' ;;
     hold) echo '--timeout --admin --json --help' ;;
+    drain) echo '--end --extend --watch --admin --json --help' ;;
     note) echo '--lesson --admin --json --help' ;;
     history) echo '--limit --admin --json --help' ;;
     version | help) echo '--json --help' ;;
@@ -34,7 +35,8 @@ _sluice()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --admin) _sluice_admin=${COMP_WORDS[++i]} ;;
-        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --preset | --env | --label | --memory | --cpus | --command | --reason | --force | --limit | --timeout)
+        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --preset | --env | --label | --memory | --cpus | --command | --reason | --force | --limit | --timeout | \
+            --end | --extend)
             ((i++))
             ;;
         -*) ;;
@@ -56,6 +58,14 @@ _sluice()
         ;;
     --interval | --timeout)
         mapfile -t COMPREPLY < <(compgen -W '10s 30s 1m 5m' -- "$word")
+        return
+        ;;
+    --end)
+        mapfile -t COMPREPLY < <(compgen -W 'requests uploads streams websockets tcp all' -- "$word")
+        return
+        ;;
+    --extend)
+        mapfile -t COMPREPLY < <(compgen -W '1m 5m 30m websockets=5m tcp=5m' -- "$word")
         return
         ;;
     --engine | --workers | --image | --env | --label | --memory | --cpus | --command | --reason | --force | --limit) return ;;

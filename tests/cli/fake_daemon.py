@@ -164,9 +164,10 @@ def backend(name, slot=0, group="stable", **changes):
 def drain(name, **changes):
     value = {
         "container": name, "slot": 0, "epoch": 17, "waited_ms": 1200, "left_ms": 28800, "active": 1,
-        "active_by_kind": {"request": 1, "websocket": 0, "tcp": 0}, "on_timeout": "close",
+        "active_by_kind": {"request": 1, "upload": 0, "stream": 0, "websocket": 0, "tcp": 0}, "on_timeout": "close",
         "holds": [{"id": "72057594037927937", "kind": "request", "client": "127.0.0.1:40000",
-                   "request": "GET /slow", "age_ms": 900, "bytes": 0, "row": 0}],
+                   "request": "GET /slow", "age_ms": 900, "bytes": 0, "bytes_left": None, "left_ms": 28800,
+                   "ending": "", "row": 0}],
         "hold_total": 1,
     }
     value.update(changes)

@@ -1,5 +1,6 @@
 """Every command that asks once: what it prints, what it sends, its exit code."""
 import json
+import re
 import os
 import subprocess
 
@@ -219,10 +220,36 @@ def test_drain_lists_what_holds(run, daemon):
     assert result.code == 0
     assert "web-1  waited 1.2s, 28.8s left, then close; 1 active" in result.out
     assert "GET /slow" in result.out and "127.0.0.1:40000" in result.out
+    assert re.search(r"72057594037927937 +request .* 28.8s +- +0$", result.out, re.MULTILINE)
     assert "and 2 more" in result.out
     assert json.loads(run("drain", "web", "--json").out)["drains"][0]["hold_total"] == 3
     daemon.answers["GET", "/v1/services/web/drains"] = 200, {"drains": []}
     assert run("drain", "web").out == "nothing of web is draining\n"
+
+
+def test_drain_orders(run, daemon):
+    daemon.answers["POST", "/v1/services/web/drains"] = 200, {"drains": [drain("web-1")]}
+    for arguments, body in ((["--end", "72057594037927937"], {"end": "72057594037927937"}),
+                            (["--end", "websockets"], {"end_kind": "websockets"}),
+                            (["--extend", "5m"], {"extend": "5m"}),
+                            (["--extend", "websockets=5m"], {"extend": {"websockets": "5m"}})):
+        result = run("drain", "web", *arguments)
+        assert result.code == 0 and "web-1  waited" in result.out, result
+        assert daemon.requests[-1] == ("POST", "/v1/services/web/drains", body)
+    for arguments in (["--extend", "soon"], ["--extend", "tcp=0s"], ["--extend", "5m", "--end", "tcp"]):
+        assert run("drain", "web", *arguments).code == 2
+    daemon.answers["POST", "/v1/services/web/drains"] = error(409, "not-applicable", "nothing of web is draining")
+    result = run("drain", "web", "--end", "all")
+    assert result.code == 3 and "nothing of web is draining" in result.err
+
+
+def test_drain_watches_until_nothing_drains(run, daemon):
+    answers = [{"drains": [drain("web-1", waited_ms=1000)]}, {"drains": [drain("web-1", waited_ms=2000)]}, {"drains": []}]
+    daemon.answers["GET", "/v1/services/web/drains"] = lambda query, body: (200, answers.pop(0))
+    result = run("drain", "web", "--watch")
+    assert result.code == 0 and answers == []
+    assert "waited 1.0s" in result.out and "waited 2.0s" in result.out
+    assert result.out.endswith("nothing of web is draining\n")
 
 
 def test_history_lists_and_shows_one(run, daemon):

@@ -61,7 +61,7 @@ def test_follows_to_completion(daemon, follow):
     held = service()
     held["groups"]["stable"]["backends"][0]["drain"] = drain("web-1", waited_ms=12000)
     daemon.publish("service", held)
-    follower.wait_line("web-1 still has 1 active (1 requests, 0 websockets, 0 tcp), 28.8s left")
+    follower.wait_line("web-1 still has 1 active (1 requests), 28.8s left")
     # somebody else's is none of our business
     daemon.publish("rollout_completed", rollout("completed", id="20261123-000000-0000"))
     done = rollout("completed", containers=new, weight=100, steps=STEPS_DONE, duration_ms=65000,

@@ -317,6 +317,28 @@ static void a_plan_that_changes_nothing_writes_nothing(void **state)
     journal_close(journal);
 }
 
+static void orders_for_drains_are_kept_with_the_rollout(void **state)
+{
+    struct journal *journal = open_journal();
+    struct plan_drain_orders orders = {.extend_ms = {[KIND_TCP] = 300000},
+                                       .ended_ms = {[KIND_STREAM] = 17}};
+    struct plan_drain_orders read;
+
+    (void)state;
+    add_rollout(journal, "a", "web", 1);
+    assert_int_equal(journal_drain_orders_load(journal, "a", &read), 0);
+    assert_int_equal(read.extend_ms[KIND_TCP], 0);
+    assert_int_equal(journal_drain_orders_save(journal, "a", &orders), 0);
+    orders.extend_ms[KIND_TCP] = 600000;
+    assert_int_equal(journal_drain_orders_save(journal, "a", &orders), 0);
+    journal_close(journal);
+    journal = open_journal();
+    assert_int_equal(journal_drain_orders_load(journal, "a", &read), 0);
+    assert_memory_equal(&read, &orders, sizeof(orders));
+    assert_int_equal(journal_drain_orders_save(journal, "nobody", &orders), -ENOENT);
+    journal_close(journal);
+}
+
 static void what_belongs_to_a_rollout_reads_back(void **state)
 {
     struct journal *journal = open_journal();
@@ -343,6 +365,7 @@ static void what_belongs_to_a_rollout_reads_back(void **state)
     assert_int_equal(journal_container_save(journal, "nobody", &container), -ENOENT);
     assert_int_equal(journal_drain_save(journal, "a", &drain), 0);
     drain.proof = "[]";
+    drain.ends = "{}";
     drain.drained_ms = 7;
     assert_int_equal(journal_drain_save(journal, "a", &drain), 0);
     assert_int_equal(journal_step_save(journal, "a", &step), 0);
@@ -357,6 +380,7 @@ static void what_belongs_to_a_rollout_reads_back(void **state)
     assert_int_equal(count, 1);
     assert_int_equal(drains[0].notice_us, -1);
     assert_string_equal(drains[0].proof, "[]");
+    assert_string_equal(drains[0].ends, "{}");
     assert_int_equal(drains[0].epoch, 17);
     journal_drains_free(drains, count);
     assert_int_equal(journal_step_list(journal, "a", &steps, &count), 0);
@@ -819,6 +843,7 @@ int main(void)
         TEST(wishes_are_kept_until_a_plan_has_consumed_them),
         TEST(a_plan_that_changes_nothing_writes_nothing),
         TEST(what_belongs_to_a_rollout_reads_back),
+        TEST(orders_for_drains_are_kept_with_the_rollout),
         TEST(the_log_keeps_the_newest_lines_within_its_limit),
         TEST(a_service_is_kept_with_its_weight),
         TEST(a_spec_survives_the_way_through_json),
