@@ -85,7 +85,7 @@ static bool holds(const struct plan_container *container, uint8_t kinds)
 static void end_kinds(struct planner *planner, unsigned index, uint8_t kinds, const char *active)
 {
     const struct plan_container *container = &planner->in->containers[index];
-    bool more = (kinds & ~container->end_kinds) != 0;
+    bool more = (kinds | container->end_kinds) != container->end_kinds;
     struct plan_action *action =
         planner_act(planner, ACTION_END_KINDS,
                     more ? "its drain ran past the budget, or was ended, with %s left"
