@@ -99,7 +99,7 @@ static bool is_of_ended_kind(const struct exchange *x, uint32_t *ret_spread_ms)
 
     *ret_spread_ms = backend->close_spread_ms;
     return x->placed && backend->generation == x->generation &&
-           (backend->end_kinds >> x->kind & 1u) != 0;
+           (backend->end_kinds & 1u << x->kind) != 0;
 }
 
 static bool has_outlived_worker(const struct exchange *x, uint32_t *ret_spread_ms)

@@ -111,7 +111,7 @@ static int keep(struct rollout *rollout, const struct order *order)
 
     for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
         orders.extend_ms[kind] += order->extend_ms[kind];
-        if ((order->kinds >> kind & 1u) != 0)
+        if ((order->kinds & 1u << kind) != 0)
             orders.ended_ms[kind] = steady_wall_ms();
     }
     error =
@@ -180,7 +180,7 @@ static bool read_extensions(const cJSON *extend, struct order *order)
         if (kinds == 0 || !read_extension(item, &ms))
             return false;
         for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
-            if ((kinds >> kind & 1u) != 0)
+            if ((kinds & 1u << kind) != 0)
                 order->extend_ms[kind] = ms;
         }
     }

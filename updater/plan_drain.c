@@ -36,7 +36,7 @@ static uint8_t overdue_kinds(struct planner *planner, const struct plan_containe
         uint64_t at_ms = container->drain_since_ms + drain->budgets[kind].timeout_ms +
                          planner->in->drain_orders.extend_ms[kind];
 
-        if (container->active[kind] == 0 && (container->end_kinds >> kind & 1u) == 0)
+        if (container->active[kind] == 0 && (container->end_kinds & 1u << kind) == 0)
             continue;
         if (planner->in->now_ms >= at_ms)
             overdue |= (uint8_t)(1u << kind);
@@ -75,7 +75,7 @@ static uint8_t ordered_kinds(const struct planner *planner, const struct plan_co
 static bool holds(const struct plan_container *container, uint8_t kinds)
 {
     for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
-        if ((kinds >> kind & 1u) != 0 && container->active[kind] > 0)
+        if ((kinds & 1u << kind) != 0 && container->active[kind] > 0)
             return true;
     }
     return false;

@@ -122,7 +122,7 @@ static void add_budgets(cJSON *object, const struct service *service, uint64_t w
                                 budget_ms > waited_ms ? (double)(budget_ms - waited_ms) : 0.);
         cJSON_AddStringToObject(budget, "on_timeout",
                                 config_on_timeout_words[drain->budgets[kind].on_timeout]);
-        cJSON_AddBoolToObject(budget, "ending", (end_kinds >> kind & 1u) != 0);
+        cJSON_AddBoolToObject(budget, "ending", (end_kinds & 1u << kind) != 0);
     }
 }
 
