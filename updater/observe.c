@@ -62,6 +62,10 @@ static void observe_container(struct rollout *rollout, struct container *contain
     const struct updater *updater = rollout->service->updater;
     uint64_t now_ms = clock_ms();
 
+    if (container->facts.state != CONTAINER_REMOVING)
+        container->removing_ms = 0;
+    else if (container->removing_ms == 0)
+        container->removing_ms = now_ms;
     memset(ret, 0, sizeof(*ret));
     text_set(ret->id, sizeof(ret->id), container->facts.id);
     text_set(ret->name, sizeof(ret->name), container->facts.name);
@@ -77,6 +81,8 @@ static void observe_container(struct rollout *rollout, struct container *contain
                 (container->facts.state == CONTAINER_RUNNING && container_is_going(container));
     ret->attempts = container->attempts;
     ret->attempted = container->attempted;
+    if (container->removing_ms != 0)
+        ret->removing_since_ms = wall_of(container->removing_ms, now_ms, steady_wall_ms());
     ret->started_ms = wall_of(container->started_ms, now_ms, steady_wall_ms());
     if (container->slot != TABLE_NONE)
         observe_backend(updater, container, ret);

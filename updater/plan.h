@@ -89,6 +89,7 @@ struct plan_container {
     char reason[256];           /* the verdict's; without a backend the last failed action's */
     bool drained;               /* proven: scoreboard_is_drained() for the epoch of its drain */
     uint64_t drain_since_ms;    /* wall clock; 0: not draining */
+    uint64_t removing_since_ms; /* wall clock: first seen as REMOVING; 0: it is not */
     uint32_t active[KIND_COUNT];
     uint8_t end_kinds;    /* already asked of the workers */
     uint32_t attempts;    /* failed tries in a row of the action `attempted` on it; while the caller

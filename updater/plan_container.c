@@ -33,6 +33,26 @@ void planner_keep_serving(struct planner *planner, bool is_new)
     }
 }
 
+/* The engine is at it, though perhaps for ever: a device that is busy, a storage driver that hangs.
+ */
+static void await_removal(struct planner *planner, const struct plan_container *container)
+{
+    uint32_t deadline_ms = planner->in->spec->progress_deadline_ms;
+    uint64_t at_ms = container->removing_since_ms + deadline_ms;
+    char duration[PLAN_DURATION_BYTES];
+
+    planner_wait(planner, "for the engine to have removed %s", container->name);
+    if (container->removing_since_ms == 0 || deadline_ms == 0 || !planner->in->engine_reachable)
+        return;
+    if (planner->in->now_ms < at_ms)
+        planner_look_at(planner, at_ms);
+    else
+        planner_need_attention(planner,
+                               "the engine has been removing %s for %s and is not done; nothing "
+                               "more is removed",
+                               container->name, planner_duration(deadline_ms, duration));
+}
+
 void planner_retire(struct planner *planner, unsigned index)
 {
     const struct plan_container *container = &planner->in->containers[index];
@@ -49,7 +69,7 @@ void planner_retire(struct planner *planner, unsigned index)
         return;
     }
     if (container->state == CONTAINER_REMOVING) {
-        planner_wait(planner, "for the engine to have removed %s", container->name);
+        await_removal(planner, container);
         return;
     }
     if (container_gave_up(container, kind) && !container->busy) {

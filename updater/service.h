@@ -32,6 +32,7 @@ struct container { /* one that carries the service's label, running or not */
     bool seen;              /* by the list in progress */
     uint64_t looked;        /* sequence of the inspect that said all this */
     bool leftover;          /* of a rollout that ended without it: not ours to route to */
+    uint64_t removing_ms;   /* clock_ms() when it was first seen as being removed; 0: it is not */
     uint64_t going_ms;      /* clock_ms() when an event said that it is being stopped; 0: not */
     bool busy;              /* an action on it is in flight */
     uint32_t attempts;      /* failed tries in a row of the action `attempted` */

@@ -153,6 +153,9 @@ static void check_attention(struct world *world)
         const struct sim_container *container = &world->containers[i];
 
         has_reason = has_reason || container->attempts >= 5 ||
+                     (container->seen_state == CONTAINER_REMOVING &&
+                      (world->now - container->removing_since) * TICK_MS >=
+                          world->spec.progress_deadline_ms) ||
                      (container->backend == BACKEND_DRAINING && fails(world, container));
     }
     if (!has_reason)

@@ -112,6 +112,12 @@ static void lie(enum mutation mutation)
     case MUTATION_FORGET_EXTENSIONS:
         memset(lied.drain_orders.extend_ms, 0, sizeof(lied.drain_orders.extend_ms));
         break;
+    case MUTATION_HASTY_REMOVALS:
+        for (unsigned i = 0; i < lied.container_count; i++) {
+            if (lied.containers[i].removing_since_ms != 0)
+                lied.containers[i].removing_since_ms = 1;
+        }
+        break;
     case MUTATION_FORGET_ENDS:
         memset(lied.drain_orders.ended_ms, 0, sizeof(lied.drain_orders.ended_ms));
         break;
@@ -183,48 +189,33 @@ const char *mutation_name(enum mutation mutation)
                                                       "leave the match",
                                                       "forget extensions",
                                                       "forget ends",
-                                                      "end whatever the policy"};
+                                                      "end whatever the policy",
+                                                      "hasty removals"};
 
     return names[mutation];
 }
 
 const char *fault_name(enum fault fault)
 {
-    static const char *const names[FAULT_COUNT] = {"create fails",
-                                                   "create is refused",
-                                                   "start fails",
-                                                   "stop fails",
-                                                   "remove fails",
-                                                   "rename fails",
-                                                   "start never works",
-                                                   "stop never works",
-                                                   "remove never works",
-                                                   "rename never works",
-                                                   "container exits",
-                                                   "container flaps",
-                                                   "removed by a stranger",
-                                                   "stopped by a stranger",
-                                                   "paused by a stranger",
-                                                   "engine away",
-                                                   "answer lost",
-                                                   "event late",
-                                                   "worker dies",
-                                                   "health slow",
-                                                   "never healthy",
-                                                   "sick later",
-                                                   "old one sick",
-                                                   "crash before journal",
-                                                   "crash between actions",
-                                                   "crash after actions",
-                                                   "crash while idle",
-                                                   "exchange over its budget",
-                                                   "operator pauses",
-                                                   "operator promotes",
-                                                   "operator aborts",
-                                                   "drains extended",
-                                                   "a class ended",
-                                                   "everything restarted",
-                                                   "new version fails requests"};
+    static const char *const names[FAULT_COUNT] = {
+        "create fails",          "create is refused",
+        "start fails",           "stop fails",
+        "remove fails",          "rename fails",
+        "start never works",     "stop never works",
+        "remove never works",    "rename never works",
+        "container exits",       "container flaps",
+        "removed by a stranger", "stopped by a stranger",
+        "paused by a stranger",  "engine away",
+        "answer lost",           "event late",
+        "worker dies",           "health slow",
+        "never healthy",         "sick later",
+        "old one sick",          "crash before journal",
+        "crash between actions", "crash after actions",
+        "crash while idle",      "exchange over its budget",
+        "operator pauses",       "operator promotes",
+        "operator aborts",       "drains extended",
+        "a class ended",         "removal hangs",
+        "everything restarted",  "new version fails requests"};
 
     return names[fault];
 }

@@ -129,6 +129,8 @@ static void observe_container(struct world *world, int index)
     to->reason[0] = '\0';
     to->drained = traffic_is_drained(world, index);
     to->drain_since_ms = from->drain_since * TICK_MS;
+    to->removing_since_ms =
+        from->seen_state == CONTAINER_REMOVING ? from->removing_since * TICK_MS : 0;
     memcpy(to->active, from->active, sizeof(to->active));
     to->end_kinds = from->end_kinds;
     to->attempts = from->attempts;

@@ -332,6 +332,23 @@ void world_operate(struct world *world, enum plan_action_kind kind, int containe
 }
 
 /* False: the engine says no. */
+/* It goes on by itself, for a while or for ever. */
+static bool removal_hangs(struct world *world, int index)
+{
+    struct sim_container *container = &world->containers[index];
+
+    if (world->is_clean || world->now >= world->calm_at ||
+        !world_chance(world, world->fault_rate * 3))
+        return false;
+    world_fault(world, FAULT_REMOVAL_HANGS, index);
+    container->state = CONTAINER_REMOVING;
+    container->removing_since = world->now;
+    container->gone_at =
+        world_chance(world, 1000) ? UINT64_MAX : world->now + world_random(world, 80);
+    world_changed(world, index);
+    return true;
+}
+
 static bool carry_out(struct world *world, struct sim_operation *operation)
 {
     struct sim_container *container =
@@ -355,6 +372,8 @@ static bool carry_out(struct world *world, struct sim_operation *operation)
         traffic_end_all(world, operation->container);
     } else if (operation->kind == ACTION_REMOVE) {
         if (container->state == CONTAINER_RUNNING || container->state == CONTAINER_PAUSED)
+            return false;
+        if (container->state == CONTAINER_REMOVING || removal_hangs(world, operation->container))
             return false;
         container->exists = false;
         container->we_removed = true;
@@ -436,6 +455,14 @@ static void container_tick(struct world *world, int index)
 
     if (!container->exists)
         return;
+    if (container->state == CONTAINER_REMOVING) {
+        if (world->now >= container->gone_at) {
+            container->exists = false;
+            container->we_removed = true;
+            world_changed(world, index);
+        }
+        return;
+    }
     if (container->state == CONTAINER_RUNNING && container->exit_at != 0 &&
         world->now >= container->exit_at) {
         container->exit_at = 0;

@@ -54,6 +54,7 @@ enum fault {
     FAULT_ABORT,
     FAULT_EXTEND,
     FAULT_END_KIND,
+    FAULT_REMOVAL_HANGS,
     FAULT_BOARDS_LOST,
     FAULT_FAILING_VERSION,
     FAULT_COUNT,
@@ -83,6 +84,7 @@ enum mutation {
     MUTATION_FORGET_EXTENSIONS,
     MUTATION_FORGET_ENDS,
     MUTATION_END_WHATEVER_THE_POLICY,
+    MUTATION_HASTY_REMOVALS,
     MUTATION_COUNT,
 };
 
@@ -93,6 +95,7 @@ struct sim_container {
     uint16_t ordinal;
     char name[40], final_name[40];
     enum container_state state;
+    uint64_t removing_since, gone_at; /* while the engine removes it */
     uint64_t started, healthy_at, sick_from, sick_until, exit_at, back_at, unpause_at;
     bool never[ACTION_RENAME + 1]; /* this action on it fails for ever */
     /* the boards' */

@@ -130,6 +130,27 @@ static void an_operator_ends_a_class_of_what_drains_by_then(void **state)
     assert_int_equal(the(ACTION_END_KINDS)->kinds, 1u << KIND_STREAM);
 }
 
+static void a_removal_that_never_ends_needs_attention(void **state)
+{
+    struct plan_container *container = drain(0);
+
+    (void)state;
+    container->backend = BACKEND_FREE;
+    container->state = CONTAINER_REMOVING;
+    container->removing_since_ms = NOW - 599999;
+    next();
+    assert_int_equal(out.look_again_ms, NOW + 1);
+    assert_non_null(strstr(out.waiting, "to have removed"));
+    in.now_ms++;
+    in.engine_reachable = false;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_NONE);
+    in.engine_reachable = true;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_NEEDS_ATTENTION);
+    assert_non_null(strstr(out.progress.why, "has been removing"));
+}
+
 static void on_timeout_wait_waits_and_says_so(void **state)
 {
     (void)state;
@@ -331,6 +352,7 @@ int main(void)
         TEST(classes_have_policies_of_their_own),
         TEST(an_extension_counts_and_takes_back_what_was_asked),
         TEST(an_operator_ends_a_class_of_what_drains_by_then),
+        TEST(a_removal_that_never_ends_needs_attention),
         TEST(on_timeout_wait_waits_and_says_so),
         TEST(on_timeout_fail_needs_attention),
         TEST(new_ones_stay_while_only_they_serve),
