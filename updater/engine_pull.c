@@ -88,8 +88,9 @@ static void on_done(void *context, const struct engine_reply *reply)
     if (reply->error == -ECANCELED) {
         ;
     } else if (reply->error != 0 && reply->status != 0) { /* refused before the stream began */
-        if (reply->error == -EREMOTEIO)                   /* 500: the registry's words again */
-            end.error = error_of_words(reply->message);
+        int of_words = error_of_words(reply->message);    /* the registry's, behind a 404 or 500 */
+        if (of_words != -EREMOTEIO && (reply->error == -EREMOTEIO || reply->error == -ENOENT))
+            end.error = of_words;
     } else if (pull->error != NULL) {
         end.error = error_of_words(pull->error);
         end.message = pull->error;

@@ -32,6 +32,7 @@ struct preflight {
     enum config_pull pull;
     struct fetch *fetch; /* the pull that is going on */
     char *pulled;        /* what it came to, for the record */
+    char *pulled_id;
     char *aborted_by;
     bool dry_run;
     char *forced[PREFLIGHT_FORCED_MAX + 1];
@@ -54,6 +55,7 @@ static void preflight_free(struct preflight *preflight)
     free(preflight->user);
     free(preflight->digest);
     free(preflight->pulled);
+    free(preflight->pulled_id);
     free(preflight->aborted_by);
     free(preflight->steps);
     cJSON_Delete(preflight->changes);
@@ -184,6 +186,9 @@ static void refuse_pull(struct preflight *preflight, const struct fetch_end *end
         admin_error(&answer, 503, "restarting",
                     "Sluice is restarting; the pull of %s ended, nothing was changed: ask again",
                     preflight->image);
+    else if (end->error == -EINVAL)
+        admin_error(&answer, 400, "bad-request", "cannot pull \"%s\": %s; nothing was changed",
+                    preflight->image, end->message);
     else
         admin_error(&answer, 422, end->error == -ENOENT ? "no-such-image" : "pull-failed",
                     "cannot pull %s: %s; nothing was changed", preflight->image, end->message);
@@ -200,7 +205,9 @@ static void on_fetched(void *context, const struct fetch_end *end)
         return;
     }
     preflight->pulled = memory_copy_string(end->summary);
-    gather(preflight); /* what there is may have changed meanwhile */
+    preflight->pulled_id = memory_copy_string(end->image_id);
+    preflight->facts.its_name = preflight->pulled_id; /* the tag may move on */
+    gather(preflight);                                /* what there is may have changed meanwhile */
 }
 
 /* The planner's own way, in a world where all goes well. */
@@ -252,6 +259,16 @@ static void undo_note(struct preflight *preflight)
     }
 }
 
+static void refuse_gone(struct preflight *preflight)
+{
+    struct admin_answer answer = {0};
+
+    admin_error(&answer, 422, "no-such-image",
+                "%s was pulled, and removed by somebody since; nothing was changed",
+                preflight->image);
+    finish(preflight, &answer);
+}
+
 static void decide(struct preflight *preflight)
 {
     const struct preflight_result *refusal;
@@ -266,15 +283,28 @@ static void decide(struct preflight *preflight)
         answer_plan(preflight);
     else if (refusal)
         refuse(preflight, refusal);
+    else if (!preflight->facts.its_image && preflight->pulled)
+        refuse_gone(preflight);
     else if (!preflight->facts.its_image)
         preflight->fetch = fetch_start(preflight->service, preflight->image, on_fetched, preflight);
     else
         begin(preflight);
 }
 
+static void refuse_reference(struct preflight *preflight, const char *why)
+{
+    struct admin_answer answer = {0};
+
+    admin_error(&answer, 400, "bad-request", "\"%s\" is no image: %s; nothing was changed",
+                preflight->image, why);
+    finish(preflight, &answer);
+}
+
 static void on_gathered(void *context, const struct engine_reply *failure)
 {
-    if (failure)
+    if (failure && failure->error == -EINVAL)
+        refuse_reference(context, failure->message);
+    else if (failure)
         refuse_engine(context, failure);
     else
         decide(context);

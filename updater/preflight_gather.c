@@ -130,6 +130,14 @@ static void olds_collect(const struct service *service, struct preflight_facts *
         facts->leftover_count += container_of(node, struct container, node)->leftover;
 }
 
+/* By its id where it is to stay, or was pulled: the tag may have moved on. */
+static const char *image_name(const struct preflight_facts *facts)
+{
+    if (facts->its_name != NULL)
+        return facts->its_name;
+    return facts->keeps_image && facts->old_count > 0 ? facts->olds[0].image_id : facts->image;
+}
+
 void preflight_gather(struct service *service, struct preflight_facts *facts,
                       void (*done)(void *context, const struct engine_reply *failure),
                       void *context)
@@ -143,11 +151,7 @@ void preflight_gather(struct service *service, struct preflight_facts *facts,
                               .pending = 1};
     preflight_facts_done(facts);
     olds_collect(service, facts);
-    /* By its id where it is to stay: the tag may have moved on. */
-    engine_image_inspect(gather->engine,
-                         facts->keeps_image && facts->old_count > 0 ? facts->olds[0].image_id
-                                                                    : facts->image,
-                         on_image, gather);
+    engine_image_inspect(gather->engine, image_name(facts), on_image, gather);
     for (size_t i = 0; i < facts->old_count; i++)
         engine_inspect(gather->engine, facts->olds[i].id, on_inspect,
                        part_new(gather, &facts->olds[i]));

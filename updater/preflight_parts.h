@@ -44,7 +44,8 @@ struct preflight_facts {
     const struct cJSON *changes; /* on purpose (container_changes.h); NULL: none */
     bool keeps_image;            /* no image was asked for: they keep the one that they have */
 
-    const char *image; /* as asked for */
+    const char *image;    /* as asked for */
+    const char *its_name; /* by which it is looked up; NULL: image */
     enum config_pull pull;
     const char *digest;      /* "name@sha256:…"; NULL: none, or not known */
     struct cJSON *its_image; /* its inspect; NULL: not on the engine */

@@ -292,6 +292,7 @@ def test_an_error_inside_the_200_stream_is_found(false_engine, run_tool, words, 
     (500, "Head https://r.test/v2/a/manifests/v1: no basic auth credentials", "EACCES"),
     (500, "Get https://r.test/v2/: dial tcp 10.0.0.1:443: connect: connection refused", "EREMOTEIO"),
     (404, "manifest for x:v1 not found: manifest unknown", "ENOENT"),
+    (404, "pull access denied for x, repository does not exist or may require 'docker login'", "EACCES"),
     (403, "by policy of the socket proxy", "EACCES")])
 def test_what_the_engine_says_before_the_stream_is_told_apart_too(false_engine, run_tool, status, words, error):
     false_engine.on("/images/create", (status, {"message": words}))

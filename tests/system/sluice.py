@@ -209,9 +209,13 @@ class Sluice:
     def service(self, name):
         return self.api("GET", f"/services/{name}")
 
+    def command(self, *arguments):
+        """`sluice ARGUMENTS` against this instance."""
+        return [str(COMMAND), *map(str, arguments), "--admin", str(self.admin)]
+
     def cli(self, *arguments, timeout=60):
-        """Runs `sluice ARGUMENTS` against this instance."""
-        return subprocess.run([COMMAND, *map(str, arguments), "--admin", self.admin], text=True,
+        """Runs it."""
+        return subprocess.run(self.command(*arguments), text=True, 
                               capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL)
 
     def get(self, listener="web", path="/", headers=None, timeout=PATIENCE):
