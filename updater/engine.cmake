@@ -18,6 +18,7 @@ add_library(sluice_engine STATIC
     engine_registry.c
     engine_remove.c
     engine_text.c
+    image_choose.c
     image_names.c
     pull_progress.c)
 target_include_directories(sluice_engine PUBLIC ${CMAKE_SOURCE_DIR})

@@ -15,6 +15,7 @@
 
 struct drain_proof;
 struct preflight;
+struct prune;
 struct rollout;
 struct updater;
 
@@ -61,6 +62,7 @@ struct service {
     char attention[PLAN_WHY_BYTES + 128]; /* of the last one, if it ended so; for people */
     struct timer held;                    /* fires when the hold is over */
     struct preflight *preflight;          /* of one that is asked for, or NULL */
+    struct prune *prune;                  /* of old images, or NULL */
     /* events */
     bool changed;
     uint64_t shown_ms; /* clock_ms() of the last "service" event */

@@ -7,6 +7,7 @@
 #include "crash.h"
 #include "events.h"
 #include "observe.h"
+#include "prune.h"
 #include "record.h"
 #include "rollout.h"
 #include "steady.h"
@@ -94,6 +95,8 @@ static void end(struct rollout *rollout)
         record_lesson(rollout, "%s: %s", plan_outcome_name(rollout->progress.outcome),
                       rollout->progress.why);
     record_keep(service->updater, rollout_id(rollout));
+    if (rollout->progress.outcome == OUTCOME_COMPLETED)
+        prune_start(service, rollout_id(rollout)); /* before what it goes by is forgotten */
     if (journal_prune(service->updater->journal, service_name(service),
                       service->config->rollout.history, record_forget, service->updater))
         log_event(LOG_ERROR, "journal-write-failed", "reason",
