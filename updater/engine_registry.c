@@ -225,7 +225,7 @@ static int read_config(const char *path, cJSON **ret_config)
     else if (length == CONFIG_BYTES_MAX)
         error = -EFBIG;
     else if (length > 0 && (*ret_config = engine_json_parse((struct slice){text, length})) == NULL)
-        error = -EINVAL;
+        error = -EBADMSG;
     free(text);
     close(fd);
     return error;
@@ -246,7 +246,7 @@ int engine_registry_config(cJSON **ret_config, char why[256])
     error = read_config(path, &config);
     if (error == -ENOENT || error == -ENOTDIR)
         error = 0;
-    if (error == -EINVAL)
+    if (error == -EBADMSG)
         (void)snprintf(why, 256, "%.180s is not JSON", path);
     else if (error)
         (void)snprintf(why, 256, "cannot read %.180s: %s", path, strerror(-error));

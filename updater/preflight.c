@@ -234,7 +234,8 @@ static void image_note(struct preflight *preflight)
 {
     struct preflight_facts *facts = &preflight->facts;
 
-    if (preflight->pull == PULL_ALWAYS && !preflight->pulled && !image_is_id(preflight->image)) {
+    if (preflight->pull == PULL_ALWAYS && !preflight->pulled && !facts->keeps_image &&
+        !image_is_id(preflight->image)) {
         cJSON_Delete(facts->its_image);
         free(facts->image_id);
         facts->its_image = NULL;

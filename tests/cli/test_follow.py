@@ -1,6 +1,7 @@
 """`sluice rollout`, followed to each of its ends, and through a daemon that goes away."""
 import json
 import signal
+import threading
 
 import pytest
 
@@ -139,6 +140,94 @@ def test_a_refusal_is_told_in_the_daemons_words(daemon, run, answer, code):
     assert result.code == code, result
     assert result.err == "sluice: %s\n" % answer[1]["error"]["message"]
     assert result.out == "" and daemon.streams == []
+
+
+def pull(**changes):
+    value = {"image": "web:v2", "state": "pulling", "started": "2026-11-23T05:15:00.000Z", "attempt": 1, "attempts": 5,
+             "error": None, "layers": 5, "layers_done": 2, "bytes": 12 << 20, "bytes_total": 80 << 20,
+             "percent": 15, "bytes_per_s": 3 << 20, "left_ms": 21400}
+    value.update(changes)
+    return value
+
+
+class SlowDaemon:
+    """One whose answer to the rollout waits until it is told."""
+
+    def __init__(self, daemon, answer):
+        self.daemon, self.answer, self.pull = daemon, answer, None
+        self.open = threading.Event()
+        daemon.answers["POST", "/v1/services/web/rollouts"] = lambda query, body: self.wait()
+        daemon.answers["GET", "/v1/services/web"] = lambda query, body: (200, service(pull=self.pull))
+        daemon.answers["POST", "/v1/services/web/abort"] = 200, service()
+        daemon.answers["GET", PATH] = 200, rollout("completed")
+
+    def wait(self):
+        assert self.open.wait(20)
+        return self.answer
+
+
+def test_a_pull_is_shown_a_line_for_each_tenth(daemon, start):
+    slow = SlowDaemon(daemon, (201, rollout()))
+    follower = start("rollout", "web", "--image", "web:v2", "--pull", "always")
+    slow.pull = pull(state="authorizing", layers=0, percent=0)
+    follower.wait_line("pulling web:v2: asking for credentials")
+    slow.pull = pull()
+    follower.wait_line("pulling web:v2: 2 of 5 layers, 12.0 MiB of 80.0 MiB, 15%, 3.0 MiB/s, 21")
+    slow.pull = pull(percent=16, bytes_total=None, left_ms=None)
+    slow.daemon.wait_for(lambda d: sum(r[1] == "/v1/services/web" for r in d.requests) >= 4)
+    slow.pull = pull(state="retrying", error="the pull stalled", retry_in_ms=900)
+    follower.wait_line("pulling web:v2: the pull stalled; try 2 of 5 in 900ms")
+    slow.open.set()
+    result = follower.end()
+    assert result.code == 0 and result.out.count("pulling web:v2: 2 of 5") == 1, result
+    assert daemon.requests[0][2]["pull"] == "always"
+
+
+def test_a_pull_that_somebody_aborts_is_5(daemon, start):
+    slow = SlowDaemon(daemon, error(409, "aborted", "the pull was aborted by root"))
+    slow.pull = pull()
+    follower = start("rollout", "web", "--image", "web:v2")
+    follower.wait_line("pulling web:v2")
+    slow.open.set()
+    result = follower.end()
+    assert result.code == 5 and "aborted by root" in result.err
+
+
+def test_ctrl_c_in_a_pull_leaves_it_going(daemon, start):
+    slow = SlowDaemon(daemon, (201, rollout()))
+    slow.pull = pull()
+    follower = start("rollout", "web", "--image", "web:v2", "--no-pull")
+    follower.wait_line("pulling web:v2")
+    follower.process.send_signal(signal.SIGINT)
+    result = follower.end()
+    slow.open.set()
+    assert result.code == 130 and "the pull goes on" in result.err and "sluice abort web" in result.err
+    assert daemon.requests[0][2]["pull"] == "never"
+
+
+def test_a_daemon_that_dies_in_a_pull_is_4_and_nothing_was_changed(daemon, start):
+    slow = SlowDaemon(daemon, None)
+    slow.pull = pull()
+    follower = start("rollout", "web", "--image", "web:v2")
+    follower.wait_line("pulling web:v2")
+    slow.open.set()  # the handler fails: its connection ends without an answer
+    result = follower.end()
+    assert result.code == 4 and "nothing was changed" in result.err
+
+
+def test_abort_ends_a_pull_where_there_is_no_rollout_yet(daemon, run):
+    daemon.answers["GET", "/v1/services/web"] = 200, service(pull=pull())
+    daemon.answers["POST", "/v1/services/web/abort"] = 200, service()
+    result = run("abort", "web")
+    assert result.code == 0 and "nothing was changed" in result.out
+    assert ("POST", "/v1/services/web/abort", None) in daemon.requests
+    result = run("pause", "web")
+    assert result.code == 3 and "still being pulled" in result.err
+
+
+def test_pull_and_no_pull_do_not_go_together(daemon, run):
+    assert run("rollout", "web", "--image", "web:v2", "--pull", "always", "--no-pull").code == 2
+    assert run("rollout", "web", "--image", "web:v2", "--pull", "often").code == 2
 
 
 def test_ctrl_c_detaches_and_says_how_to_go_on(daemon, follow):
