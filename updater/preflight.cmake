@@ -1,6 +1,7 @@
 # The checks before a rollout: pure, so that their tests link nothing that could do I/O.
 add_library(sluice_preflight STATIC
     preflight_containers.c
+    preflight_dependents.c
     preflight_image.c
     preflight_results.c
     preflight_state.c)

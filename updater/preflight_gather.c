@@ -18,6 +18,7 @@ struct gather {
     void (*done)(void *context, const struct engine_reply *failure);
     void *context;
     unsigned pending; /* answers */
+    bool others_unknown; /* one of them could not be looked at: no reason to refuse */
     struct engine_reply failure;
     char *failure_words;
 };
@@ -41,6 +42,10 @@ static void answered(struct gather *gather)
     check(gather->pending > 0);
     if (--gather->pending > 0)
         return;
+    if (gather->others_unknown) {
+        cJSON_Delete(gather->facts->others);
+        gather->facts->others = NULL;
+    }
     gather->done(gather->context, gather->failure.error != 0 ? &gather->failure : NULL);
     free(gather->failure_words);
     free(gather);
@@ -106,6 +111,55 @@ static void on_image(void *context, const struct engine_reply *reply)
     answered(gather);
 }
 
+/* --- all others ------------------------------------------------------------------------------ */
+
+static bool is_old(const struct preflight_facts *facts, const char *id)
+{
+    for (size_t i = 0; i < facts->old_count; i++) {
+        if (strcmp(facts->olds[i].id, id) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Of what may be many, the part that is looked at. */
+static void on_other(void *context, const struct engine_reply *reply)
+{
+    static const char *const keys[] = {"Id", "Name", "HostConfig"};
+    struct gather *gather = context;
+    cJSON *other = cJSON_CreateObject();
+
+    for (size_t i = 0; reply->error == 0 && i < sizeof(keys) / sizeof(keys[0]); i++)
+        cJSON_AddItemToObject(other, keys[i],
+                              cJSON_Duplicate(engine_json_get(reply->json, keys[i]), true));
+    if (reply->error == 0)
+        cJSON_AddItemToArray(gather->facts->others, other);
+    else
+        cJSON_Delete(other);
+    if (reply->error != 0 && reply->error != -ENOENT)
+        gather->others_unknown = true;
+    answered(gather);
+}
+
+/* A list says of the modes of sharing only one, so each is inspected. */
+static void on_all(void *context, const struct engine_reply *reply)
+{
+    struct gather *gather = context;
+    const cJSON *item;
+
+    gather->others_unknown = reply->error != 0;
+    gather->facts->others = cJSON_CreateArray();
+    cJSON_ArrayForEach(item, reply->json)
+    {
+        const char *id = engine_json_string(item, "Id");
+        if (id == NULL || is_old(gather->facts, id))
+            continue;
+        gather->pending++;
+        engine_inspect(gather->engine, id, on_other, gather);
+    }
+    answered(gather);
+}
+
 /* --- the service's containers --------------------------------------------------------------- */
 
 static void olds_collect(const struct service *service, struct preflight_facts *facts)
@@ -142,6 +196,7 @@ void preflight_gather(struct service *service, struct preflight_facts *facts,
                       void (*done)(void *context, const struct engine_reply *failure),
                       void *context)
 {
+    static const char *const everything[] = {NULL};
     struct gather *gather = memory_new(sizeof(*gather));
 
     *gather = (struct gather){.engine = service->updater->engine,
@@ -155,6 +210,8 @@ void preflight_gather(struct service *service, struct preflight_facts *facts,
     for (size_t i = 0; i < facts->old_count; i++)
         engine_inspect(gather->engine, facts->olds[i].id, on_inspect,
                        part_new(gather, &facts->olds[i]));
+    gather->pending++;
+    engine_list(gather->engine, everything, on_all, gather);
 }
 
 void preflight_facts_done(struct preflight_facts *facts)
@@ -172,6 +229,8 @@ void preflight_facts_done(struct preflight_facts *facts)
     free(facts->olds);
     free(facts->image_id);
     cJSON_Delete(facts->its_image);
+    cJSON_Delete(facts->others);
+    facts->others = NULL;
     facts->olds = NULL;
     facts->old_count = 0;
     facts->image_id = NULL;

@@ -40,6 +40,8 @@ struct preflight_facts {
 
     struct preflight_old *olds;
     size_t old_count;
+    struct cJSON
+        *others; /* [{"Id", "Name", "HostConfig"}] of all other containers; NULL: not known */
 
     const struct cJSON *changes; /* on purpose (container_changes.h); NULL: none */
     bool keeps_image;            /* no image was asked for: they keep the one that they have */
@@ -112,5 +114,7 @@ preflight_check_run check_in_progress, check_containers, check_versions, check_a
 preflight_check_run check_registry, check_image;
 /* preflight_containers.c: can each be made again, beside the old one? */
 preflight_check_run check_own_container, check_recreate, check_names, check_volumes;
+/* preflight_dependents.c: what hangs on them, and what they hang on */
+preflight_check_run check_dependents;
 
 #endif

@@ -22,6 +22,7 @@ const struct preflight_check preflight_checks[] = {
     {"attention", "needs-attention", REFUSED, IMPOSSIBLE, check_attention},
     {"recreate", "cannot-recreate", REFUSED, IMPOSSIBLE, check_recreate},
     {"names", "cannot-recreate", REFUSED, IMPOSSIBLE, check_names},
+    {"dependents", "dependents", REFUSED, JUDGEMENT, check_dependents},
     {"volumes", "shared-volume", REFUSED, JUDGEMENT, check_volumes},
     {.name = NULL},
 };

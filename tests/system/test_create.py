@@ -224,3 +224,29 @@ def test_a_version_that_takes_too_much_memory_says_so(engine, images, start_slui
     kill_new(shop)
     assert "exited with code 137: it was killed for want of memory" in shop.ends("rolled_back")["why"]
     shop.closes_well("slt-demo:v1")
+
+
+# --- what hangs on it -----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("mode,words", [("NetworkMode", "network"), ("PidMode", "processes"), ("IpcMode", "IPC namespace")])
+def test_what_another_container_shares_is_not_taken_away(engine, images, start_sluice, start_load, mode, words):
+    shop = Shop(engine, "shared", 1, {"HostConfig": {"IpcMode": "shareable"}}).open(start_sluice, start_load)
+    car = engine.create("slt-side-car", "slt-demo:v1", HostConfig={mode: f"container:{shop.ids[0]}"})
+    done = shop.sluice.cli("rollout", shop.name, "--image", "slt-demo:v2")
+    assert done.returncode == 3, done
+    assert "slt-side-car" in done.stderr and words in done.stderr and "--force dependents" in done.stderr, done.stderr
+    done = shop.sluice.cli("rollout", shop.name, "--image", "slt-demo:v2", "--force", "dependents")
+    assert done.returncode == 0, done
+    engine.remove(car)
+    shop.closes_well()
+
+
+def test_what_shares_a_container_that_is_gone_is_refused(engine, images, start_sluice):
+    """It could not be made again."""
+    other = engine.run("slt-other", "slt-demo:v1", HostConfig={"IpcMode": "shareable"})
+    shop = Shop(engine, "orphan", 1, {"HostConfig": {"IpcMode": f"container:{other}"}}).open(start_sluice)
+    assert shop.sluice.cli("rollout", shop.name, "--image", "slt-demo:v2", "--dry-run").returncode == 0
+    engine.remove(other)
+    done = shop.sluice.cli("rollout", shop.name, "--image", "slt-demo:v2")
+    assert done.returncode == 3 and "not there any more" in done.stderr, done
+    shop.closes_well("slt-demo:v1")
