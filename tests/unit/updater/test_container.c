@@ -454,6 +454,70 @@ static void a_limit_that_was_lost_is_found(void **state)
     cJSON_Delete(image);
 }
 
+static void expect_difference(const char *old, const char *new, const char *image,
+                              const char *expected)
+{
+    cJSON *before = parse(old), *after = parse(new), *of_new = parse(image);
+    char *difference = container_difference(before, NULL, NULL, after, of_new);
+
+    if (expected == NULL)
+        assert_null(difference);
+    else
+        assert_string_equal(difference, expected);
+    free(difference);
+    cJSON_Delete(before);
+    cJSON_Delete(after);
+    cJSON_Delete(of_new);
+}
+
+#define PLAIN(host_config) "{\"Id\":\"a\",\"Config\":{},\"HostConfig\":{" host_config "}}"
+#define ANONYMOUS          "fec9b5ee45158b02de785ed560deaf6ec78c69afd641b308b0f16972e8840ef0"
+
+static void what_a_newer_engine_fills_in_is_no_difference(void **state)
+{
+    (void)state;
+    expect_difference(PLAIN("\"CgroupnsMode\":\"\""),
+                      PLAIN("\"CgroupnsMode\":\"private\",\"IpcMode\":\"private\""), "{}", NULL);
+    expect_difference(PLAIN("\"CgroupnsMode\":\"host\""), PLAIN("\"CgroupnsMode\":\"private\""),
+                      "{}", "HostConfig.CgroupnsMode: \"host\" -> \"private\"\n");
+    expect_difference(PLAIN("\"IpcMode\":\"host\""), PLAIN("\"IpcMode\":\"\""), "{}",
+                      "HostConfig.IpcMode: \"host\" -> \"\"\n");
+}
+
+/* It stood in the way of every image that declares a volume: the new one's own was taken for the
+ * user's. */
+static void the_volume_that_a_new_image_asks_for_is_no_difference(void **state)
+{
+    static const char old[] = PLAIN("");
+    static const char new[] =
+        "{\"Id\":\"a\",\"Config\":{},\"HostConfig\":{},\"Mounts\":[{\"Type\":\"volume\","
+        "\"Name\":\"" ANONYMOUS "\",\"Destination\":\"/data\",\"RW\":true}]}";
+
+    (void)state;
+    expect_difference(old, new, "{\"Config\":{\"Volumes\":{\"/data\":{}}}}", NULL);
+    expect_difference(old, new, "{\"Config\":{\"Volumes\":{\"/other\":{}}}}",
+                      "HostConfig.Binds: " ANONYMOUS ":/data is only in the new container\n");
+}
+
+/* Each rollout added it once more. */
+static void a_hostname_that_the_engine_made_an_alias_of_is_none(void **state)
+{
+    cJSON *inspect = parse(
+        "{\"Id\":\"a\",\"Config\":{\"Hostname\":\"db-1\"},\"HostConfig\":{\"NetworkMode\":\"n\"},"
+        "\"NetworkSettings\":{\"Networks\":{\"n\":{\"Aliases\":[\"db\",\"db-1\",\"db-1\"]}}}}");
+    cJSON *create, *connects;
+    char why[256];
+
+    (void)state;
+    assert_int_equal(container_recreate(inspect, NULL, "i", NULL, "1.41", &create, &connects, why),
+                     0);
+    expect_json(engine_json_at(create, "NetworkingConfig", "EndpointsConfig", "n", "Aliases", NULL),
+                "[\"db\"]");
+    cJSON_Delete(inspect);
+    cJSON_Delete(create);
+    cJSON_Delete(connects);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +537,9 @@ int main(void)
         cmocka_unit_test(lets_pass_what_the_engine_chooses_anew),
         cmocka_unit_test(a_container_does_not_differ_from_itself),
         cmocka_unit_test(a_limit_that_was_lost_is_found),
+        cmocka_unit_test(what_a_newer_engine_fills_in_is_no_difference),
+        cmocka_unit_test(the_volume_that_a_new_image_asks_for_is_no_difference),
+        cmocka_unit_test(a_hostname_that_the_engine_made_an_alias_of_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

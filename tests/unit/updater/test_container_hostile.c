@@ -3,6 +3,7 @@
 #include "base/slice.h"
 #include "tests/unit/unit.h"
 #include "updater/container.h"
+#include "updater/container_changes.h"
 #include "updater/engine_json.h"
 
 #include <cjson/cJSON.h>
@@ -69,6 +70,8 @@ static cJSON *spoil(const cJSON *sample, size_t number, const char *substitute)
 
 static void use(const cJSON *inspect, const cJSON *image, const cJSON *sample)
 {
+    cJSON *changes = cJSON_Parse("{\"env\":{\"A\":\"1\",\"B\":null},\"labels\":{\"a\":\"1\"},"
+                                 "\"memory\":1,\"cpus\":1,\"command\":[\"c\"]}");
     static const char *const networks[] = {NULL, "engine-sample-front", ""};
     struct container_facts facts;
     struct address address;
@@ -85,7 +88,11 @@ static void use(const cJSON *inspect, const cJSON *image, const cJSON *sample)
     }
     why[0] = '\0';
     if (container_recreate(inspect, image, "i", NULL, "1.41", &create, &connects, why) == 0) {
-        char *text = cJSON_PrintUnformatted(create);
+        char *text;
+
+        container_changes_apply(create, changes);
+        container_note_own(create, image);
+        text = cJSON_PrintUnformatted(create);
         assert_non_null(text);
         assert_true(cJSON_IsObject(connects));
         cJSON_free(text);
@@ -95,7 +102,9 @@ static void use(const cJSON *inspect, const cJSON *image, const cJSON *sample)
     }
     cJSON_Delete(create);
     cJSON_Delete(connects);
-    free(container_difference(inspect, image, NULL, sample, image));
+    cJSON_Delete(container_changes_undo(inspect, image, changes));
+    free(container_difference(inspect, image, changes, sample, image));
+    cJSON_Delete(changes);
 }
 
 static void an_inspect_answer_may_hold_anything_anywhere(void **state)
