@@ -248,6 +248,28 @@ static void add_proofs(const struct cJSON *rollout, struct lines *lines)
     lines_done(&proofs);
 }
 
+static void add_changed(const struct cJSON *map, const char *what, struct lines *lines)
+{
+    const struct cJSON *item;
+    cJSON_ArrayForEach(item, map) lines_add(lines, "  changed %s %s%s", what, item->string,
+                                            cJSON_IsNull(item) ? " (unset)" : "");
+}
+
+/* What was changed on purpose; of variables and labels the names, for values may be secrets. */
+static void add_changes(const struct cJSON *changes, struct lines *lines)
+{
+    static const char *const plain[] = {"memory", "cpus", "command"};
+    add_changed(json_get(changes, "env"), "env", lines);
+    add_changed(json_get(changes, "labels"), "label", lines);
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
+        const struct cJSON *item = json_get(changes, plain[i]);
+        char *text = item != NULL ? cJSON_PrintUnformatted(item) : NULL;
+        if (text != NULL)
+            lines_add(lines, "  changed %s: %s", plain[i], text);
+        cJSON_free(text);
+    }
+}
+
 void record_full(const struct cJSON *rollout, struct lines *lines)
 {
     const struct cJSON *entry, *log = json_get(rollout, "log");
@@ -263,6 +285,7 @@ void record_full(const struct cJSON *rollout, struct lines *lines)
               json_text(rollout, "image_id"));
     lines_add(lines, "  before  %s  %s", json_text(rollout, "previous_image"),
               json_text(rollout, "previous_image_id"));
+    add_changes(json_get(rollout, "changes"), lines);
     add_proofs(rollout, lines);
     if (cJSON_GetArraySize(log) > 0)
         lines_add(lines, "%s", "");

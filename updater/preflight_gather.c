@@ -17,7 +17,7 @@ struct gather {
     struct preflight_facts *facts;
     void (*done)(void *context, const struct engine_reply *failure);
     void *context;
-    unsigned pending; /* answers */
+    unsigned pending;    /* answers */
     bool others_unknown; /* one of them could not be looked at: no reason to refuse */
     struct engine_reply failure;
     char *failure_words;

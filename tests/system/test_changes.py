@@ -31,6 +31,9 @@ def test_changes_without_a_new_image_last_and_go_with_the_next(engine, images, s
                    "--command", "/sluice-demo 'LOG_ENDS=0'")
     assert rollout["changes"] == {"env": {"NEW": "a b", "GONE": None}, "labels": {"team": "shop"}, "memory": 96 << 20,
                                   "cpus": 0.7, "command": ["/sluice-demo", "LOG_ENDS=0"]}
+    shown = shop.sluice.cli("history", rollout["id"]).stdout
+    assert "changed env NEW" in shown and "changed env GONE (unset)" in shown and "changed cpus: 0.7" in shown, shown
+    assert "a b" not in shown, "values may be secrets"
     assert rollout["image"] == "slt-demo:v1" and rollout["image_id"] == images["v1"]
     for image in ("v1", "v2"):
         now = only(shop)
@@ -59,6 +62,36 @@ def test_a_rollout_with_changes_that_fails_leaves_things_as_they_were(engine, im
     assert done.returncode == 1, done
     assert only(shop)["Id"] == before["Id"]
     shop.closes_well("slt-demo:v1")
+
+
+def test_a_dry_run_of_changes_alone(engine, images, start_sluice):
+    shop = Shop(engine, "dry", 2).open(start_sluice)
+    done = shop.sluice.cli("rollout", shop.name, "--memory", "512m", "--dry-run")
+    assert done.returncode == 0 and "slt-demo:v1" in done.stdout, done
+    assert sorted(each["Id"] for each in shop.containers()) == sorted(shop.ids)
+
+
+def test_containers_of_different_images_cannot_keep_their_image(engine, images, start_sluice):
+    shop = Shop(engine, "mixture", 2)
+    engine.remove(shop.ids[1])
+    shop.ids[1] = engine.run(shop.names[1], "slt-demo:v2", Labels={"sluice.service": shop.name})
+    shop.open(start_sluice)
+    done = shop.sluice.cli("rollout", shop.name, "--memory", "512m")
+    assert done.returncode == 3 and "say which with --image" in done.stderr, done
+
+
+def test_they_keep_their_image_though_its_name_has_moved_on(engine, images, start_sluice):
+    engine.call("POST", "/images/slt-demo:v1/tag", query={"repo": "slt-demo", "tag": "moving"})
+    shop = Shop(engine, "moving", 0)
+    shop.names = ["slt-moving-1"]
+    shop.ids = [engine.run(shop.names[0], "slt-demo:moving", Labels={"sluice.service": shop.name})]
+    shop.open(start_sluice)
+    engine.call("POST", "/images/slt-demo:v2/tag", query={"repo": "slt-demo", "tag": "moving"})
+    try:
+        roll(shop, "--memory", "512m")
+        assert only(shop)["Image"] == images["v1"]
+    finally:
+        engine.remove_image("slt-demo:moving")
 
 
 @pytest.mark.parametrize("changes,word", [
