@@ -120,7 +120,7 @@ class Matrix:
         self.before = self.look()
         self.sluice = Sluice(self.folder, self.config(everything))
         for case in CASES:
-            self.sluice.wait_healthy(own_name(case), 1)
+            self.sluice.wait_until(lambda: self.sluice.service(own_name(case))["healthy"] == 1, PATIENCE)
         self.roll("slm-demo:v2")
         self.forward = self.look()
         self.roll("slm-demo:v1")
