@@ -1,6 +1,12 @@
 """What the matrix goes through: options of `docker run`, and what follows the image. Names of NETWORKS, VOLUMES and
 HELPERS stand for themselves; FOLDER is a folder on the host, DEVICE a disk of it, SECCOMP a profile."""
 
+import os
+
+# Two of them for us, apart from those of another run that left its bridge behind.
+SUBNETS = [f"10.98.{os.getpid() % 120 * 2 + i}" for i in range(2)]
+ADDRESS = f"{SUBNETS[0]}.77"
+
 # Two versions that differ in every default that an image can have.
 IMAGES = {"slm-demo:v1": """\
 FROM scratch
@@ -151,7 +157,7 @@ MIXED = {
 # These cannot be there twice. Until Sluice stops the old one first they are refused, with this word in the reason.
 ALONE_ONLY = {
     "fixed port": (["-p", "127.0.0.1:21655:8080"], [], "21655"),
-    "static address": (["--network", "slm-front", "--ip", "10.98.7.77"], [], "10.98.7.77"),
+    "static address": (["--network", "slm-front", "--ip", ADDRESS], [], ADDRESS),
     "MAC address": ({"MacAddress": "02:00:00:00:07:07"}, [], "MAC"),
     "removed when it stops": (["--rm"], [], "--rm"),
 }

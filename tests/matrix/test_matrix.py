@@ -11,7 +11,7 @@ import pytest
 
 from client import LABEL
 from comparison import ANONYMOUS, differences, told
-from configurations import AFTER, ALONE, ALONE_ONLY, HELPERS, IMAGES, MIXED, NETWORKS, VOLUMES
+from configurations import AFTER, ALONE, ALONE_ONLY, HELPERS, IMAGES, MIXED, NETWORKS, SUBNETS, VOLUMES
 from sluice import BUILD, ApiError, Sluice, UnixConnection
 
 CASES = {**ALONE, **{name: case[:2] for name, case in AFTER.items()}, **MIXED}
@@ -44,8 +44,8 @@ class Matrix:
         demo = (BUILD / "demo/sluice-demo").read_bytes()
         for tag, dockerfile in IMAGES.items():
             self.docker.build(tag, dockerfile, demo)
-        for i, network in enumerate(NETWORKS):
-            self.docker("network", "create", "--label", LABEL, "--subnet", f"10.98.{7 + i}.0/24", network)
+        for network, subnet in zip(NETWORKS, SUBNETS):
+            self.docker("network", "create", "--label", LABEL, "--subnet", f"{subnet}.0/24", network)
         for volume in VOLUMES:
             self.docker("volume", "create", "--label", LABEL, volume)
         for helper, options in HELPERS.items():
