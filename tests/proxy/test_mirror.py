@@ -334,7 +334,7 @@ def test_copies_leave_every_second_place_to_clients(world):
     client = world.client(bench)
     for _ in range(20):
         assert client.get().body == b"the same"
-    assert bench.scores()["backends"][1]["active"] == [2, 0, 0]
+    assert bench.scores()["backends"][1]["active"] == [2, 0, 0, 0, 0]
     bench.ask(f"weight 0 {ALL}")
     b.on("/", same)
     for _ in range(4):

@@ -1,4 +1,5 @@
 """Drains end to end: each class with its budget and its goodbye, what operators order, and who dies meanwhile."""
+import http.client
 import re
 import signal
 import socket
@@ -7,6 +8,7 @@ import threading
 
 import pytest
 
+from engine import LABEL
 from shop import Shop, images, start_load  # noqa: F401 (fixtures)
 from sluice import ApiError
 
@@ -21,7 +23,10 @@ def budgets(every=NEVER, **changes):
 
 
 def open_shop(engine, start_sluice, name, drain, environment=None, **options):
-    return Shop(engine, name, **options).open(start_sluice, drain=drain, environment=environment)
+    """Health is asked patiently: here nothing is ill, however busy the machine."""
+    check = {"http": {"path": "/healthz"}, "interval": "1s", "timeout": "1s", "retries": 3}
+    return Shop(engine, name, **options).open(start_sluice, drain=drain, environment=environment,
+                                              service={"healthcheck": check})
 
 
 def connect(shop, data=b"", listener="web"):
@@ -247,6 +252,38 @@ def test_ends_of_a_class_are_spread(engine, images, start_sluice):
 
 
 # --- FAULTS ----------------------------------------------------------------------------------------
+
+
+def test_fault_31_the_address_goes_to_a_stranger_right_after_the_stop(engine, images, start_sluice):
+    network = "slt-address"
+    engine.call("POST", "/networks/create", {"Name": network, "Labels": {LABEL: "1"},
+                                             "IPAM": {"Config": [{"Subnet": "10.213.7.0/24"}]}})
+    shop = open_shop(engine, start_sluice, "address", budgets(), replicas=2,
+                     settings={"HostConfig": {"NetworkMode": network}})
+    address = engine.inspect(shop.ids[0])["NetworkSettings"]["Networks"][network]["IPAddress"]
+    done, versions = threading.Event(), set()
+
+    def ask():  # over kept connections, so that pools are full of both
+        connection = http.client.HTTPConnection(*shop.sluice.address("web"), timeout=30)
+        while not done.is_set():
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            versions.add((answer.status, answer.headers["X-Version"]))
+            answer.read()
+
+    askers = [threading.Thread(target=ask) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    engine.stop(shop.ids[0], 0)
+    engine.run("slt-address-stranger", "slt-demo:v2", HostConfig={"NetworkMode": network},
+               NetworkingConfig={"EndpointsConfig": {network: {"IPAMConfig": {"IPv4Address": address}}}})
+    shop.sluice.wait_healthy(shop.name, 1)
+    for _ in range(100):
+        assert shop.sluice.get()[1]["X-Version"] == "v1"
+    done.set()
+    for asker in askers:
+        asker.join(30)
+    assert (200, "v1") in versions and not any(version == "v2" for _, version in versions)
 
 
 def test_fault_36_removed_by_someone_else_in_mid_drain(engine, images, start_sluice):
