@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LIST_AGAIN_S  30. /* for what the engine itself may have lost */
 #define LIST_RETRY_S  1.  /* after one that failed, or an inspect that did */
@@ -43,10 +44,31 @@ static void trouble_set(struct service *service, const char *what, const char *m
     log_end(&line);
 }
 
+/* Connections that are open live on without it, but no new one can be made: the next action of a
+ * rollout would fail. */
+static bool socket_is_gone(const struct updater *updater, char why[256])
+{
+    static const char scheme[] = "unix://";
+    const char *host = updater->config->engine_host;
+
+    if (strncmp(host, scheme, sizeof(scheme) - 1) != 0 ||
+        access(host + sizeof(scheme) - 1, F_OK) == 0 || errno != ENOENT)
+        return false;
+    (void)snprintf(why, 256, "no engine at %.200s: there is no such socket",
+                   host + sizeof(scheme) - 1);
+    return true;
+}
+
 static void reachable_set(struct updater *updater, bool reachable, const char *message)
 {
     struct log_line line;
+    char why[256];
 
+    updater->engine_gone = socket_is_gone(updater, why);
+    if (reachable && updater->engine_gone) {
+        reachable = false;
+        message = why;
+    }
     (void)slice_copy_string(slice_from_string(message), updater->engine_message,
                             sizeof(updater->engine_message));
     if (updater->engine_reachable == reachable && updater->engine_told)
@@ -333,6 +355,18 @@ void discovery_start(struct updater *updater)
     ev_timer_init(&updater->list_again, on_list_again, LIST_AGAIN_S, LIST_AGAIN_S);
     updater->list_again.data = updater;
     ev_timer_start(updater->loop, &updater->list_again);
+}
+
+void discovery_tick(struct updater *updater)
+{
+    bool was_gone = updater->engine_gone;
+
+    if (!updater->engine)
+        return;
+    if (updater->engine_reachable)
+        reachable_set(updater, true, ""); /* unless it is gone */
+    else if (was_gone && !socket_is_gone(updater, (char[256]){0}))
+        list_all(updater); /* which says that it is back */
 }
 
 void discovery_stop(struct updater *updater)

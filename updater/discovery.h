@@ -10,6 +10,8 @@
 /* Opens the engine and follows it, if some service is discovered. */
 void discovery_start(struct updater *updater);
 /* Calls in flight get -ECANCELED. */
+/* Once a second: whether the engine's socket is still there. */
+void discovery_tick(struct updater *updater);
 void discovery_stop(struct updater *updater);
 
 /* Inspects a container and takes over what is found; then calls `done` (may be NULL), whatever

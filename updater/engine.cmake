@@ -13,6 +13,7 @@ add_library(sluice_engine STATIC
     engine_calls.c
     engine_events.c
     engine_json.c
+    engine_looks.c
     engine_objects.c
     engine_pull.c
     engine_registry.c

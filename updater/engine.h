@@ -93,6 +93,17 @@ void engine_image_inspect(struct engine *engine, const char *reference, engine_c
 void engine_image_remove(struct engine *engine, const char *reference, engine_callback *done,
                          void *context);
 
+/* json: as of GET /info. */
+void engine_info(struct engine *engine, engine_callback *done, void *context);
+/* One sample of what it uses. json: as of GET /containers/{id}/stats. */
+void engine_stats(struct engine *engine, const char *id, engine_callback *done, void *context);
+/* json: as of GET /networks/{name}. */
+void engine_network(struct engine *engine, const char *name, engine_callback *done, void *context);
+/* What a registry has of this reference, asked by the engine; nothing is pulled. `auth`: the value
+ * of X-Registry-Auth. json: as of GET /distribution/{name}/json. */
+void engine_distribution(struct engine *engine, const char *reference, const char *auth,
+                         engine_callback *done, void *context);
+
 /* Follows events of containers from now on until engine_close(). When the stream breaks it is
  * taken up again with `since` from the last event seen, so none is missed; on_event gets each once.
  * What a HEALTHCHECK's own runs cause (exec_create, exec_start, exec_die) is left out.

@@ -15,6 +15,7 @@
 /* How long each kind of call may take. */
 #define ENGINE_CONNECT_MS    5000u
 #define ENGINE_QUERY_MS      10000u /* version, list, inspect: the engine only looks things up */
+#define ENGINE_REGISTRY_MS   30000u /* the engine asks a registry for us */
 #define ENGINE_CHANGE_MS     30000u /* create, start, rename, connect: disks and networks take part */
 #define ENGINE_STOP_EXTRA_MS 30000u /* beyond the grace period: the engine kills and cleans up */
 #define ENGINE_REMOVE_MS     60000u /* large file systems are unlinked; images too */

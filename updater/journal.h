@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_SCHEMA      6          /* user_version */
+#define JOURNAL_SCHEMA      7          /* user_version */
 #define JOURNAL_APPLICATION 0x534c4a31 /* application_id: "SLJ1" */
 #define JOURNAL_WHY_BYTES   256u
 #define JOURNAL_LOG_MAX     2000u /* log lines kept per rollout; the oldest go */
@@ -226,6 +226,20 @@ int journal_lesson_list(struct journal *journal, const char *service, uint64_t b
                         uint32_t limit, struct journal_note **ret_notes, size_t *ret_count)
     __attribute__((warn_unused_result));
 void journal_notes_free(struct journal_note *notes, size_t count);
+
+struct journal_preflight { /* a check before it began */
+    const char *name, *outcome, *message;
+    bool forced;
+    char *text;
+};
+/* All of them at once, in order. */
+int journal_preflight_save(struct journal *journal, const char *rollout,
+                           const struct journal_preflight *checks, size_t count)
+    __attribute__((warn_unused_result));
+int journal_preflight_list(struct journal *journal, const char *rollout,
+                           struct journal_preflight **ret_checks, size_t *ret_count)
+    __attribute__((warn_unused_result));
+void journal_preflights_free(struct journal_preflight *checks, size_t count);
 
 /* --- services ------------------------------------------------------------------------------ */
 

@@ -84,8 +84,15 @@ static const char drain_ends[] =
     " kind TEXT NOT NULL, extend_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
     " PRIMARY KEY (rollout, kind)) STRICT, WITHOUT ROWID;";
 
-static const char *const ways[] = {first,    notes_and_tasks, more_progress,
-                                   analyses, changes,         drain_ends};
+/* What was checked before it began. */
+static const char preflight[] =
+    "CREATE TABLE preflight (rollout TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,"
+    " position INTEGER NOT NULL, name TEXT NOT NULL, outcome TEXT NOT NULL,"
+    " forced INTEGER NOT NULL, message TEXT, PRIMARY KEY (rollout, position))"
+    " STRICT, WITHOUT ROWID;";
+
+static const char *const ways[] = {first,   notes_and_tasks, more_progress, analyses,
+                                   changes, drain_ends,      preflight};
 
 _Static_assert(sizeof(ways) / sizeof(ways[0]) == JOURNAL_SCHEMA, "each schema has its way");
 

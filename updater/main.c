@@ -160,6 +160,7 @@ static int services_start(struct updater *updater)
         service->is_static = service->config->label_key == NULL;
         service->changed = true;
         list_init(&service->containers);
+        list_init(&service->dry_runs);
         service->row = table_service_row(updater->table, service_name(service));
         if (service->row == TABLE_NONE)
             return -ENOSPC;

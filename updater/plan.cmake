@@ -21,6 +21,7 @@ add_library(sluice_journal STATIC
     journal_notes.c
     journal_progress.c
     journal_records.c
+    journal_preflight.c
     journal_rollouts.c
     journal_schema.c
     journal_spec.c)

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define START_MS 1000000000000ull /* some wall clock: not 0, which says "never" */
+#define PREVIEW_REQUESTS 1000000u
+#define START_MS         1000000000000ull /* some wall clock: not 0, which says "never" */
 
 struct preview_world { /* large, so not on the stack */
     struct plan_observed in;
     struct plan out;
     bool gone[PLAN_CONTAINERS_MAX];
+    bool window_done;
     struct plan_preview *preview;
     unsigned old_count;
     uint32_t promoted_step; /* the last at which an operator said go on; UINT32_MAX: none */
@@ -114,6 +116,8 @@ static void apply(struct preview_world *world, const struct plan_action *action)
         break;
     case ACTION_SET_WEIGHT:
         world->in.weight = action->weight;
+        world->in.mirror = action->mirror;
+        world->in.match = action->match;
         break;
     case ACTION_DRAIN:
         container->backend = BACKEND_DRAINING;
@@ -173,18 +177,69 @@ static void act(struct preview_world *world)
     count_beside(world);
 }
 
+/* What the requests of the new version come to: many, and all went well. */
+static void look(struct preview_world *world)
+{
+    struct plan_window *window = &world->in.window;
+    bool is_own;
+    const struct config_analysis *rules =
+        plan_analysis(world->in.spec, &world->in.progress, world->in.weight, &is_own);
+    uint64_t number;
+
+    if (rules == NULL) {
+        window->since_ms = 0;
+        return;
+    }
+    if (window->since_ms == 0 || world->window_done || window->is_own != is_own ||
+        window->step != world->in.progress.step) {
+        *window = (struct plan_window){
+            .since_ms = world->in.now_ms, .step = world->in.progress.step, .is_own = is_own};
+        return;
+    }
+    number = (world->in.now_ms - window->since_ms) / analysis_look_ms(rules);
+    if (number > window->look) {
+        window->look = (uint32_t)number;
+        window->canary.requests = window->stable.requests = PREVIEW_REQUESTS;
+        window->canary.latency[0] = window->stable.latency[0] = PREVIEW_REQUESTS;
+    }
+}
+
+/* When the present step or watch ends by itself; 0: not known. Looks on the way change nothing. */
+static uint64_t step_end_ms(const struct preview_world *world)
+{
+    const struct plan_progress *progress = &world->out.progress;
+    const struct plan_spec *spec = world->in.spec;
+    const struct config_step *step = &spec->steps[progress->step];
+
+    if (progress->phase != PHASE_FORWARD || !progress->step_entered)
+        return 0;
+    if (progress->step >= spec->step_count)
+        return progress->step_since_ms + spec->monitor_ms;
+    return step->kind == STEP_PAUSE && !step->until_promoted
+               ? progress->step_since_ms + step->pause_ms
+               : 0;
+}
+
+static bool waits_for_word(const struct preview_world *world)
+{
+    const struct plan_progress *progress = &world->out.progress;
+    const struct plan_spec *spec = world->in.spec;
+
+    return progress->step_entered && progress->step < spec->step_count &&
+           spec->steps[progress->step].kind == STEP_PAUSE &&
+           spec->steps[progress->step].until_promoted;
+}
+
 /* Nothing to be done now: time passes, or an operator says go on. False: it waits for ever. */
 static bool pass(struct preview_world *world)
 {
-    if (world->out.look_again_ms > world->in.now_ms) {
-        bool waits_for_word = world->out.progress.step_entered &&
-                              world->out.progress.step < world->in.spec->step_count &&
-                              world->in.spec->steps[world->out.progress.step].until_promoted;
+    uint64_t end_ms = step_end_ms(world);
 
-        if (!waits_for_word) {
-            world->in.now_ms = world->out.look_again_ms;
-            return true;
-        }
+    if (world->out.look_again_ms > 0 && !waits_for_word(world)) {
+        if (end_ms < world->out.look_again_ms)
+            end_ms = world->out.look_again_ms;
+        world->in.now_ms = end_ms > world->in.now_ms ? end_ms : world->in.now_ms + 1;
+        return true;
     }
     if (world->promoted_step == world->out.progress.step)
         return false; /* it was said, and changed nothing */
@@ -197,7 +252,9 @@ static bool pass(struct preview_world *world)
 static void run(struct preview_world *world)
 {
     for (unsigned round = 0; round < PLAN_PREVIEW_ROUNDS; round++) {
+        look(world);
         plan_next(&world->in, &world->out);
+        world->window_done = world->out.window_done;
         world->in.progress = world->out.progress;
         world->in.wish_promote = false;
         if (world->out.progress.phase == PHASE_ENDED)

@@ -23,7 +23,9 @@
 #include <string.h>
 
 struct preflight {
+    struct list node; /* of service->dry_runs */
     struct service *service;
+    struct gather *gather;
     struct admin_deferred *deferred;
     char *image, *reason, *user, *digest;
     struct config_step *steps; /* way.steps */
@@ -46,6 +48,7 @@ struct preflight {
 
 static void preflight_free(struct preflight *preflight)
 {
+    list_remove(&preflight->node);
     if (preflight->service->preflight == preflight)
         preflight->service->preflight = NULL;
     for (size_t i = 0; preflight->forced[i]; i++)
@@ -126,6 +129,28 @@ static struct rollout_request request_of(const struct preflight *preflight)
     };
 }
 
+/* For the record. What was only warned of goes into the log too, which people read. */
+static void keep(const struct preflight *preflight)
+{
+    struct rollout *rollout = preflight->service->rollout;
+    struct journal *journal = preflight->service->updater->journal;
+    const struct preflight_results *results = &preflight->results;
+    struct journal_preflight rows[PREFLIGHT_CHECKS_MAX];
+
+    for (unsigned i = 0; i < results->count; i++) {
+        const struct preflight_result *result = &results->items[i];
+
+        rows[i] = (struct journal_preflight){.name = result->check->name,
+                                             .outcome = preflight_outcome_name(result->outcome),
+                                             .message = result->message,
+                                             .forced = result->forced};
+        if (result->outcome == PREFLIGHT_WARNING)
+            rollout_log(rollout, "preflight-warning", NULL, result->message);
+    }
+    if (journal_preflight_save(journal, rollout_id(rollout), rows, results->count))
+        log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(journal));
+}
+
 static void begin(struct preflight *preflight)
 {
     struct service *service = preflight->service;
@@ -143,6 +168,7 @@ static void begin(struct preflight *preflight)
     } else if (error) {
         admin_error(&answer, 500, "journal", "%s", journal_error(service->updater->journal));
     } else {
+        keep(preflight);
         if (preflight->pulled)
             rollout_log(service->rollout, "image-pulled", NULL, preflight->pulled);
         answer.status = 201;
@@ -303,6 +329,7 @@ static void refuse_reference(struct preflight *preflight, const char *why)
 
 static void on_gathered(void *context, const struct engine_reply *failure)
 {
+    ((struct preflight *)context)->gather = NULL;
     if (failure && failure->error == -EINVAL)
         refuse_reference(context, failure->message);
     else if (failure)
@@ -328,7 +355,7 @@ static void gather(struct preflight *preflight)
     facts->attention = service->attention;
     facts->own_id = own_container(preflight->own_id) ? preflight->own_id : NULL;
     facts->api_version = engine_api_version(service->updater->engine);
-    preflight_gather(preflight->service, facts, on_gathered, preflight);
+    preflight->gather = preflight_gather(preflight->service, facts, on_gathered, preflight);
 }
 
 /* What can be said without asking the engine, and what a dry run cannot plan for either. */
@@ -383,6 +410,7 @@ static struct preflight *preflight_new(const struct preflight_request *wanted)
     struct preflight *preflight = memory_new(sizeof(*preflight));
     struct service *service = wanted->service;
 
+    list_init(&preflight->node);
     preflight->service = service;
     preflight->image = image_of(wanted);
     preflight->changes = wanted->changes ? cJSON_Duplicate(wanted->changes, true) : NULL;
@@ -406,6 +434,7 @@ static struct preflight *preflight_new(const struct preflight_request *wanted)
         .keeps_image = !wanted->image,
         .image = preflight->image,
         .pull = preflight->pull,
+        .dry_run = wanted->dry_run,
         .spec = &preflight->spec,
         .preview = &preflight->preview,
     };
@@ -420,7 +449,9 @@ void preflight_start(const struct preflight_request *wanted, const struct admin_
     if (refuse_at_once(wanted->service, wanted->dry_run, ret_answer))
         return;
     preflight = preflight_new(wanted);
-    if (!wanted->dry_run) /* dry runs may be as many as like */
+    if (wanted->dry_run) /* of which there may be as many as like */
+        list_append(&wanted->service->dry_runs, &preflight->node);
+    else
         wanted->service->preflight = preflight;
     preflight->deferred = admin_defer(request);
     gather(preflight);
@@ -449,4 +480,9 @@ void preflight_stop(struct service *service)
 {
     if (preflight_fetch(service))
         fetch_abort(service->preflight->fetch);
+    for (struct list *node = service->dry_runs.next, *next; node != &service->dry_runs;
+         node = next) {
+        next = node->next; /* the answer may end it */
+        preflight_gather_stop(container_of(node, struct preflight, node)->gather);
+    }
 }

@@ -2,7 +2,11 @@
 
 #include "base/check.h"
 #include "base/memory.h"
+#include "credentials.h"
 #include "engine_json.h"
+#include "engine_text.h"
+#include "image_names.h"
+#include "preflight_measure.h"
 #include "rollout.h"
 #include "updater.h"
 
@@ -12,13 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define API_ONE_SHOT "1.41" /* before it the engine takes two samples, a second apart */
+
 struct gather {
+    struct service *service;
     struct engine *engine;
     struct preflight_facts *facts;
     void (*done)(void *context, const struct engine_reply *failure);
     void *context;
     unsigned pending;    /* answers */
     bool others_unknown; /* one of them could not be looked at: no reason to refuse */
+    struct credentials *credentials;
     struct engine_reply failure;
     char *failure_words;
 };
@@ -26,6 +34,7 @@ struct gather {
 struct gather_part { /* a question about one container */
     struct gather *gather;
     struct preflight_old *old;
+    size_t network; /* index; the array grows while answers come */
 };
 
 static void failed(struct gather *gather, const struct engine_reply *reply)
@@ -39,6 +48,8 @@ static void failed(struct gather *gather, const struct engine_reply *reply)
 
 static void answered(struct gather *gather)
 {
+    struct preflight_facts *facts = gather->facts;
+
     check(gather->pending > 0);
     if (--gather->pending > 0)
         return;
@@ -46,6 +57,8 @@ static void answered(struct gather *gather)
         cJSON_Delete(gather->facts->others);
         gather->facts->others = NULL;
     }
+    preflight_host_read(gather->service, facts->info,
+                        facts->old_count > 0 ? facts->olds[0].id : NULL, &facts->host);
     gather->done(gather->context, gather->failure.error != 0 ? &gather->failure : NULL);
     free(gather->failure_words);
     free(gather);
@@ -55,7 +68,7 @@ static struct gather_part *part_new(struct gather *gather, struct preflight_old 
 {
     struct gather_part *part = memory_new(sizeof(*part));
 
-    *part = (struct gather_part){gather, old};
+    *part = (struct gather_part){.gather = gather, .old = old};
     gather->pending++;
     return part;
 }
@@ -79,6 +92,59 @@ static void on_its_image(void *context, const struct engine_reply *reply)
     part_done(part);
 }
 
+/* It cannot be measured where somebody forbids the question; limits are known all the same. */
+static void on_stats(void *context, const struct engine_reply *reply)
+{
+    struct gather_part *part = context;
+
+    preflight_use_read(part->old->inspect, reply->error == 0 ? reply->json : NULL, &part->old->use);
+    part_done(part);
+}
+
+static void on_network(void *context, const struct engine_reply *reply)
+{
+    struct gather_part *part = context;
+    struct preflight_network *network = &part->gather->facts->networks[part->network];
+
+    network->is_gone = reply->error == -ENOENT;
+    if (reply->error == 0)
+        network->inspect = cJSON_Duplicate(reply->json, true);
+    part_done(part);
+}
+
+static bool network_is_known(const struct preflight_facts *facts, const char *name)
+{
+    for (size_t i = 0; i < facts->network_count; i++) {
+        if (strcmp(facts->networks[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Each network once, whoever is on it. "none" and "host" have no addresses to give. */
+static void ask_networks(struct gather *gather, struct preflight_old *old)
+{
+    struct preflight_facts *facts = gather->facts;
+    const cJSON *endpoint;
+
+    cJSON_ArrayForEach(endpoint, engine_json_at(old->inspect, "NetworkSettings", "Networks", NULL))
+    {
+        const char *name = endpoint->string;
+        struct gather_part *part;
+
+        if (name == NULL || strcmp(name, "host") == 0 || strcmp(name, "none") == 0 ||
+            network_is_known(facts, name))
+            continue;
+        facts->networks =
+            memory_resize(facts->networks, (facts->network_count + 1) * sizeof(*facts->networks));
+        facts->networks[facts->network_count] =
+            (struct preflight_network){.name = memory_copy_string(name)};
+        part = part_new(gather, old);
+        part->network = facts->network_count++;
+        engine_network(gather->engine, name, on_network, part);
+    }
+}
+
 static void on_inspect(void *context, const struct engine_reply *reply)
 {
     struct gather_part *part = context;
@@ -90,10 +156,92 @@ static void on_inspect(void *context, const struct engine_reply *reply)
         part->old->inspect = cJSON_Duplicate(reply->json, true);
         engine_image_inspect(gather->engine, image != NULL ? image : "", on_its_image,
                              part_new(gather, part->old));
+        preflight_use_read(reply->json, NULL, &part->old->use);
+        if (engine_version_compare(engine_api_version(gather->engine), API_ONE_SHOT) >= 0)
+            engine_stats(gather->engine, part->old->id, on_stats, part_new(gather, part->old));
+        ask_networks(gather, part->old);
     } else if (reply->error != -ENOENT) {
         failed(gather, reply);
     }
     part_done(part);
+}
+
+static void on_info(void *context, const struct engine_reply *reply)
+{
+    struct gather *gather = context;
+
+    if (reply->error == 0)
+        gather->facts->info = cJSON_Duplicate(reply->json, true);
+    else
+        gather->facts->info_why = memory_copy_string(reply->message);
+    answered(gather);
+}
+
+/* --- the registry --------------------------------------------------------------------------- */
+
+static void registry_failed(struct gather *gather, int error, const char *message)
+{
+    gather->facts->registry.error = error;
+    gather->facts->registry.message = memory_copy_string(message);
+}
+
+static void on_distribution(void *context, const struct engine_reply *reply)
+{
+    struct gather *gather = context;
+    struct preflight_registry *registry = &gather->facts->registry;
+    const cJSON *platforms = engine_json_get(reply->json, "Platforms");
+
+    if (reply->error != 0) {
+        registry_failed(gather, reply->error, reply->message);
+    } else {
+        registry->digest = memory_copy_string(
+            engine_json_string(engine_json_get(reply->json, "Descriptor"), "digest"));
+        registry->platforms = platforms != NULL ? cJSON_Duplicate(platforms, true) : NULL;
+    }
+    answered(gather);
+}
+
+static void on_credentials(void *context, int error, const char *auth, const char *message)
+{
+    struct gather *gather = context;
+
+    gather->credentials = NULL;
+    if (error == 0) {
+        engine_distribution(gather->engine, gather->facts->image, auth, on_distribution, gather);
+        return;
+    }
+    registry_failed(gather, error, message);
+    answered(gather);
+}
+
+/* A rollout need not ask: its pull says all that the registry could, and changes nothing. */
+static void ask_registry(struct gather *gather)
+{
+    struct preflight_facts *facts = gather->facts;
+    struct engine_reference parts = {0};
+    bool is_wanted = facts->its_image == NULL || facts->pull == PULL_ALWAYS;
+
+    if (!facts->dry_run || !is_wanted || facts->pull == PULL_NEVER || image_is_id(facts->image))
+        return;
+    facts->registry.asked = true;
+    if (engine_reference_parse(facts->image, &parts) < 0) {
+        registry_failed(gather, -EINVAL, "this is no reference to an image");
+        return;
+    }
+    gather->pending++;
+    gather->credentials =
+        credentials_ask(gather->service->updater->loop, parts.registry, on_credentials, gather);
+    engine_reference_done(&parts);
+}
+
+void preflight_gather_stop(struct gather *gather)
+{
+    if (gather == NULL || gather->credentials == NULL)
+        return;
+    credentials_cancel(gather->credentials);
+    gather->credentials = NULL;
+    registry_failed(gather, -ECANCELED, "Sluice is restarting");
+    answered(gather);
 }
 
 static void on_image(void *context, const struct engine_reply *reply)
@@ -108,6 +256,7 @@ static void on_image(void *context, const struct engine_reply *reply)
     } else if (reply->error != -ENOENT) {
         failed(gather, reply);
     }
+    ask_registry(gather);
     answered(gather);
 }
 
@@ -192,26 +341,29 @@ static const char *image_name(const struct preflight_facts *facts)
     return facts->keeps_image && facts->old_count > 0 ? facts->olds[0].image_id : facts->image;
 }
 
-void preflight_gather(struct service *service, struct preflight_facts *facts,
-                      void (*done)(void *context, const struct engine_reply *failure),
-                      void *context)
+struct gather *preflight_gather(struct service *service, struct preflight_facts *facts,
+                                void (*done)(void *context, const struct engine_reply *failure),
+                                void *context)
 {
     static const char *const everything[] = {NULL};
     struct gather *gather = memory_new(sizeof(*gather));
 
-    *gather = (struct gather){.engine = service->updater->engine,
+    *gather = (struct gather){.service = service,
+                              .engine = service->updater->engine,
                               .facts = facts,
                               .done = done,
                               .context = context,
-                              .pending = 1};
+                              .pending = 2};
     preflight_facts_done(facts);
     olds_collect(service, facts);
     engine_image_inspect(gather->engine, image_name(facts), on_image, gather);
+    engine_info(gather->engine, on_info, gather);
     for (size_t i = 0; i < facts->old_count; i++)
         engine_inspect(gather->engine, facts->olds[i].id, on_inspect,
                        part_new(gather, &facts->olds[i]));
     gather->pending++;
     engine_list(gather->engine, everything, on_all, gather);
+    return gather;
 }
 
 void preflight_facts_done(struct preflight_facts *facts)
@@ -226,11 +378,26 @@ void preflight_facts_done(struct preflight_facts *facts)
         cJSON_Delete(old->inspect);
         cJSON_Delete(old->its_image);
     }
+    for (size_t i = 0; i < facts->network_count; i++) {
+        free(facts->networks[i].name);
+        cJSON_Delete(facts->networks[i].inspect);
+    }
     free(facts->olds);
+    free(facts->networks);
     free(facts->image_id);
+    free(facts->info_why);
+    free(facts->registry.message);
+    free(facts->registry.digest);
+    cJSON_Delete(facts->registry.platforms);
+    facts->registry = (struct preflight_registry){0};
     cJSON_Delete(facts->its_image);
     cJSON_Delete(facts->others);
     facts->others = NULL;
+    cJSON_Delete(facts->info);
+    facts->info = NULL;
+    facts->info_why = NULL;
+    facts->networks = NULL;
+    facts->network_count = 0;
     facts->olds = NULL;
     facts->old_count = 0;
     facts->image_id = NULL;

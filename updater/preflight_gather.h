@@ -11,10 +11,13 @@
 
 /* Collects the service's containers anew, then asks the engine about each and about the image, all
  * at once. `done` is called once, never before this returns; `failure` is NULL where all went well
- * (that something is not there is no failure). */
-void preflight_gather(struct service *service, struct preflight_facts *facts,
-                      void (*done)(void *context, const struct engine_reply *failure),
-                      void *context);
+ * (that something is not there is no failure). What it returns is there until then. */
+struct gather *preflight_gather(struct service *service, struct preflight_facts *facts,
+                                void (*done)(void *context, const struct engine_reply *failure),
+                                void *context);
+struct gather;
+/* At the end of the process: what is asked of a credential helper is answered now. NULL is fine. */
+void preflight_gather_stop(struct gather *gather);
 void preflight_facts_done(struct preflight_facts *facts);
 
 #endif

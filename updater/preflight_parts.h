@@ -20,10 +20,51 @@ struct cJSON;
 
 /* --- what is known ------------------------------------------------------------------------- */
 
+struct preflight_use {                            /* of one container */
+    uint64_t memory_limit, nano_cpus, pids_limit; /* 0: none */
+    uint64_t memory_used, pids;
+    bool measured; /* memory_used and pids are known */
+};
+
+struct preflight_disk {
+    char path[256]; /* "": not known */
+    bool known;     /* what follows */
+    bool no_inodes; /* none is left */
+    uint64_t free_bytes;
+};
+
+struct preflight_host {
+    bool is_here;              /* the engine's host is this one: what follows is about it */
+    uint64_t memory_available; /* bytes */
+    double load;               /* of the last minute */
+    uint64_t threads, threads_max;
+    struct preflight_disk engine_disk, state_disk;
+    /* of the proxy, wherever the engine is */
+    uint64_t descriptors_max;     /* of a worker; 0: not known */
+    uint64_t descriptors_used;    /* connections of the fullest one */
+    uint64_t service_connections; /* to this service's backends, of the worker that has most */
+    unsigned slots_free;          /* of the routing table */
+};
+
+struct preflight_registry { /* what it says of an image that is to be pulled; dry runs ask */
+    bool asked;
+    int error;
+    char *message; /* where error != 0 */
+    char *digest;  /* "sha256:…" */
+    struct cJSON *platforms;
+};
+
+struct preflight_network { /* that a container is on */
+    char *name;
+    struct cJSON *inspect; /* NULL: not known */
+    bool is_gone;
+};
+
 struct preflight_old { /* a container that runs now, to be replaced */
     char *id, *name, *image, *image_id;
     char why[256];                     /* why Sluice cannot reach it; empty: it can */
     struct cJSON *inspect, *its_image; /* NULL: gone meanwhile; the image may be gone too */
+    struct preflight_use use;
 };
 
 /* Everything that the checks look at. Owned by the preflight; what is NULL is not known. */
@@ -42,6 +83,12 @@ struct preflight_facts {
     size_t old_count;
     struct cJSON
         *others; /* [{"Id", "Name", "HostConfig"}] of all other containers; NULL: not known */
+    struct preflight_network *networks;
+    size_t network_count;
+    struct cJSON *info; /* the engine's; NULL: see info_why */
+    char *info_why;
+    struct preflight_host host;
+    struct preflight_registry registry;
 
     const struct cJSON *changes; /* on purpose (container_changes.h); NULL: none */
     bool keeps_image;            /* no image was asked for: they keep the one that they have */
@@ -49,6 +96,7 @@ struct preflight_facts {
     const char *image;    /* as asked for */
     const char *its_name; /* by which it is looked up; NULL: image */
     enum config_pull pull;
+    bool dry_run;
     const char *digest;      /* "name@sha256:…"; NULL: none, or not known */
     struct cJSON *its_image; /* its inspect; NULL: not on the engine */
     char *image_id;          /* NULL: not on the engine */
@@ -110,11 +158,22 @@ typedef void preflight_check_run(const struct preflight_facts *facts,
 
 /* preflight_state.c: what there is */
 preflight_check_run check_in_progress, check_containers, check_versions, check_attention;
+/* preflight_engine.c */
+preflight_check_run check_engine, check_managed, check_networks;
 /* preflight_image.c */
-preflight_check_run check_registry, check_image;
+preflight_check_run check_registry, check_image, check_platform;
+/* preflight_host.c: is there room? */
+preflight_check_run check_memory, check_cpu, check_disk, check_processes, check_descriptors;
+/* preflight_settings.c */
+preflight_check_run check_health, check_port, check_settings;
 /* preflight_containers.c: can each be made again, beside the old one? */
 preflight_check_run check_own_container, check_recreate, check_names, check_volumes;
 /* preflight_dependents.c: what hangs on them, and what they hang on */
 preflight_check_run check_dependents;
+
+/* The sum of the `wanted` largest of so many values. */
+uint64_t preflight_sum_largest(const uint64_t *values, size_t count, size_t wanted);
+/* How many containers have an address in "10.0.0.0/24"; UINT64_MAX: any, or not known. */
+uint64_t preflight_subnet_room(const char *subnet);
 
 #endif

@@ -14,16 +14,28 @@
 
 const struct preflight_check preflight_checks[] = {
     {"rollout", "rollout-in-progress", CONFLICT, IMPOSSIBLE, check_in_progress},
+    {"engine", "engine-unsupported", REFUSED, IMPOSSIBLE, check_engine},
     {"containers", "no-containers", REFUSED, IMPOSSIBLE, check_containers},
     {"own-container", "cannot-recreate", REFUSED, IMPOSSIBLE, check_own_container},
+    {"managed", "cannot-recreate", REFUSED, IMPOSSIBLE, check_managed},
     {"registry", "no-such-image", REFUSED, IMPOSSIBLE, check_registry},
     {"image", "same-image", REFUSED, IMPOSSIBLE, check_image},
+    {"platform", "wrong-platform", REFUSED, JUDGEMENT, check_platform},
     {"versions", "mixed-versions", REFUSED, IMPOSSIBLE, check_versions},
     {"attention", "needs-attention", REFUSED, IMPOSSIBLE, check_attention},
     {"recreate", "cannot-recreate", REFUSED, IMPOSSIBLE, check_recreate},
     {"names", "cannot-recreate", REFUSED, IMPOSSIBLE, check_names},
     {"dependents", "dependents", REFUSED, JUDGEMENT, check_dependents},
     {"volumes", "shared-volume", REFUSED, JUDGEMENT, check_volumes},
+    {"networks", "cannot-recreate", REFUSED, JUDGEMENT, check_networks},
+    {"memory", "not-enough-memory", REFUSED, JUDGEMENT, check_memory},
+    {"cpu", "not-enough-cpu", REFUSED, JUDGEMENT, check_cpu},
+    {"disk", "not-enough-disk", REFUSED, JUDGEMENT, check_disk},
+    {"processes", "not-enough-processes", REFUSED, JUDGEMENT, check_processes},
+    {"descriptors", "not-enough-descriptors", REFUSED, JUDGEMENT, check_descriptors},
+    {"health", "bad-settings", REFUSED, IMPOSSIBLE, check_health},
+    {"port", "bad-settings", REFUSED, IMPOSSIBLE, check_port},
+    {"settings", "bad-settings", REFUSED, IMPOSSIBLE, check_settings},
     {.name = NULL},
 };
 

@@ -365,6 +365,33 @@ static void add_checks(struct text *text, const cJSON *rollout)
     }
 }
 
+/* Before it began: what was not simply well. */
+static void add_preflight(struct text *text, const cJSON *rollout)
+{
+    struct text list = {0};
+    const cJSON *check;
+
+    cJSON_ArrayForEach(check, get(rollout, "preflight"))
+    {
+        const char *outcome = string(check, "outcome");
+
+        if (strcmp(outcome, "ok") == 0)
+            continue;
+        add(&list, "- ");
+        add_foreign(&list, outcome);
+        add(&list, ": ");
+        add_foreign(&list, string(check, "name"));
+        add(&list, ": ");
+        add_foreign(&list, string(check, "message"));
+        add(&list, "%s\n", cJSON_IsTrue(get(check, "forced")) ? " (forced)" : "");
+    }
+    if (list.length > 0) {
+        add(text, "\n## Checked before it began\n\n");
+        add_bytes(text, list.bytes, list.length);
+    }
+    free(list.bytes);
+}
+
 static void add_notes(struct text *text, const cJSON *notes, const char *title, bool lessons_only)
 {
     struct text list = {0};
@@ -413,6 +440,7 @@ char *report_markdown(const cJSON *rollout)
     add_wrong(&text, rollout);
     add_notes(&text, get(rollout, "notes"), "Lessons for the next time", true);
     add_notes(&text, get(rollout, "lessons"), "Lessons that were there before", false);
+    add_preflight(&text, rollout);
     add_steps(&text, rollout);
     add_containers(&text, rollout);
     add_drains(&text, rollout);

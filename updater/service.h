@@ -61,6 +61,7 @@ struct service {
     struct rollout *rollout;              /* in progress, or NULL */
     char attention[PLAN_WHY_BYTES + 128]; /* of the last one, if it ended so; for people */
     struct timer held;                    /* fires when the hold is over */
+    struct list dry_runs;                 /* of struct preflight */
     struct preflight *preflight;          /* of one that is asked for, or NULL */
     struct prune *prune;                  /* of old images, or NULL */
     /* events */

@@ -4,6 +4,7 @@
 #include "act.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "discovery.h"
 #include "drain.h"
 #include "events.h"
 #include "hold.h"
@@ -109,6 +110,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *watcher, int events)
         steady_follow();
     table_services_keep(updater->table, updater->config, steady_wall_ms());
     events_verdicts(updater);
+    discovery_tick(updater);
     for (size_t i = 0; i < updater->service_count; i++) {
         if (updater->services[i].rollout || hold_left_ms(&updater->services[i]) > 0)
             updater->services[i].changed = true;

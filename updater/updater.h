@@ -38,6 +38,7 @@ struct updater {
     bool engine_reachable;
     char engine_message[256];
     bool engine_told; /* reachable or not: said once */
+    bool engine_gone; /* its socket is not there any more */
     uint64_t looks;   /* inspects started */
     ev_timer list_again;
     struct admin *admin;

@@ -121,7 +121,10 @@ static void add_image(cJSON *object, const struct preflight_facts *facts)
 {
     cJSON_AddStringToObject(object, "image", facts->image);
     view_add_string(object, "image_id", facts->image_id);
-    view_add_string(object, "digest", facts->digest);
+    if (facts->digest == NULL && facts->registry.digest != NULL)
+        view_add_string(object, "digest", facts->registry.digest);
+    else
+        view_add_string(object, "digest", facts->digest);
     cJSON_AddBoolToObject(object, "pull", facts->its_image == NULL);
     add_integer(object, "image_bytes", facts->its_image, "Size");
 }

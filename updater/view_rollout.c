@@ -213,6 +213,26 @@ static void add_steps(cJSON *object, struct journal *journal, const struct journ
     free(steps);
 }
 
+static void add_preflight(cJSON *object, struct journal *journal, const char *id)
+{
+    cJSON *array = cJSON_AddArrayToObject(object, "preflight");
+    struct journal_preflight *checks;
+    size_t count;
+
+    if (journal_preflight_list(journal, id, &checks, &count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        cJSON *check = cJSON_CreateObject();
+
+        view_add_string(check, "name", checks[i].name);
+        view_add_string(check, "outcome", checks[i].outcome);
+        view_add_string(check, "message", checks[i].message);
+        cJSON_AddBoolToObject(check, "forced", checks[i].forced);
+        cJSON_AddItemToArray(array, check);
+    }
+    journal_preflights_free(checks, count);
+}
+
 static void add_log(cJSON *object, struct journal *journal, const char *id, size_t line_max)
 {
     cJSON *array = cJSON_AddArrayToObject(object, "log");
@@ -294,8 +314,10 @@ static cJSON *view(struct updater *updater, const struct journal_rollout *record
     }
     add_steps(object, updater->journal, record);
     add_log(object, updater->journal, record->id, line_max);
-    if (line_max == SIZE_MAX)
+    if (line_max == SIZE_MAX) {
+        add_preflight(object, updater->journal, record->id);
         record_view(object, updater->journal, record);
+    }
     return object;
 }
 

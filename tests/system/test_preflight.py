@@ -1,10 +1,19 @@
 """Before anything changes: the dry run, and what is refused, on a real engine."""
 import json
+import os
 
 import pytest
 
+from relay import Relay
 from shop import Shop, images, start_load  # noqa: F401 (fixtures)
 from sluice import ApiError
+
+
+@pytest.fixture
+def relay(engine, tmp_path):
+    relay = Relay(engine, tmp_path / "relay.sock")
+    yield relay
+    relay.close()
 
 
 def dry_run(shop, image="slt-demo:v2", **wanted):
@@ -100,4 +109,129 @@ def test_a_database_volume_is_not_written_twice_unless_forced(engine, images, st
     bad = refused(shop, force=["recreate"])
     assert bad.status == 400 and "volumes" in str(bad)
     shop.rollout = shop.sluice.api("POST", f"/services/{shop.name}/rollouts", {"image": "slt-demo:v2", "force": ["volumes"]})["id"]
+    shop.ends()
+
+
+# --- what is refused -------------------------------------------------------------------------------
+
+def refused_and_unchanged(engine, shop, code, words, image="slt-demo:v2", status=422):
+    """By the API and by the command, and nothing of it is left."""
+    before = everything(engine)
+    error = refused(shop, image)
+    assert (error.status, error.code) == (status, code), error
+    assert words in error.body["error"]["message"], error
+    said = shop.sluice.cli("rollout", shop.name, "--image", image)
+    assert said.returncode == 3 and words in said.stderr, said
+    assert everything(engine) == before
+    assert shop.sluice.api("GET", f"/rollouts?service={shop.name}")["rollouts"] == []
+    return error.body["checks"]
+
+
+def test_a_memory_limit_above_what_is_free_is_refused_unless_forced(engine, images, start_sluice):
+    shop = Shop(engine, "memory", 1, {"HostConfig": {"Memory": 900 << 30}}).open(start_sluice)
+    checks = refused_and_unchanged(engine, shop, "not-enough-memory", "by its limit")
+    assert [check["name"] for check in checks if check["outcome"] == "refused"] == ["memory"]
+    shop.rollout = shop.sluice.api("POST", f"/services/{shop.name}/rollouts",
+                                   {"image": "slt-demo:v2", "force": ["memory", "cpu"]})["id"]
+    kept = {check["name"]: check for check in shop.ends()["preflight"]}
+    assert kept["memory"]["forced"] and kept["memory"]["outcome"] == "warning"
+    assert kept["volumes"]["outcome"] == "ok" and not kept["volumes"]["forced"]
+
+
+def test_what_runs_is_measured(engine, images, start_sluice):
+    shop = Shop(engine, "measured", 2).open(start_sluice)
+    plan = dry_run(shop)
+    for name in ("memory", "disk", "processes", "descriptors", "networks", "engine"):
+        assert check_of(plan, name)["outcome"] == "ok", check_of(plan, name)
+    assert "going by those that run" in check_of(plan, "memory")["message"]
+    assert engine.call("GET", "/info")[1]["DockerRootDir"] in check_of(plan, "disk")["message"]
+
+
+def test_a_container_that_removes_itself_is_refused(engine, images, start_sluice):
+    shop = Shop(engine, "vanishes", 1, {"HostConfig": {"AutoRemove": True}}).open(start_sluice)
+    refused_and_unchanged(engine, shop, "cannot-recreate", "--rm")
+
+
+def test_containers_of_a_swarm_are_left_to_it(engine, images, start_sluice):
+    shop = Shop(engine, "swarm", 1, {"Labels": {"sluice.service": "swarm", "com.docker.swarm.service.id": "x"}}).open(start_sluice)
+    refused_and_unchanged(engine, shop, "cannot-recreate", "docker service update")
+
+
+def test_health_asked_of_a_container_that_has_no_healthcheck_is_refused(engine, images, start_sluice):
+    healthy = {"Healthcheck": {"Test": ["NONE"]}}
+    shop = Shop(engine, "unasked", 1, healthy)
+    shop.sluice = start_sluice(shop.config(service={"healthcheck": {"container": {}}}))
+    shop.sluice.wait_until(lambda: shop.sluice.service(shop.name)["replicas"] == 1)
+    refused_and_unchanged(engine, shop, "bad-settings", "no HEALTHCHECK")
+
+
+def test_a_network_without_addresses_left_is_refused(engine, images, start_sluice):
+    engine.call("POST", "/networks/create", {"Name": "slt-narrow", "Labels": {"sluice.test": "1"},
+                                             "IPAM": {"Config": [{"Subnet": "172.31.255.248/29"}]}})
+    shop = Shop(engine, "narrow", 3, {"HostConfig": {"NetworkMode": "slt-narrow"}}).open(start_sluice)
+    refused_and_unchanged(engine, shop, "cannot-recreate", "slt-narrow has room for 5")
+
+
+def test_mixed_versions_are_said(engine, images, start_sluice):
+    shop = Shop(engine, "mixed", 1).open(start_sluice)
+    engine.run("slt-mixed-2", "slt-demo:v3", Labels={"sluice.service": "mixed"}, Env=["HEALTH=ok"])
+    shop.names.append("slt-mixed-2")
+    shop.sluice.wait_healthy("mixed", 2)
+    check = check_of(dry_run(shop), "versions")
+    assert check["outcome"] == "warning" and "slt-demo:v3" in check["message"]
+
+
+def test_what_the_engine_may_not_be_asked_is_skipped(engine, images, start_sluice, relay):
+    """A filtering proxy that lets through only what a rollout itself needs."""
+    only_preflight = ("/info", "/stats", "/networks/", "/distribution/")
+    relay.rule = lambda method, path, body: (403, b"no") if method == "GET" and any(part in path for part in only_preflight) else None
+    shop = Shop(engine, "filtered", 1).open(start_sluice, host=relay.host)
+    plan = dry_run(shop)
+    assert plan["would"] == "begin"
+    assert {check["name"] for check in plan["checks"] if check["outcome"] == "skipped"} >= {"memory", "cpu", "disk", "engine", "networks"}
+    shop.begin()
+    shop.ends()
+
+
+# --- the engine ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("newest,oldest,words", [("1.99", "1.60", "1.60"), ("1.12", "1.0", "1.12")])
+def test_an_engine_too_new_or_too_old_is_told_at_the_start(engine, images, start_sluice, relay, newest, oldest, words):
+    def other_version(method, path, body):
+        return json.dumps({**json.loads(body), "ApiVersion": newest, "MinAPIVersion": oldest}).encode() if "/version" in path else body
+
+    relay.rewrite = other_version
+    shop = Shop(engine, "versions", 1)
+    shop.sluice = start_sluice(shop.config(host=relay.host))
+    shop.sluice.wait_until(lambda: words in shop.sluice.api("GET", "/healthz")["engine"]["message"])
+    error = refused(shop, dry_run=True)
+    assert error.status == 503 and words in str(error)
+    assert shop.sluice.cli("rollout", shop.name, "--image", "slt-demo:v2").returncode == 3
+
+    relay.rewrite = lambda method, path, body: body  # mended: nothing has to be started again
+    shop.sluice.wait_healthy(shop.name, 1)
+    shop.begin()
+    shop.ends()
+
+
+def test_a_socket_that_is_taken_away_is_noticed_though_connections_live(engine, images, start_sluice, relay):
+    shop = Shop(engine, "taken-away", 1).open(start_sluice, host=relay.host)
+    os.rename(relay.path, relay.path + ".away")
+    shop.sluice.wait_until(lambda: not shop.sluice.api("GET", "/healthz")["engine"]["reachable"])
+    assert relay._events, "the stream of events was cut: this is not what the test is about"
+    error = refused(shop, dry_run=True)
+    assert error.status == 503 and "no such socket" in str(error)
+    os.rename(relay.path + ".away", relay.path)
+    shop.sluice.wait_until(lambda: shop.sluice.api("GET", "/healthz")["engine"]["reachable"])
+    shop.begin()
+    shop.ends()
+
+
+def test_a_second_rollout_is_refused_and_leaves_the_first_alone(engine, images, start_sluice):
+    shop = Shop(engine, "second", 1).open(start_sluice, steps=[{"set_weight": 50}, {"pause": {}}, {"set_weight": 100}])
+    shop.begin()
+    shop.wait(lambda rollout: rollout["state"] == "paused")
+    error = refused(shop, "slt-demo:v3")
+    assert (error.status, error.code) == (409, "rollout-in-progress") and shop.rollout in str(error)
+    shop.sluice.api("POST", f"/rollouts/{shop.rollout}/promote")
     shop.ends()

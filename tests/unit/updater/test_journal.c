@@ -676,6 +676,34 @@ static void notes_read_back_in_order_and_lessons_across_the_rollouts_of_a_servic
     journal_close(journal);
 }
 
+static void what_was_checked_before_a_rollout_reads_back(void **state)
+{
+    const struct journal_preflight written[] = {
+        {.name = "memory", .outcome = "warning", .message = "it is tight", .forced = true},
+        {.name = "disk", .outcome = "ok", .message = NULL}};
+    struct journal *journal = open_journal();
+    struct journal_preflight *read;
+    size_t count;
+
+    (void)state;
+    assert_int_equal(journal_preflight_save(journal, "a", written, 2), -ENOENT);
+    add_rollout(journal, "a", "web", 1);
+    assert_int_equal(journal_preflight_save(journal, "a", written, 2), 0);
+    assert_int_equal(journal_preflight_list(journal, "a", &read, &count), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(read[0].name, "memory");
+    assert_string_equal(read[0].outcome, "warning");
+    assert_string_equal(read[0].message, "it is tight");
+    assert_true(read[0].forced);
+    assert_null(read[1].message);
+    assert_false(read[1].forced);
+    journal_preflights_free(read, count);
+    assert_int_equal(journal_preflight_list(journal, "b", &read, &count), 0);
+    assert_int_equal(count, 0);
+    journal_preflights_free(read, count);
+    journal_close(journal);
+}
+
 static void notes_of_a_rollout_are_limited_and_need_it(void **state)
 {
     const struct journal_note note = {.time_ms = 1, .message = "again"};
@@ -855,6 +883,7 @@ int main(void)
         TEST(changes_are_kept_with_their_rollout_or_not_at_all),
         TEST(a_journal_of_an_older_sluice_is_brought_up_to_date),
         TEST(notes_read_back_in_order_and_lessons_across_the_rollouts_of_a_service),
+        TEST(what_was_checked_before_a_rollout_reads_back),
         TEST(notes_of_a_rollout_are_limited_and_need_it),
         TEST(a_file_that_is_no_journal_is_refused),
         TEST(a_directory_that_is_not_there_is_named),

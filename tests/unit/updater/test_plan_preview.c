@@ -87,6 +87,27 @@ static void says_where_it_waits_for_an_operator(void **state)
     assert_int_equal(preview.outcome, OUTCOME_COMPLETED);
 }
 
+static void takes_an_analysis_to_pass(void **state)
+{
+    static const struct config_step judged[] = {
+        {.kind = STEP_SET_WEIGHT, .weight = 2500},
+        {.kind = STEP_ANALYSIS,
+         .analysis = {.on = true, .interval_ms = 60000, .min_requests = 100}},
+        {.kind = STEP_MIRROR, .mirror = 1000},
+        {.kind = STEP_PAUSE, .pause_ms = 3600000},
+        {.kind = STEP_SET_WEIGHT, .weight = WEIGHT_MAX}};
+    struct plan_spec spec = spec_of(1);
+
+    (void)state;
+    spec.steps = judged;
+    spec.step_count = sizeof(judged) / sizeof(judged[0]);
+    spec.analysis = judged[1].analysis;
+    plan_preview(&spec, olds, 1, &preview);
+    assert_string_equal(preview.stuck, "");
+    assert_int_equal(preview.outcome, OUTCOME_COMPLETED);
+    assert_true(preview.took_ms >= 60000 + 3600000 + 5000);
+}
+
 static void holds_as_many_replicas_as_there_may_be(void **state)
 {
     const struct plan_spec spec = spec_of(PLAN_REPLICAS_MAX);
@@ -104,6 +125,7 @@ int main(void)
         cmocka_unit_test_teardown(tells_all_that_a_canary_rollout_does, free_preview),
         cmocka_unit_test_teardown(gives_new_ones_the_names_that_they_will_have, free_preview),
         cmocka_unit_test_teardown(says_where_it_waits_for_an_operator, free_preview),
+        cmocka_unit_test_teardown(takes_an_analysis_to_pass, free_preview),
         cmocka_unit_test_teardown(holds_as_many_replicas_as_there_may_be, free_preview),
     };
 
