@@ -322,40 +322,50 @@ static void start_changed(struct preflight_request *wanted, const cJSON *changes
     cJSON_Delete(read);
 }
 
+/* Everything but the way: image, reason, pull, and what concerns the checks. */
+static bool wanted_read(const cJSON *body, struct preflight_request *wanted,
+                        struct admin_answer *answer)
+{
+    const cJSON *image = cJSON_GetObjectItemCaseSensitive(body, "image");
+    const cJSON *reason = cJSON_GetObjectItemCaseSensitive(body, "reason");
+    const cJSON *dry_run = cJSON_GetObjectItemCaseSensitive(body, "dry_run");
+
+    if ((image || !cJSON_GetObjectItemCaseSensitive(body, "changes")) &&
+        (!cJSON_IsString(image) || image->valuestring[0] == '\0')) {
+        admin_error(answer, 400, "bad-request", "image is missing: {\"image\": \"web:v2\"}");
+        return false;
+    }
+    if (reason && !cJSON_IsString(reason)) {
+        admin_error(answer, 400, "bad-request", "reason is a text");
+        return false;
+    }
+    if (dry_run && !cJSON_IsBool(dry_run)) {
+        admin_error(answer, 400, "bad-request", "dry_run is true or false");
+        return false;
+    }
+    wanted->image = image ? image->valuestring : NULL; /* what runs */
+    wanted->reason = reason ? reason->valuestring : NULL;
+    wanted->dry_run = cJSON_IsTrue(dry_run);
+    return force_read(cJSON_GetObjectItemCaseSensitive(body, "force"), wanted, answer) &&
+           pull_read(cJSON_GetObjectItemCaseSensitive(body, "pull"), &wanted->pull, answer);
+}
+
 void api_rollout_start(struct service *service, const struct admin_request *request,
                        struct admin_answer *ret_answer)
 {
     static const char *const keys[] = {"image", "steps",   "preset", "reason",  "strategy", "order",
                                        "pull",  "dry_run", "force",  "changes", NULL};
-    const cJSON *image, *steps, *preset, *reason, *dry_run, *changes;
+    const cJSON *body = request->body;
+    const cJSON *steps, *preset;
     struct preflight_request wanted = {
         .service = service, .pull = service->config->rollout.images.pull, .uid = request->uid};
     struct config_step *read = NULL;
 
-    if (!api_body_has_only(request->body, keys, ret_answer))
+    if (!api_body_has_only(body, keys, ret_answer) || !wanted_read(body, &wanted, ret_answer) ||
+        !way_read(body, &wanted.way, ret_answer))
         return;
-    image = cJSON_GetObjectItemCaseSensitive(request->body, "image");
-    steps = cJSON_GetObjectItemCaseSensitive(request->body, "steps");
-    preset = cJSON_GetObjectItemCaseSensitive(request->body, "preset");
-    reason = cJSON_GetObjectItemCaseSensitive(request->body, "reason");
-    dry_run = cJSON_GetObjectItemCaseSensitive(request->body, "dry_run");
-    changes = cJSON_GetObjectItemCaseSensitive(request->body, "changes");
-    if ((image || !changes) && (!cJSON_IsString(image) || image->valuestring[0] == '\0')) {
-        admin_error(ret_answer, 400, "bad-request", "image is missing: {\"image\": \"web:v2\"}");
-        return;
-    }
-    if (reason && !cJSON_IsString(reason)) {
-        admin_error(ret_answer, 400, "bad-request", "reason is a text");
-        return;
-    }
-    if (dry_run && !cJSON_IsBool(dry_run)) {
-        admin_error(ret_answer, 400, "bad-request", "dry_run is true or false");
-        return;
-    }
-    if (!force_read(cJSON_GetObjectItemCaseSensitive(request->body, "force"), &wanted, ret_answer))
-        return;
-    if (!way_read(request->body, &wanted.way, ret_answer))
-        return;
+    steps = cJSON_GetObjectItemCaseSensitive(body, "steps");
+    preset = cJSON_GetObjectItemCaseSensitive(body, "preset");
     if (steps && preset) {
         admin_error(ret_answer, 400, "bad-request", "give steps or a preset, not both");
         return;
@@ -366,18 +376,12 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
                     "steps are for the strategy canary; rolling goes replica by replica");
         return;
     }
-    if (!pull_read(cJSON_GetObjectItemCaseSensitive(request->body, "pull"), &wanted.pull,
-                   ret_answer))
-        return;
     if (preset && !preset_read(service, preset, &wanted.way, ret_answer))
         return;
     if (steps && !steps_read(service, steps, &read, &wanted.way.step_count, ret_answer))
         return;
-    wanted.image = image ? image->valuestring : NULL;
-    wanted.reason = reason ? reason->valuestring : NULL;
     if (steps)
         wanted.way.steps = read;
-    wanted.dry_run = cJSON_IsTrue(dry_run);
-    start_changed(&wanted, changes, request, ret_answer);
+    start_changed(&wanted, cJSON_GetObjectItemCaseSensitive(body, "changes"), request, ret_answer);
     free(read);
 }

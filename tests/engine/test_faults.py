@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -119,6 +120,15 @@ def test_a_socket_that_nobody_listens_on_is_refused(run_tool, tmp_path):
     listener.close()
     result = run_tool(f"unix://{tmp_path}/dead.sock", "ping")
     assert "error=ECONNREFUSED" in result.err and "passing=1" in result.err
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_a_socket_that_we_may_not_use_is_told_as_such(false_engine, tool_path):
+    os.chmod(false_engine.socket_path, 0o600)
+    # The folder of the test is root's alone: what is told is the same, whichever of the two is in the way.
+    process = subprocess.run([tool_path, false_engine.host, "ping"], capture_output=True, text=True, timeout=60, check=False,
+                             user=65534, group=65534, extra_groups=[])
+    assert process.returncode == 1
+    assert "error=EACCES" in process.stderr and "no permission" in process.stderr and "passing=0" in process.stderr
 
 
 @pytest.mark.parametrize("host", ["", "unix://", "unix://x", "/run/x.sock", "http://x", "tcp://",

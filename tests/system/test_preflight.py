@@ -1,6 +1,7 @@
 """Before anything changes: the dry run, and what is refused, on a real engine."""
 import json
 import os
+import socket
 
 import pytest
 
@@ -191,6 +192,31 @@ def test_what_the_engine_may_not_be_asked_is_skipped(engine, images, start_sluic
     assert {check["name"] for check in plan["checks"] if check["outcome"] == "skipped"} >= {"memory", "cpu", "disk", "engine", "networks"}
     shop.begin()
     shop.ends()
+
+def test_a_fixed_host_port_is_refused_where_start_first_is_asked_for(engine, images, start_sluice):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}}}
+    shop = Shop(engine, "fixed-port", 1, settings).open(start_sluice, order="start-first")
+    refused_and_unchanged(engine, shop, "cannot-recreate", str(port))
+
+
+def test_a_name_that_the_records_cannot_keep_is_refused(engine, images, start_sluice):
+    shop = Shop(engine, "long-name", 1)
+    engine.call("POST", f"/containers/{shop.ids[0]}/rename", query={"name": "n" * 130})
+    shop.open(start_sluice)
+    refused_and_unchanged(engine, shop, "cannot-recreate", "rename the container")
+
+
+def test_an_image_for_another_processor_is_refused_unless_forced(engine, images, start_sluice, relay):
+    def for_arm(method, path, body):
+        is_new = method == "GET" and path.endswith("/json") and "/images/slt-demo" in path
+        return body.replace(b'"Architecture":"amd64"', b'"Architecture":"arm64"') if is_new else body
+
+    relay.rewrite = for_arm
+    shop = Shop(engine, "arm", 1).open(start_sluice, host=relay.host)
+    refused_and_unchanged(engine, shop, "wrong-platform", "arm64")
 
 
 # --- the engine ------------------------------------------------------------------------------------
