@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DISK_FLOOR_BYTES  (64ull << 20) /* a container's own layer, its log */
+#define DISK_FLOOR_BYTES  (16ull << 20) /* a container's own layer, its log: less is a full disk */
 #define STATE_FLOOR_BYTES (16ull << 20) /* the journal grows with a rollout, by much less */
 #define BUSY_PER_CPU      1.5
 #define DESCRIPTORS_SPARE 256u /* files, bells, listeners; connections that come meanwhile */

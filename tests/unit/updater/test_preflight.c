@@ -327,7 +327,7 @@ static void guesses_the_size_of_an_image_that_is_to_be_pulled(void **state)
     facts.host.engine_disk.free_bytes = 100 * MIB;
     expect("disk", PREFLIGHT_OK, "100 MiB");
     set_image(NULL);
-    expect("disk", PREFLIGHT_REFUSED, "164 MiB");
+    expect("disk", PREFLIGHT_REFUSED, "116 MiB");
     facts.host.engine_disk.known = false;
     expect("disk", PREFLIGHT_SKIPPED, "not here");
     facts.host.state_disk.free_bytes = MIB;
