@@ -2,9 +2,11 @@
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
+import sluice
 from relay import Relay
 from shop import Shop, images, start_load  # noqa: F401 (fixtures)
 from sluice import ApiError
@@ -217,6 +219,22 @@ def test_an_image_for_another_processor_is_refused_unless_forced(engine, images,
     relay.rewrite = for_arm
     shop = Shop(engine, "arm", 1).open(start_sluice, host=relay.host)
     refused_and_unchanged(engine, shop, "wrong-platform", "arm64")
+
+
+def test_sluice_does_not_replace_the_container_that_it_runs_in(engine, images, start_sluice, tmp_path, monkeypatch):
+    """As the engine does it, /etc/hostname is mounted from a folder named by the container's id."""
+    shop = Shop(engine, "itself", 2)
+    hostname = tmp_path / "containers" / shop.ids[1] / "hostname"
+    hostname.parent.mkdir(parents=True)
+    hostname.write_text("sluice\n")
+    inside = tmp_path / "sluice"
+    inside.write_text(f"#!/bin/sh\nexec unshare --mount sh -c 'mount --bind {hostname} /etc/hostname && exec {sluice.COMMAND} \"$@\"' sh \"$@\"\n")
+    inside.chmod(0o755)
+    if subprocess.run([inside, "version"], capture_output=True).returncode:
+        pytest.skip("no mount namespace can be made here")
+    monkeypatch.setattr(sluice, "COMMAND", inside)
+    shop.open(start_sluice)
+    refused_and_unchanged(engine, shop, "cannot-recreate", "it cannot replace itself")
 
 
 # --- the engine ------------------------------------------------------------------------------------
