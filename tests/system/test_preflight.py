@@ -1,6 +1,7 @@
 """Before anything changes: the dry run, and what is refused, on a real engine."""
 import json
 import os
+import signal
 import socket
 import subprocess
 
@@ -279,3 +280,20 @@ def test_a_second_rollout_is_refused_and_leaves_the_first_alone(engine, images, 
     assert (error.status, error.code) == (409, "rollout-in-progress") and shop.rollout in str(error)
     shop.sluice.api("POST", f"/rollouts/{shop.rollout}/promote")
     shop.ends()
+
+
+def test_a_config_that_changes_in_mid_rollout_changes_nothing_in_it(engine, images, start_sluice):
+    shop = Shop(engine, "reloaded", 1).open(start_sluice, steps=[{"set_weight": 50}, {"pause": {}}, {"set_weight": 100}])
+    shop.begin()
+    before = shop.wait(lambda rollout: rollout["state"] == "paused" and rollout)["steps"]
+    shop.sluice.write_config(shop.config(steps=[{"set_weight": 10}, {"pause": "1h"}, {"set_weight": 100}]))
+    position = shop.sluice.log_position()
+    shop.sluice.signal(signal.SIGHUP)
+    shop.sluice.wait_log(["role=updater", "event=rollout-taken-up"], after=position)
+    after = shop.wait(lambda rollout: rollout["state"] == "paused" and rollout)["steps"]
+    keys = ("set_weight", "pause", "pause_ms", "state", "started")
+    assert [{key: step.get(key) for key in keys} for step in after] == [{key: step.get(key) for key in keys} for step in before]
+    shop.sluice.api("POST", f"/rollouts/{shop.rollout}/promote")
+    shop.ends()
+    weights = [action["weight"] for action in dry_run(shop, "slt-demo:v3")["actions"] if action["kind"] == "set_weight"]
+    assert weights == [10, 100]  # the next one is the new config's
