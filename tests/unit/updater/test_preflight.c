@@ -70,6 +70,7 @@ static int set_up(void **state)
         .attention = "",
         .olds = olds,
         .old_count = 2,
+        .others = parse("[]"),
         .image = "web:v2",
         .image_id = id_v2,
         .its_image = parse("{\"Id\": \"sha256:2\", \"Architecture\": \"amd64\", \"Config\": "
@@ -99,6 +100,7 @@ static int tear_down(void **state)
     }
     cJSON_Delete(facts.its_image);
     cJSON_Delete(facts.info);
+    cJSON_Delete(facts.others);
     cJSON_Delete(network.inspect);
     memset(&network, 0, sizeof(network));
     return 0;
