@@ -204,6 +204,8 @@ void facts_rollout(struct facts *facts, const struct cJSON *rollout, struct line
                   text_glyph("→", "->"), json_text(rollout, "image"),
                   json_number(rollout, "replicas"), cJSON_GetArraySize(steps),
                   json_text(rollout, "id"));
+    if (!facts->begun && json_text(rollout, "order_why")[0] != '\0')
+        lines_add(lines, "%s: %s", json_text(rollout, "order"), json_text(rollout, "order_why"));
     facts->begun = true;
     tell_containers(facts, rollout, lines);
     double now = json_number(rollout, "weight");

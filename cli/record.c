@@ -213,6 +213,8 @@ void record_summary(const struct cJSON *rollout, struct lines *lines)
               text_duration(json_number_or(rollout, "duration_ms", -1), time));
     if (why[0] != '\0')
         lines_add(lines, "  %s", why);
+    if (json_text(rollout, "order_why")[0] != '\0')
+        lines_add(lines, "  %s: %s", json_text(rollout, "order"), json_text(rollout, "order_why"));
     if (cJSON_GetArraySize(json_get(rollout, "steps")) > 0)
         add_steps(rollout, lines);
     add_drains(rollout, lines);

@@ -8,6 +8,7 @@
 #include "discovery.h"
 #include "engine.h"
 #include "events.h"
+#include "hold.h"
 #include "record.h"
 #include "steady.h"
 #include "updater.h"
@@ -131,6 +132,8 @@ static void note_done(struct rollout *rollout, const struct act *act)
     case ACTION_SET_WEIGHT:
     case ACTION_DRAIN:
     case ACTION_END_KINDS:
+    case ACTION_HOLD:
+    case ACTION_RELEASE:
         check(act->kind == ACTION_START); /* none of these is an action on the engine */
     }
     member_save(rollout, member);
@@ -193,7 +196,7 @@ static void act_engine(struct rollout *rollout, const struct plan_action *action
 {
     struct service *service = rollout->service;
     struct engine *engine = service->updater->engine;
-    const struct member *member = rollout_member_of_id(rollout, container->facts.id);
+    struct member *member = rollout_member_of_id(rollout, container->facts.id);
     struct act *act = memory_new(sizeof(*act));
     const char *id = container->facts.id;
 
@@ -206,6 +209,8 @@ static void act_engine(struct rollout *rollout, const struct plan_action *action
                             sizeof(act->rollout));
     (void)slice_copy_string(slice_from_string(id), act->container, sizeof(act->container));
     container->busy = true;
+    if (action->kind == ACTION_STOP)
+        member->stop_meant = true;
     if (action->kind == ACTION_START)
         engine_start(engine, id, on_done, act);
     else if (action->kind == ACTION_STOP)
@@ -323,7 +328,10 @@ void act_route(struct rollout *rollout, const struct plan_action *action,
         table_set_weight(table, rollout->service->row, action->weight);
         table_set_match(table, rollout->service->row, &action->match);
         table_set_mirror(table, rollout->service->row, action->mirror);
-    }
+    } else if (action->kind == ACTION_HOLD)
+        hold_for_swap(rollout->service, rollout->spec.hold_ms);
+    else if (action->kind == ACTION_RELEASE)
+        hold_end_swap(rollout->service);
 }
 
 void act(struct rollout *rollout, const struct plan_action *action, struct container *container,
@@ -331,7 +339,7 @@ void act(struct rollout *rollout, const struct plan_action *action, struct conta
 {
     bool has_slot = container && container->slot != TABLE_NONE;
 
-    check(container || action->kind == ACTION_CREATE || action->kind == ACTION_SET_WEIGHT);
+    check(container || !plan_action_has_container(action->kind));
     switch (action->kind) {
     case ACTION_CREATE:
         act_create(rollout, action, action_id);
@@ -347,6 +355,10 @@ void act(struct rollout *rollout, const struct plan_action *action, struct conta
         break;
     case ACTION_READY:
         record_ready(rollout, container);
+        break;
+    case ACTION_HOLD:
+    case ACTION_RELEASE:
+        rollout_log(rollout, action->kind == ACTION_HOLD ? "held" : "released", NULL, action->why);
         break;
     case ACTION_SET_WEIGHT:
         record_weight(rollout, action);

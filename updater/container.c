@@ -92,17 +92,11 @@ static bool is_generated_mac(const cJSON *inspect, const char *mac)
     return false;
 }
 
-int container_check_twice(const cJSON *inspect, char why[256])
+int container_beside(const cJSON *inspect, char why[256])
 {
     const cJSON *host_config = engine_json_get(inspect, "HostConfig");
     const char *mac = engine_json_string(engine_json_get(inspect, "Config"), "MacAddress");
 
-    if (engine_json_true(host_config, "AutoRemove")) {
-        snprintf(why, WHY_BYTES,
-                 "it was started with --rm: it vanishes when it stops, so there "
-                 "would be no way back to it");
-        return -EINVAL;
-    }
     if (mac != NULL && mac[0] != '\0' && !is_generated_mac(inspect, mac)) {
         snprintf(why, WHY_BYTES,
                  "it has a MAC address of its own (%.20s), which two containers "
@@ -164,10 +158,12 @@ int container_recreate(const cJSON *inspect, const cJSON *old_image, const char 
                        const cJSON *labels, const char *api_version, cJSON **ret_create,
                        cJSON **ret_connects, char why[256])
 {
-    int error = container_check_twice(inspect, why);
-
-    if (error < 0)
-        return error;
+    if (engine_json_true(engine_json_get(inspect, "HostConfig"), "AutoRemove")) {
+        snprintf(why, WHY_BYTES,
+                 "it was started with --rm: it vanishes when it stops, so there "
+                 "would be no way back to it");
+        return -EINVAL;
+    }
     cJSON *create = container_settings(inspect, old_image);
     if (create == NULL) {
         snprintf(why, WHY_BYTES, "the engine's answer does not describe a container");

@@ -44,12 +44,17 @@ int container_address(const struct cJSON *inspect, const char *network, uint16_t
 /* The body of a create call for a container like `inspect`, but of `image` (reference or id). What
  * `old_image` (its image inspect) supplied is subtracted, so that the new image's own defaults
  * apply. `labels` ({"key": "value"}) are set over the old ones. `ret_connects` gets {"network":
- * endpoint} for the networks that need a connect call of their own at this API version. Returns 0
- * or -EINVAL with `why` for what cannot exist twice (static IP, host port). The caller frees both.
- */
+ * endpoint} for the networks that need a connect call of their own at this API version. Returns 0,
+ * or -EINVAL with `why` for what could not be made again once it has stopped. The caller frees
+ * both. */
 int container_recreate(const struct cJSON *inspect, const struct cJSON *old_image,
                        const char *image, const struct cJSON *labels, const char *api_version,
                        struct cJSON **ret_create, struct cJSON **ret_connects, char why[256])
+    __attribute__((warn_unused_result));
+
+/* Whether a container like this can run beside it. Returns 0, or -EINVAL with `why` for what cannot
+ * exist twice (host port, static IP, MAC): it has to make room then. */
+int container_beside(const struct cJSON *inspect, char why[256])
     __attribute__((warn_unused_result));
 
 /* What differs between two containers' configuration beyond what a new image may change and what

@@ -33,8 +33,4 @@ const char *container_main_network(const struct cJSON *settings, const struct cJ
 /* The first 12 digits of the id: what the engine makes the hostname and an alias of. */
 bool container_is_short_id(const struct cJSON *inspect, const char *text);
 
-/* Why it cannot be there twice or be replaced at all: 0, or -EINVAL with `why`. */
-int container_check_twice(const struct cJSON *inspect, char why[256])
-    __attribute__((warn_unused_result));
-
 #endif

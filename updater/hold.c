@@ -25,6 +25,7 @@ static void end(struct service *service, const uint64_t *uid)
 
     timer_stop(service->updater->loop, &service->held);
     table_set_held(service->updater->table, service->row, 0);
+    service->held_by_operator = false;
     log_begin(&line, LOG_INFO, "hold-ended");
     log_string(&line, "service", service_name(service));
     log_string(&line, "why", why);
@@ -52,12 +53,40 @@ void hold_stop(struct service *service)
     timer_stop(service->updater->loop, &service->held);
 }
 
+/* One that has run out is another one from here on: workers have to hear of it again. */
+static void begin(struct service *service, uint64_t ms)
+{
+    if (hold_left_ms(service) == 0)
+        table_set_held(service->updater->table, service->row, 0);
+    table_set_held(service->updater->table, service->row, clock_ms() + ms);
+    timer_start(service->updater->loop, &service->held, ms);
+}
+
+void hold_for_swap(struct service *service, uint64_t ms)
+{
+    bool is_new = hold_left_ms(service) == 0;
+
+    if (hold_left_ms(service) < ms)
+        begin(service, ms);
+    if (is_new)
+        events_hold(service, "hold_began", NULL);
+}
+
+void hold_end_swap(struct service *service)
+{
+    if (service->held_by_operator || row_of(service)->held_until_ms == 0)
+        return;
+    timer_stop(service->updater->loop, &service->held);
+    table_set_held(service->updater->table, service->row, 0);
+    events_hold(service, "hold_ended", "released");
+}
+
 void hold_begin(struct service *service, uint64_t ms, uint64_t uid)
 {
     struct log_line line;
 
-    table_set_held(service->updater->table, service->row, clock_ms() + ms);
-    timer_start(service->updater->loop, &service->held, ms);
+    service->held_by_operator = true;
+    begin(service, ms);
     log_begin(&line, LOG_INFO, "hold-began");
     log_string(&line, "service", service_name(service));
     log_u64(&line, "ms", ms);

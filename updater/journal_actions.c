@@ -66,12 +66,12 @@ static int save_intents(struct journal *journal, const char *rollout,
 
     for (unsigned i = 0; error == 0 && i < plan->action_count; i++) {
         const struct plan_action *planned = &plan->actions[i];
-        bool has_container = planned->kind != ACTION_CREATE && planned->kind != ACTION_SET_WEIGHT;
+        bool has_container = plan_action_has_container(planned->kind);
         struct journal_action action = {
             .rollout = rollout,
             .kind = plan_action_name(planned->kind),
             .container = has_container ? observed->containers[planned->container].id : NULL,
-            .ordinal = planned->kind == ACTION_SET_WEIGHT ? -1 : (int)planned->ordinal,
+            .ordinal = has_container || planned->kind == ACTION_CREATE ? (int)planned->ordinal : -1,
             .detail = planned->why,
             .started_ms = observed->now_ms,
         };

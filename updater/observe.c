@@ -1,6 +1,7 @@
 #include "observe.h"
 
 #include "base/clock.h"
+#include "hold.h"
 #include "steady.h"
 #include "updater.h"
 
@@ -72,6 +73,8 @@ static void observe_container(struct rollout *rollout, struct container *contain
     text_set(ret->final_name, sizeof(ret->final_name), member->final_name);
     ret->ordinal = member->ordinal;
     ret->is_new = member->is_new;
+    ret->kept = member->stop_meant;
+    ret->stopping = now_ms < rollout_stop_lands_ms(rollout, container, member);
     ret->state = container->facts.state;
     ret->exit_code = container->facts.exit_code;
     ret->oom_killed = container->facts.oom_killed;
@@ -123,6 +126,11 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
     text_set(ret_observed->create_error, sizeof(ret_observed->create_error), rollout->create_error);
     ret_observed->create_error_final = rollout->create_error_final;
     ret_observed->drain_orders = rollout->drain_orders;
+    ret_observed->hold_left_ms = hold_left_ms(service);
+    ret_observed->hold_by_operator = service->held_by_operator;
+    ret_observed->hold_acknowledged =
+        updater->table->draft.epoch >= updater->table->hold_epochs[service->row] &&
+        scoreboard_has_seen(&updater->scores, updater->table->hold_epochs[service->row]);
     ret_observed->wish_pause = rollout->wish_pause;
     ret_observed->wish_promote = rollout->wish_promote;
     ret_observed->wish_abort = rollout->wish_abort;

@@ -85,6 +85,7 @@ void plan_next(const struct plan_observed *observed, struct plan *ret_plan)
         plan_back(&planner);
     if (ret_plan->progress.phase == PHASE_PROMOTED)
         plan_promoted(&planner);
+    planner_hold(&planner);
     if (ret_plan->action_count > 0 || ret_plan->progress.phase == PHASE_ENDED)
         ret_plan->waiting[0] = '\0';
 }
@@ -173,11 +174,18 @@ const char *plan_outcome_name(enum plan_outcome outcome)
 const char *plan_action_name(enum plan_action_kind kind)
 {
     static const char *const names[] = {
-        [ACTION_CREATE] = "create",         [ACTION_START] = "start",
-        [ACTION_PUBLISH] = "publish",       [ACTION_READY] = "ready",
-        [ACTION_SET_WEIGHT] = "set_weight", [ACTION_DRAIN] = "drain",
-        [ACTION_END_KINDS] = "end_kinds",   [ACTION_STOP] = "stop",
-        [ACTION_REMOVE] = "remove",         [ACTION_RENAME] = "rename",
+        [ACTION_CREATE] = "create",
+        [ACTION_START] = "start",
+        [ACTION_PUBLISH] = "publish",
+        [ACTION_READY] = "ready",
+        [ACTION_SET_WEIGHT] = "set_weight",
+        [ACTION_DRAIN] = "drain",
+        [ACTION_END_KINDS] = "end_kinds",
+        [ACTION_STOP] = "stop",
+        [ACTION_REMOVE] = "remove",
+        [ACTION_RENAME] = "rename",
+        [ACTION_HOLD] = "hold",
+        [ACTION_RELEASE] = "release",
     };
 
     return (size_t)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown";

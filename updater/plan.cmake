@@ -10,6 +10,7 @@ add_library(sluice_plan STATIC
     plan_parts.c
     plan_preview.c
     plan_promoted.c
+    plan_rolling.c
     rollout_spec.c)
 target_link_libraries(sluice_plan PUBLIC sluice_board PRIVATE m)
 

@@ -81,6 +81,8 @@ struct plan_container {
     bool oom_killed;   /* where EXITED: it took more memory than it may */
     uint32_t restarts; /* by its restart policy, since it was made */
     bool busy;         /* an action on it is in flight: nothing is planned for it */
+    bool stopping;     /* the stop of an updater that died since may still be carried out */
+    bool kept;         /* this rollout meant to stop it: it is kept for the way back */
     /* as routed: */
     enum backend_state backend; /* FREE: not in the table */
     enum verdict_state verdict; /* of its backend */
@@ -149,6 +151,9 @@ struct plan_observed {
     bool create_error_final;           /* trying again cannot help (4xx of the engine) */
     struct plan_window window;
     struct plan_drain_orders drain_orders;
+    uint64_t hold_left_ms;  /* new exchanges are held for so long, whoever wanted it; 0: not held */
+    bool hold_by_operator;  /* an operator wanted it (too) */
+    bool hold_acknowledged; /* every live worker has seen the epoch that published it */
     /* the operator's wishes, each consumed through progress */
     bool wish_pause, wish_promote, wish_abort;
     unsigned container_count;
@@ -170,6 +175,8 @@ enum plan_action_kind {
     ACTION_STOP,       /* container; its proof of drain goes into the record */
     ACTION_REMOVE,     /* container; the slot is freed */
     ACTION_RENAME,     /* container to its final_name */
+    ACTION_HOLD,       /* new exchanges wait for spec->hold_ms from now */
+    ACTION_RELEASE,    /* they go on */
 };
 
 struct plan_action {
@@ -199,6 +206,12 @@ struct plan {
 const struct config_analysis *plan_analysis(const struct plan_spec *spec,
                                             const struct plan_progress *progress, uint32_t weight,
                                             bool *ret_is_own);
+/* Whether an action of this kind is on a container of the list: the others name none. */
+static inline bool plan_action_has_container(enum plan_action_kind kind)
+{
+    return kind != ACTION_CREATE && kind != ACTION_SET_WEIGHT && kind != ACTION_HOLD &&
+           kind != ACTION_RELEASE;
+}
 
 void plan_next(const struct plan_observed *observed, struct plan *ret_plan);
 

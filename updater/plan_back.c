@@ -91,6 +91,10 @@ void plan_back(struct planner *planner)
     const struct plan_progress *progress = &planner->out->progress;
     unsigned old_healthy = planner_count_healthy(planner, false);
 
+    if (planner_replaces(planner)) {
+        plan_back_replaced(planner);
+        return;
+    }
     bring_up_old(planner);
     if (old_healthy == 0 && count_useful_new(planner) > 0) {
         hold(planner);

@@ -53,6 +53,37 @@ static void await_removal(struct planner *planner, const struct plan_container *
                                container->name, planner_duration(deadline_ms, duration));
 }
 
+bool planner_put_away(struct planner *planner, unsigned index, const char *why)
+{
+    const struct plan_container *container = &planner->in->containers[index];
+    const char *reason = container->reason;
+
+    if (!container_runs(container) && container->state != CONTAINER_REMOVING)
+        return true;
+    if (container_gave_up(container, ACTION_STOP) && !container->busy &&
+        planner->out->progress.phase == PHASE_BACK) {
+        if (container->backend == BACKEND_DRAINING && container->verdict == VERDICT_HEALTHY)
+            planner_act_on(planner, ACTION_READY, index, "it cannot be stopped: it serves on");
+        else
+            planner_need_attention(planner,
+                                   "%s could not be stopped in %u tries; nothing was removed",
+                                   container->name, (unsigned)container->attempts);
+    } else if (container->backend == BACKEND_STARTING || container->backend == BACKEND_READY) {
+        planner_act_on(planner, ACTION_DRAIN, index, why);
+    } else if (container->backend == BACKEND_DRAINING && !container->drained) {
+        planner->on_schedule = true; /* its budget bounds it */
+        planner_await_drain(planner, index);
+    } else if (container->state == CONTAINER_REMOVING) {
+        await_removal(planner, container);
+    } else if (!container_gave_up(container, ACTION_STOP) || container->busy) {
+        planner_act_on(planner, ACTION_STOP, index, why);
+    } else {
+        planner_go_back(planner, "%s could not be stopped%s%s", container->name,
+                        reason[0] != '\0' ? ": " : "", reason);
+    }
+    return false;
+}
+
 void planner_retire(struct planner *planner, unsigned index)
 {
     const struct plan_container *container = &planner->in->containers[index];

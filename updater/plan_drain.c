@@ -23,18 +23,26 @@ static void describe_active(const struct plan_container *container, char *text, 
     }
 }
 
+/* While new exchanges are held, what an old one still has cannot take all of their time. */
+static uint64_t budget_ms(const struct planner *planner, unsigned kind)
+{
+    uint64_t given_ms = (uint64_t)planner->in->spec->drain.budgets[kind].timeout_ms +
+                        planner->in->drain_orders.extend_ms[kind];
+    uint64_t bound_ms = planner->in->spec->hold_ms / 2;
+
+    return planner_is_held_up(planner) && given_ms > bound_ms ? bound_ms : given_ms;
+}
+
 /* Kinds whose budget has passed with exchanges left, or with their ends asked for already: an end
  * takes its time. Sets when the next one passes. */
 static uint8_t overdue_kinds(struct planner *planner, const struct plan_container *container)
 {
-    const struct config_drain *drain = &planner->in->spec->drain;
     uint8_t overdue = 0;
 
     if (container->drain_since_ms == 0)
         return 0;
     for (unsigned kind = 0; kind < KIND_COUNT; kind++) {
-        uint64_t at_ms = container->drain_since_ms + drain->budgets[kind].timeout_ms +
-                         planner->in->drain_orders.extend_ms[kind];
+        uint64_t at_ms = container->drain_since_ms + budget_ms(planner, kind);
 
         if (container->active[kind] == 0 && (container->end_kinds & 1u << kind) == 0)
             continue;
@@ -98,6 +106,25 @@ static void end_kinds(struct planner *planner, unsigned index, uint8_t kinds, co
     }
 }
 
+/* Forward nothing has been given up yet: where the policy forbids to end what is left, and with
+ * requests held in the meantime also where it says to wait, the old one goes on serving. */
+static bool turns_back(struct planner *planner, const struct plan_container *container,
+                       uint8_t overdue, const char *active)
+{
+    uint8_t kinds = with_policy(planner, overdue, ON_TIMEOUT_FAIL);
+
+    if (planner_is_held_up(planner))
+        kinds |= with_policy(planner, overdue, ON_TIMEOUT_WAIT);
+    if (planner->out->progress.phase != PHASE_FORWARD || !planner_replaces(planner) ||
+        !holds(container, kinds))
+        return false;
+    planner_go_back(planner,
+                    "the drain of %s ran past its budget with %s left; it was not stopped "
+                    "(on_timeout)",
+                    container->name, active);
+    return true;
+}
+
 void planner_await_drain(struct planner *planner, unsigned index)
 {
     const struct plan_container *container = &planner->in->containers[index];
@@ -108,6 +135,12 @@ void planner_await_drain(struct planner *planner, unsigned index)
     char active[160];
 
     describe_active(container, active, sizeof(active));
+    if (turns_back(planner, container, overdue & (uint8_t)~ordered, active))
+        return;
+    if (planner->out->progress.phase == PHASE_BACK && planner_is_held_up(planner)) {
+        ending |= overdue; /* nobody is held for ever, whatever the policy */
+        failing = 0;
+    }
     if (holds(container, failing)) {
         planner_need_attention(planner,
                                "the drain of %s ran past its budget with %s left; it was "

@@ -86,10 +86,11 @@ static bool find_failure(struct planner *planner)
     for (unsigned ordinal = 0; ordinal < 128; ordinal++) {
         int index;
 
-        if (!was_seen(progress, ordinal))
+        if (!was_seen(progress, ordinal) || planner_is_failed(planner, ordinal))
             continue;
         index = planner_new_of(planner, ordinal);
-        if (index >= 0 && has_failed(planner, &in->containers[index]))
+        if (index >= 0 && has_failed(planner, &in->containers[index]) &&
+            !planner_forgive(planner, ordinal))
             return true;
         if (index < 0 && in->engine_reachable) {
             planner_go_back(planner, "new container %u was removed by somebody", ordinal + 1);
@@ -104,8 +105,14 @@ static bool ordinal_is_up(struct planner *planner, unsigned index)
 {
     const struct plan_container *container = &planner->in->containers[index];
 
+    if (planner_is_failed(planner, container->ordinal)) {
+        planner_wait(planner, "for %s to be removed: it failed and is made again", container->name);
+        return false;
+    }
     if (container_is_healthy(container))
         return true;
+    if (container->state == CONTAINER_CREATED && !planner_make_room(planner, container->ordinal))
+        return false;
     planner_bring_up(planner, index);
     if (container->state == CONTAINER_PAUSED)
         planner_wait(planner, "for %s: somebody has paused it in the engine", container->name);
@@ -142,7 +149,8 @@ static bool raise_to(struct planner *planner, uint32_t needed)
     bool may_make = true;
     unsigned made = 0;
 
-    for (unsigned ordinal = 0; ordinal < needed; ordinal++) {
+    for (unsigned ordinal = 0; ordinal < needed && planner->out->progress.phase == PHASE_FORWARD;
+         ordinal++) {
         int index = planner_new_of(planner, ordinal);
         struct plan_action *action;
 
@@ -210,12 +218,24 @@ static bool watch_is_over(struct planner *planner)
     return false;
 }
 
-/* True when all that the step needs is healthy and every worker has its weight. */
+/* A batch's share moves in parts, where the step is the one that sets it. */
+static uint32_t ramped(struct planner *planner, uint32_t step, uint32_t weight)
+{
+    const struct plan_spec *spec = planner->in->spec;
+
+    if (step >= spec->step_count || spec->steps[step].kind != STEP_SET_WEIGHT)
+        return weight;
+    return planner_ramp(planner, step > 0 ? plan_weight_at(spec, step - 1) : 0, weight);
+}
+
+/* True when all that the step needs is healthy, every worker has its weight, and the old ones that
+ * make way for it are gone. */
 static bool weight_holds(struct planner *planner, uint32_t step)
 {
     const struct plan_observed *in = planner->in;
     uint32_t weight = plan_weight_at(in->spec, step);
     const struct config_match match = plan_match_at(in->spec, step);
+    bool is_whole;
     char why[64];
 
     if (!raise_to(planner, plan_replicas_at(in->spec, step)))
@@ -224,10 +244,16 @@ static bool weight_holds(struct planner *planner, uint32_t step)
         planner_wait(planner, "paused by an operator: `sluice resume` goes on");
         return false;
     }
+    weight = ramped(planner, step, weight);
+    is_whole = weight == plan_weight_at(in->spec, step);
     snprintf(why, sizeof(why), "step %u: all it needs are healthy", (unsigned)step + 1);
-    if (planner_route(planner, weight, plan_mirror_at(in->spec, step), &match, why))
-        return true;
-    if (in->weight == weight && step < in->spec->step_count &&
+    if (planner_route(planner, weight, plan_mirror_at(in->spec, step), &match, why)) {
+        if (is_whole)
+            return planner_old_are_away(planner, plan_replicas_at(in->spec, step));
+        planner_wait(planner, "for the share of the new ones to grow from %u percent",
+                     (unsigned)weight / 100);
+    }
+    if ((in->weight == weight || !is_whole) && step < in->spec->step_count &&
         in->spec->steps[step].kind == STEP_SET_WEIGHT)
         enter_step(planner);
     return false;
@@ -273,7 +299,7 @@ static void retire_surplus(struct planner *planner)
 static void bring_up_old(struct planner *planner)
 {
     for (unsigned i = 0; i < planner->in->container_count; i++) {
-        if (!planner->in->containers[i].is_new)
+        if (!planner->in->containers[i].is_new && !planner->in->containers[i].kept)
             planner_bring_up(planner, i);
     }
 }
@@ -303,6 +329,8 @@ void plan_forward(struct planner *planner)
     if (find_failure(planner) || planner_analyse(planner))
         return;
     bring_up_old(planner);
+    if (!planner_redo_failed(planner))
+        return;
     retire_surplus(planner);
     while (progress->phase == PHASE_FORWARD && step_is_done(planner)) {
         if (progress->step >= in->spec->step_count) {

@@ -135,8 +135,7 @@ static bool is_acted_on(const struct plan *plan, unsigned index)
     for (unsigned i = 0; i < plan->action_count; i++) {
         const struct plan_action *action = &plan->actions[i];
 
-        if (action->kind != ACTION_CREATE && action->kind != ACTION_SET_WEIGHT &&
-            action->container == index)
+        if (plan_action_has_container(action->kind) && action->container == index)
             return true;
     }
     return false;
@@ -215,10 +214,13 @@ bool planner_deadline(struct planner *planner, bool runs)
     if (progress->changed_ms == 0)
         progress->changed_ms = in->now_ms;
     since_ms = progress->changed_ms;
-    for (unsigned i = 0; i < in->container_count && progress->phase == PHASE_FORWARD; i++) {
+    for (unsigned i = 0; i < in->container_count; i++) {
         const struct plan_container *container = &in->containers[i];
+        bool comes = progress->phase == PHASE_FORWARD
+                         ? container->is_new
+                         : progress->phase == PHASE_BACK && !container->is_new && container->kept;
 
-        if (!container->is_new)
+        if (!comes)
             continue;
         if (container->started_ms > since_ms)
             since_ms = container->started_ms;
@@ -236,6 +238,8 @@ void planner_clear_actions(struct planner *planner)
     planner->out->action_count = 0;
     planner->out->look_again_ms = 0;
     planner->out->waiting[0] = '\0';
+    planner->hold_wanted = planner->on_schedule = false;
+    planner->leaving = 0;
 }
 
 void planner_go_back(struct planner *planner, const char *format, ...)

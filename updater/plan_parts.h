@@ -14,6 +14,8 @@ struct planner {
     const struct plan_observed *in;
     struct plan *out;
     bool on_schedule; /* a pause or the watch at the end runs: no progress is due */
+    bool hold_wanted; /* the last one that serves is to make room */
+    unsigned leaving; /* healthy ones that this plan takes out of rotation */
 };
 
 /* --- what is the case --------------------------------------------------------------------- */
@@ -66,6 +68,8 @@ void planner_bring_up(struct planner *planner, unsigned index);
 void planner_retire(struct planner *planner, unsigned index);
 /* The same, for one that drains: ends what has used up its budget. */
 void planner_await_drain(struct planner *planner, unsigned index);
+/* Drain and stop, but keep: one container's next step aside. True once it does not run. */
+bool planner_put_away(struct planner *planner, unsigned index, const char *why);
 /* No healthy one stays while some of the leaving group could serve: puts those back in rotation. */
 void planner_keep_serving(struct planner *planner, bool is_new);
 
@@ -83,5 +87,30 @@ bool planner_analysis_is_over(struct planner *planner);
 void plan_forward(struct planner *planner);
 void plan_back(struct planner *planner);
 void plan_promoted(struct planner *planner);
+
+/* --- replicas that make way one by one: plan_rolling.c --------------------------------------- */
+
+/* Old ones make way while it goes forward; else all of them run until it is promoted. */
+bool planner_replaces(const struct planner *planner);
+int planner_old_of(const struct planner *planner, unsigned ordinal); /* index; -1: none */
+/* Stop-first: true once the old one of this ordinal has made room. */
+bool planner_make_room(struct planner *planner, unsigned ordinal);
+/* True once the old ones of the first `needed` ordinals, whose replacements serve, are stopped. */
+bool planner_old_are_away(struct planner *planner, unsigned needed);
+/* The weight that is to hold now, on the way from one step's to the next. */
+uint32_t planner_ramp(struct planner *planner, uint32_t from, uint32_t to);
+/* Whether its new container failed and is to be made again. */
+bool planner_is_failed(const struct planner *planner, unsigned ordinal);
+/* After it has turned back for this failure: goes on after all, where that many may fail, or where
+ * an operator is to decide. */
+bool planner_forgive(struct planner *planner, unsigned ordinal);
+/* Failed ones go, to be made again. False while it waits for an operator, or has turned back. */
+bool planner_redo_failed(struct planner *planner);
+/* The way back. */
+void plan_back_replaced(struct planner *planner);
+/* New exchanges are held, and nothing serves: what is to make room must not take long. */
+bool planner_is_held_up(const struct planner *planner);
+/* After a phase has planned: asks for a hold, renews or releases it. */
+void planner_hold(struct planner *planner);
 
 #endif

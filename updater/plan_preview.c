@@ -69,7 +69,7 @@ static void note_action(struct preview_world *world, const struct plan_action *a
                 (void)snprintf(noted->name, sizeof(noted->name), "%s",
                                world->in.containers[i].name);
         }
-    } else if (action->kind != ACTION_SET_WEIGHT) {
+    } else if (plan_action_has_container(action->kind)) {
         noted->is_new = container->is_new;
         (void)snprintf(noted->name, sizeof(noted->name), "%s",
                        container->final_name[0] != '\0' ? container->final_name : container->name);
@@ -128,6 +128,7 @@ static void apply(struct preview_world *world, const struct plan_action *action)
         break;
     case ACTION_STOP:
         container->state = CONTAINER_EXITED;
+        container->kept = true;
         container->backend = BACKEND_FREE;
         container->verdict = VERDICT_UNKNOWN;
         break;
@@ -136,6 +137,13 @@ static void apply(struct preview_world *world, const struct plan_action *action)
         break;
     case ACTION_RENAME:
         memcpy(container->name, container->final_name, sizeof(container->name));
+        break;
+    case ACTION_HOLD:
+        world->in.hold_left_ms = world->in.spec->hold_ms;
+        world->in.hold_acknowledged = true;
+        break;
+    case ACTION_RELEASE:
+        world->in.hold_left_ms = 0;
         break;
     }
 }

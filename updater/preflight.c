@@ -30,7 +30,8 @@ struct preflight {
     char *image, *reason, *user, *digest;
     struct config_step *steps; /* way.steps */
     struct rollout_way way;
-    cJSON *changes, *undo; /* on purpose, and what takes them back; NULL: none */
+    cJSON *changes, *undo;           /* on purpose, and what takes them back; NULL: none */
+    char beside_why[PLAN_WHY_BYTES]; /* why the order is stop-first; empty: it need not be */
     enum config_pull pull;
     struct fetch *fetch; /* the pull that is going on */
     char *pulled;        /* what it came to, for the record */
@@ -126,6 +127,7 @@ static struct rollout_request request_of(const struct preflight *preflight)
         .way = preflight->way,
         .changes = preflight->changes,
         .undo = preflight->undo,
+        .beside_why = preflight->beside_why[0] ? preflight->beside_why : NULL,
     };
 }
 
@@ -246,8 +248,11 @@ static void preview(struct preflight *preflight)
     for (size_t i = 0; i < count; i++)
         (void)slice_copy_string(slice_from_string(facts->olds[i].name), olds[i].name,
                                 sizeof(olds[i].name));
-    preflight->spec = rollout_spec(preflight->service->config, &preflight->way, (uint32_t)count,
-                                   NULL, preflight->room);
+    preflight->beside_why[0] = '\0';
+    (void)preflight_beside(facts, preflight->beside_why);
+    preflight->spec =
+        rollout_spec(preflight->service->config, &preflight->way, (uint32_t)count,
+                     preflight->beside_why[0] ? preflight->beside_why : NULL, preflight->room);
     preflight->facts.strategy = strategy_words[preflight->spec.strategy];
     plan_preview_done(&preflight->preview);
     if (count > 0)

@@ -22,6 +22,19 @@ void check_own_container(const struct preflight_facts *facts, struct preflight_r
     preflight_say(result, PREFLIGHT_OK, "Sluice runs in none of them");
 }
 
+/* Where nobody said start-first, such a one makes room: preflight_beside(). */
+static void say_beside(const struct preflight_facts *facts, const struct preflight_old *old,
+                       struct preflight_result *result)
+{
+    char why[256] = "";
+
+    if (facts->spec->order != ORDER_STOP_FIRST && container_beside(old->inspect, why) < 0)
+        preflight_say(result, PREFLIGHT_REFUSED,
+                      "a second container like %s cannot run beside it: %s; with the order "
+                      "stop-first the old one would make room",
+                      old->name, why);
+}
+
 /* Tried without making anything. */
 void check_recreate(const struct preflight_facts *facts, struct preflight_result *result)
 {
@@ -34,14 +47,18 @@ void check_recreate(const struct preflight_facts *facts, struct preflight_result
             continue;
         if (container_recreate(old->inspect, old->its_image, facts->image, NULL, facts->api_version,
                                &create, &connects, why) < 0) {
-            preflight_say(result, PREFLIGHT_REFUSED,
-                          "a second container like %s cannot run beside it: %s", old->name, why);
+            preflight_say(result, PREFLIGHT_REFUSED, "%s cannot be made again: %s", old->name, why);
             continue;
         }
+        say_beside(facts, old, result);
         cJSON_Delete(create);
         cJSON_Delete(connects);
     }
-    preflight_say(result, PREFLIGHT_OK, "each can be made again beside the old one");
+    if (facts->spec->order == ORDER_STOP_FIRST)
+        preflight_say(result, PREFLIGHT_OK, "stop-first, each old one makes room: %s",
+                      facts->spec->order_why);
+    else
+        preflight_say(result, PREFLIGHT_OK, "each can be made again beside the old one");
 }
 
 void check_names(const struct preflight_facts *facts, struct preflight_result *result)
@@ -142,4 +159,44 @@ void check_volumes(const struct preflight_facts *facts, struct preflight_result 
     for (size_t i = 0; i < facts->old_count; i++)
         check_mounts(facts, &facts->olds[i], result);
     preflight_say(result, PREFLIGHT_OK, "no volume has a single writer");
+}
+
+static const char *database_of(const struct preflight_facts *facts, const struct preflight_old *old)
+{
+    const cJSON *mount;
+
+    cJSON_ArrayForEach(mount, engine_json_get(old->inspect, "Mounts"))
+    {
+        const char *source = source_of(mount);
+        const char *path = engine_json_string(mount, "Destination");
+
+        if (source != NULL && path != NULL && engine_json_true(mount, "RW") &&
+            holds_a_database(path) && count_writers(facts, source) <= 1)
+            return source;
+    }
+    return NULL;
+}
+
+bool preflight_beside(const struct preflight_facts *facts, char why[PLAN_WHY_BYTES])
+{
+    for (size_t i = 0; i < facts->old_count; i++) {
+        const struct preflight_old *old = &facts->olds[i];
+        const char *volume = old->inspect != NULL ? database_of(facts, old) : NULL;
+        char what[256] = "";
+
+        if (old->inspect == NULL)
+            continue;
+        if (container_beside(old->inspect, what) < 0) {
+            snprintf(why, PLAN_WHY_BYTES, "a second container like %.80s cannot run beside it: %s",
+                     old->name, what);
+            return false;
+        }
+        if (volume != NULL) {
+            snprintf(why, PLAN_WHY_BYTES,
+                     "%.80s keeps a database on %.120s, which two must not write to", old->name,
+                     volume);
+            return false;
+        }
+    }
+    return true;
 }

@@ -170,6 +170,9 @@ preflight_check_run check_health, check_port, check_settings;
 preflight_check_run check_own_container, check_recreate, check_names, check_volumes;
 /* preflight_dependents.c: what hangs on them, and what they hang on */
 preflight_check_run check_dependents;
+/* Whether new ones can run beside the old ones; false with `why`: the order is stop-first, where it
+ * is left to us. */
+bool preflight_beside(const struct preflight_facts *facts, char why[PLAN_WHY_BYTES]);
 
 /* The sum of the `wanted` largest of so many values. */
 uint64_t preflight_sum_largest(const uint64_t *values, size_t count, size_t wanted);

@@ -42,9 +42,10 @@ bool rollout_is_paused(const struct rollout *rollout)
 
     if (progress->phase != PHASE_FORWARD)
         return false;
-    return rollout->wish_pause || (progress->step_entered && progress->step < spec->step_count &&
-                                   spec->steps[progress->step].kind == STEP_PAUSE &&
-                                   spec->steps[progress->step].until_promoted);
+    return rollout->wish_pause || progress->failure_pause ||
+           (progress->step_entered && progress->step < spec->step_count &&
+            spec->steps[progress->step].kind == STEP_PAUSE &&
+            spec->steps[progress->step].until_promoted);
 }
 
 const char *rollout_state_name(const struct plan_progress *progress, bool is_paused)
@@ -95,6 +96,18 @@ bool rollout_is_being_made(const struct rollout *rollout, const struct container
     return ordinal >= 0 && rollout->creating_ordinal[ordinal];
 }
 
+uint64_t rollout_stop_lands_ms(const struct rollout *rollout, const struct container *container,
+                               const struct member *member)
+{
+    uint64_t grace_ms = rollout->service->config->rollout.stop_grace_period_ms;
+
+    if (!member->stop_cut || container->facts.state != CONTAINER_RUNNING)
+        return 0;
+    if (grace_ms == 0)
+        grace_ms = container->facts.stop_timeout_s * 1000ull;
+    return rollout->loaded_ms + grace_ms + ROLLOUT_ORPHAN_MS;
+}
+
 static void on_look_again(struct timer *timer)
 {
     struct rollout *rollout = container_of(timer, struct rollout, look_again);
@@ -139,6 +152,13 @@ static void orphans_note(struct rollout *rollout)
         return;
     for (size_t i = 0; i < count; i++) {
         bool is_open = actions[i].ended_ms == 0;
+        struct member *member =
+            actions[i].container ? rollout_member_of_id(rollout, actions[i].container) : NULL;
+
+        if (member && strcmp(actions[i].kind, plan_action_name(ACTION_STOP)) == 0)
+            member->stop_meant = member->stop_cut = true;
+        if (member && !is_open)
+            member->stop_cut = false;
 
         if (strcmp(actions[i].kind, plan_action_name(ACTION_CREATE)) == 0) {
             if (is_open)
@@ -231,6 +251,7 @@ void rollout_load(struct service *service)
         log_end(&line);
         return;
     }
+    service->rollout->loaded_ms = clock_ms();
     orphans_note(service->rollout);
     rollout_log(service->rollout, "rollout-taken-up", NULL,
                 plan_phase_name(service->rollout->progress.phase));

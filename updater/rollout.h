@@ -35,6 +35,8 @@ struct member { /* a container that takes part, found or once found */
     char image_id[MEMBER_IMAGE_BYTES];
     uint16_t ordinal;
     bool is_new;
+    bool stop_meant; /* its stop was begun: follows from the journal's actions */
+    bool stop_cut;   /* by an updater that died: the engine may still be at it */
     uint32_t slot, generation;
     uint64_t created_ms, started_ms, published_ms, stopped_ms, removed_ms; /* wall clock */
     struct member_drain drain;
@@ -66,6 +68,7 @@ struct rollout {
     char create_error[PLAN_WHY_BYTES];
     bool create_error_final;
     bool redo[PLAN_REPLICAS_MAX]; /* the create was cut off: what is there may lack a network */
+    uint64_t loaded_ms;           /* clock_ms(): when it was taken up; 0: it was begun here */
     uint64_t orphans_until_ms;    /* clock_ms(): creates of an updater that died may come so long */
     uint32_t name_suffix;         /* rises when a name is taken by a stranger */
     bool ended;                   /* told and recorded; freed at the end of the turn */
@@ -118,6 +121,9 @@ void rollout_drained(struct rollout *rollout, int slot, const struct drain_proof
 bool rollout_is_half_made(const struct rollout *rollout, const struct container *container);
 /* Whether this one is being made now: events may tell of it before its networks are connected. */
 bool rollout_is_being_made(const struct rollout *rollout, const struct container *container);
+/* Until when a stop that was cut off may still be carried out, as clock_ms(); 0: none may. */
+uint64_t rollout_stop_lands_ms(const struct rollout *rollout, const struct container *container,
+                               const struct member *member);
 /* Records the split of the weight in force with the step that set it. */
 void rollout_record_split(struct rollout *rollout);
 

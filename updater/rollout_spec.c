@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#define HOLD_MIN_MS                                                                                \
+    1000u /* of a hold that is renewed; how long an exchange waits is the config's */
+
 enum config_strategy rollout_strategy(const struct config_rollout *config,
                                       const struct rollout_way *way)
 {
@@ -45,6 +48,8 @@ static bool never_surges(const struct config_rolling *rolling)
 static const char *stop_first_why(const struct config_rollout *config,
                                   const struct rollout_way *way, const char *beside_why)
 {
+    if (rollout_strategy(config, way) == STRATEGY_BLUE_GREEN)
+        return NULL; /* the whole new set beside the old one, or not at all */
     if (rollout_order(config, way) == ORDER_STOP_FIRST)
         return "asked for: order stop-first";
     if (rollout_order(config, way) == ORDER_START_FIRST)
@@ -112,7 +117,7 @@ struct plan_spec rollout_spec(const struct config_service *config, const struct 
         .health_timeout_ms = health_timeout(config),
         .progress_deadline_ms = rollout->progress_deadline_ms,
         .monitor_ms = rollout->monitor_ms,
-        .hold_ms = config->hold.timeout_ms,
+        .hold_ms = config->hold.timeout_ms > HOLD_MIN_MS ? config->hold.timeout_ms : HOLD_MIN_MS,
     };
 
     if (why)

@@ -62,6 +62,7 @@ struct service {
     char attention[PLAN_WHY_BYTES + 128]; /* of the last one, if it ended so; for people */
     struct timer held;                    /* fires when the hold is over */
     struct list dry_runs;                 /* of struct preflight */
+    bool held_by_operator;                /* not, or not only, for the swap of a rollout */
     struct preflight *preflight;          /* of one that is asked for, or NULL */
     struct prune *prune;                  /* of old images, or NULL */
     /* events */

@@ -26,7 +26,7 @@ void table_adopt(struct table *table, const struct routing_table *published, uin
     table->draft = *published;
     table->ends_epoch = published->epoch;
     for (uint32_t row = 0; row < table->draft.service_count; row++)
-        table->weight_epochs[row] = published->epoch;
+        table->weight_epochs[row] = table->hold_epochs[row] = published->epoch;
     for (uint32_t slot = 0; slot < table->draft.backend_count; slot++) {
         const struct routing_backend *backend = &table->draft.backends[slot];
         struct table_entry *entry = &table->entries[slot];
@@ -407,6 +407,8 @@ void table_set_held(struct table *table, int row, uint64_t until_ms)
 {
     if (table->draft.services[row].held_until_ms == until_ms)
         return;
+    if (until_ms != 0 && table->draft.services[row].held_until_ms == 0)
+        table->hold_epochs[row] = table_next_epoch(table);
     table->draft.services[row].held_until_ms = until_ms;
     table->dirty = true;
 }

@@ -152,12 +152,29 @@ static void adopt(struct rollout *rollout, const struct plan_observed *observed,
     tell(rollout, &before, was_paused, plan->waiting);
 }
 
+/* The next time at which a stop that was cut off cannot land any more; 0: there is none. */
+static uint64_t stops_land_ms(const struct rollout *rollout)
+{
+    uint64_t now_ms = clock_ms(), next_ms = 0;
+
+    for (unsigned i = 0; i < rollout->members.count; i++) {
+        const struct member *member = &rollout->members.items[i];
+        const struct container *container = service_container(rollout->service, member->id);
+        uint64_t lands_ms = container ? rollout_stop_lands_ms(rollout, container, member) : 0;
+
+        if (lands_ms > now_ms && (next_ms == 0 || lands_ms < next_ms))
+            next_ms = lands_ms;
+    }
+    return next_ms;
+}
+
 static void look_again(struct rollout *rollout, const struct plan *plan)
 {
     struct updater *updater = rollout->service->updater;
     uint64_t wall_ms = steady_wall_ms();
     uint64_t after_ms = UINT64_MAX, now_ms = clock_ms();
-    const uint64_t others[] = {rollout->create_retry_ms, rollout->orphans_until_ms};
+    const uint64_t others[] = {rollout->create_retry_ms, rollout->orphans_until_ms,
+                               stops_land_ms(rollout)};
 
     if (plan->look_again_ms)
         after_ms = plan->look_again_ms > wall_ms ? plan->look_again_ms - wall_ms : 0;
@@ -206,9 +223,7 @@ static struct container *container_for(const struct round *round, unsigned index
 {
     const struct plan_action *action = &round->plan.actions[index];
 
-    return action->kind == ACTION_CREATE || action->kind == ACTION_SET_WEIGHT
-               ? NULL
-               : round->containers[action->container];
+    return plan_action_has_container(action->kind) ? round->containers[action->container] : NULL;
 }
 
 /* A set_weight step begins with its weight, which may be long after the step before it ended: new
@@ -218,6 +233,7 @@ static void step_begin(struct rollout *rollout, const struct plan_action *action
     uint32_t step = rollout->progress.step;
 
     if (action->kind == ACTION_SET_WEIGHT && rollout->progress.phase == PHASE_FORWARD &&
+        !rollout->progress.step_entered && /* rolling: the share grows within the step */
         step < rollout->spec.step_count && rollout->spec.steps[step].kind == STEP_SET_WEIGHT)
         step_save(rollout, step, steady_wall_ms(), 0);
 }

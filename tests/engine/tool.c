@@ -341,7 +341,9 @@ static void run_recreate(struct tool *tool)
 
     if (old == NULL || old_image == NULL)
         goto out;
-    if (container_recreate(old, old_image, tool->arguments[1], labels,
+    /* It is started beside the old one here, which is the caller's to allow. */
+    if (container_beside(old, why) < 0 ||
+        container_recreate(old, old_image, tool->arguments[1], labels,
                            engine_api_version(tool->engine), &create, &connects, why) < 0) {
         fprintf(stderr, "refused: %s\n", why);
         tool->exit_code = 3;

@@ -20,7 +20,7 @@ void check_break(struct world *world, const char *format, ...)
     world_note(world, "BROKEN: %s", world->broken);
 }
 
-static bool in_rotation(const struct sim_container *container)
+bool check_in_rotation(const struct sim_container *container)
 {
     return container->seen && container->seen_state == CONTAINER_RUNNING &&
            container->backend == BACKEND_READY && container->verdict == VERDICT_HEALTHY;
@@ -31,7 +31,7 @@ unsigned check_healthy(const struct world *world, bool is_new)
     unsigned count = 0;
 
     for (int i = 0; i < world->container_count; i++)
-        count += world->containers[i].is_new == is_new && in_rotation(&world->containers[i]);
+        count += world->containers[i].is_new == is_new && check_in_rotation(&world->containers[i]);
     return count;
 }
 
@@ -68,13 +68,13 @@ static unsigned least(const struct world *world, bool is_new)
     return wanted > 0 ? wanted : 1;
 }
 
-static bool short_for_too_long(const struct world *world)
+bool check_is_short_for_too_long(const struct world *world)
 {
     return world->short_since != 0 &&
            (world->now - world->short_since) * TICK_MS >= world->spec.progress_deadline_ms;
 }
 
-static bool is_surplus(const struct world *world, const struct sim_container *container)
+bool check_is_surplus(const struct world *world, const struct sim_container *container)
 {
     for (int i = 0; i < world->container_count; i++) {
         const struct sim_container *other = &world->containers[i];
@@ -147,7 +147,7 @@ static bool fails(const struct world *world, const struct sim_container *contain
 
 static void check_attention(struct world *world)
 {
-    bool has_reason = short_for_too_long(world);
+    bool has_reason = check_is_short_for_too_long(world);
 
     for (int i = 0; i < world->container_count; i++) {
         const struct sim_container *container = &world->containers[i];
@@ -168,6 +168,9 @@ static void keep_books(struct world *world)
     bool stays = phase == PHASE_PROMOTED;
     bool is_short = phase != PHASE_FORWARD && check_healthy(world, stays) < least(world, stays);
     bool is_full = world->table.weight == WEIGHT_MAX;
+
+    if (phase == PHASE_BACK && check_is_in_turn(world))
+        is_short = check_old_are_missing(world) || check_healthy(world, false) == 0;
 
     for (unsigned i = 0; i < world->worker_count; i++)
         is_full =
@@ -191,7 +194,7 @@ static void check_independence(struct world *world, const struct plan_observed *
     for (unsigned i = 0; i < plan->action_count; i++) {
         const struct plan_action *action = &plan->actions[i];
 
-        if (action->kind == ACTION_CREATE || action->kind == ACTION_SET_WEIGHT)
+        if (!plan_action_has_container(action->kind))
             continue;
         if (is_taken[action->container])
             check_break(world, "%s of %s, and another action on it in one plan",
@@ -231,8 +234,14 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
     if (creates > observed->creating && creates > 2)
         check_break(world, "%u creates at once", creates);
     check_independence(world, observed, plan);
-    if (to == PHASE_ENDED && plan->action_count > 0)
-        check_break(world, "it has ended and still acts");
+    for (unsigned i = 0; i < plan->action_count && to == PHASE_ENDED; i++) {
+        if (plan->actions[i].kind != ACTION_RELEASE)
+            check_break(world, "it has ended and still acts");
+    }
+    if (to == PHASE_FORWARD && plan->progress.failures > world->spec.max_failures &&
+        !plan->progress.failure_pause)
+        check_break(world, "%u new ones failed, %u may", plan->progress.failures,
+                    world->spec.max_failures);
 }
 
 void check_saved(struct world *world)
@@ -258,20 +267,32 @@ static uint32_t weight_of_step(const struct world *world, uint32_t step)
     return weight;
 }
 
+/* The step's, or with the rolling strategy one on the way to it. */
+static bool is_weight_of_step(const struct world *world, uint32_t weight)
+{
+    uint32_t step = world->progress.step;
+    uint32_t before = step > 0 ? weight_of_step(world, step - 1) : 0;
+
+    if (weight == weight_of_step(world, step))
+        return true;
+    return world->spec.strategy == STRATEGY_ROLLING && weight > before &&
+           weight < weight_of_step(world, step) && weight > world->table.weight;
+}
+
 static void check_set_weight(struct world *world, uint32_t weight)
 {
     unsigned new_ones = check_healthy(world, true);
     uint64_t needed = check_step_replicas(world, world->progress.step, weight);
 
     if (world->progress.phase == PHASE_BACK) {
-        if (weight != 0)
+        if (weight != 0 && (!check_is_in_turn(world) || weight > world->table.weight))
             check_break(world, "weight %u on the way back", weight);
-        if (check_healthy(world, false) == 0 && new_ones > 0)
+        if (check_healthy(world, false) == 0 && new_ones > 0 && weight != world->table.weight)
             check_break(world, "the weight went to a group without a healthy backend");
         return;
     }
     if (world->progress.phase == PHASE_FORWARD &&
-        (weight != weight_of_step(world, world->progress.step) || world->wish_pause))
+        (!is_weight_of_step(world, weight) || world->wish_pause))
         check_break(world, "weight %u is not the step's, or it is paused", weight);
     if (world->progress.phase == PHASE_PROMOTED && weight != WEIGHT_MAX)
         check_break(world, "weight %u after the promotion", weight);
@@ -288,8 +309,12 @@ static void check_leaving(struct world *world, const struct sim_container *conta
 {
     enum plan_phase wanted = container->is_new ? PHASE_BACK : PHASE_PROMOTED;
 
-    if (container->is_new && is_surplus(world, container))
+    if (container->is_new && check_is_surplus(world, container))
         return;
+    if (check_is_in_turn(world) && world->progress.phase != PHASE_PROMOTED) {
+        check_turn(world, container, kind);
+        return;
+    }
     if (world->progress.phase != wanted)
         check_break(world, "%s of %s in phase %s", plan_action_name(kind), container->name,
                     plan_phase_name(world->progress.phase));
@@ -313,10 +338,14 @@ static void check_drain(struct world *world, const struct sim_container *contain
     unsigned left = check_healthy(world, stays);
 
     check_leaving(world, container, ACTION_DRAIN);
-    if (!in_rotation(container) || is_surplus(world, container))
+    if (!check_in_rotation(container) || check_is_surplus(world, container))
         return;
+    if (check_is_in_turn(world) && world->progress.phase != PHASE_PROMOTED) {
+        check_turn_drain(world, container);
+        return;
+    }
     if (left < least(world, stays) &&
-        !(world->progress.phase == PHASE_BACK && left > 0 && short_for_too_long(world)))
+        !(world->progress.phase == PHASE_BACK && left > 0 && check_is_short_for_too_long(world)))
         check_break(world, "drain of %s leaves %u healthy ones", container->name, left);
 }
 
@@ -336,7 +365,11 @@ static void check_stop(struct world *world, int index)
             check_break(world, "stop of %s, and worker %u may still send to it", container->name,
                         i);
     }
-    if (check_healthy(world, !container->is_new) == 0 && !is_surplus(world, container) &&
+    if (check_is_in_turn(world) &&
+        (check_healthy(world, container->is_new) > 0 || world->progress.holding ||
+         container->verdict != VERDICT_HEALTHY))
+        return;
+    if (check_healthy(world, !container->is_new) == 0 && !check_is_surplus(world, container) &&
         (!container->is_new || container->verdict == VERDICT_HEALTHY) &&
         alive(world, !container->is_new) > 0)
         check_break(world, "stop of %s while none of the others is healthy", container->name);
@@ -354,6 +387,7 @@ static void check_end_kinds(struct world *world, const struct sim_container *con
                             uint8_t kinds)
 {
     uint64_t waited = (world->now - container->drain_since) * TICK_MS;
+    bool is_held = world->progress.holding; /* then nothing takes longer than half of the hold */
 
     if (container->backend != BACKEND_DRAINING)
         check_break(world, "exchanges of %s ended, and it does not drain", container->name);
@@ -366,7 +400,10 @@ static void check_end_kinds(struct world *world, const struct sim_container *con
             check_break(world, "exchanges of %s were to be ended, and go on", container->name);
         if ((kinds >> kind & 1) == 0 || is_ordered)
             continue;
-        if (budget->on_timeout != ON_TIMEOUT_CLOSE)
+        if (is_held && given > world->spec.hold_ms / 2)
+            given = world->spec.hold_ms / 2;
+        if (budget->on_timeout != ON_TIMEOUT_CLOSE &&
+            !(is_held && world->progress.phase == PHASE_BACK))
             check_break(world, "exchanges of %s ended without leave", container->name);
         if (waited < given)
             check_break(world, "exchanges of %s ended after %u of %u ms", container->name,
@@ -405,7 +442,7 @@ static int index_of(const struct world *world, const char *seen_name)
 void check_action(struct world *world, const struct plan_observed *observed,
                   const struct plan_action *action)
 {
-    bool has_container = action->kind != ACTION_CREATE && action->kind != ACTION_SET_WEIGHT;
+    bool has_container = plan_action_has_container(action->kind);
     int index = has_container ? index_of(world, observed->containers[action->container].name) : -1;
 
     if (has_container && index < 0) {
@@ -423,8 +460,13 @@ void check_action(struct world *world, const struct plan_observed *observed,
     case ACTION_END_KINDS:
         check_end_kinds(world, &world->containers[index], action->kinds);
         return;
+    case ACTION_HOLD:
+        if (!check_is_stop_first(world))
+            check_break(world, "exchanges are held, and the order is start-first");
+        return;
     case ACTION_PUBLISH:
     case ACTION_READY:
+    case ACTION_RELEASE:
         return;
     case ACTION_STOP:
         check_stop(world, index);
@@ -432,8 +474,10 @@ void check_action(struct world *world, const struct plan_observed *observed,
     case ACTION_REMOVE:
         check_remove(world, &world->containers[index]);
         break;
-    case ACTION_CREATE:
     case ACTION_START:
+        check_turn_start(world, index);
+        break;
+    case ACTION_CREATE:
     case ACTION_RENAME:
         break;
     }
@@ -445,8 +489,12 @@ void check_applied(struct world *world)
 {
     unsigned left = check_healthy(world, false) + check_healthy(world, true);
 
+    if (world->table.held_until > world->now && !world->progress.holding)
+        check_break(world, "exchanges are held, and the journal does not say so");
     if (left > 0)
         return;
+    if (check_is_stop_first(world) && world->progress.holding)
+        return; /* asked at the drain: every worker holds */
     if (healthy_before > 0)
         check_break(world, "the last healthy backend was taken out of rotation");
     if (world->progress.phase != PHASE_BACK && world->progress.phase != PHASE_PROMOTED)
@@ -460,115 +508,7 @@ void check_applied(struct world *world)
                 is_busy || (world->operations[k].is_on && world->operations[k].container == i);
         if (container->seen && container->seen_state == CONTAINER_RUNNING && !is_busy &&
             container->backend != BACKEND_FREE && container->verdict == VERDICT_HEALTHY &&
-            !is_surplus(world, container))
+            !check_is_surplus(world, container))
             check_break(world, "nothing serves, though %s could", container->name);
     }
-}
-
-/* --- the end ------------------------------------------------------------------------------------
- */
-
-/* Each ordinal has its one container, unless a stranger took it. */
-static void check_ordinal(struct world *world, unsigned ordinal)
-{
-    unsigned there = 0, lost = 0;
-
-    for (int i = 0; i < world->container_count; i++) {
-        const struct sim_container *container = &world->containers[i];
-
-        if (!container->is_new || container->ordinal != ordinal)
-            continue;
-        there += container->exists;
-        lost += container->is_lost;
-    }
-    if (there != 1 && !(there == 0 && lost > 0))
-        check_break(world, "completed with %u containers of ordinal %u", there, ordinal);
-}
-
-static void check_completed(struct world *world)
-{
-    for (int i = 0; i < world->container_count; i++) {
-        const struct sim_container *container = &world->containers[i];
-
-        if (!container->exists)
-            continue;
-        if (!container->is_new)
-            check_break(world, "completed, and %s is left", container->name);
-        if (strcmp(container->name, container->final_name) != 0)
-            check_break(world, "completed, and a container is still named %s", container->name);
-        if (container->is_new && container->we_stopped)
-            check_break(world, "completed, and %s was stopped", container->name);
-    }
-    for (unsigned ordinal = 0; ordinal < world->spec.replicas; ordinal++)
-        check_ordinal(world, ordinal);
-    if (world->table.weight != WEIGHT_MAX)
-        check_break(world, "completed at weight %u", world->table.weight);
-}
-
-static void check_gone_back(struct world *world)
-{
-    for (int i = 0; i < world->container_count; i++) {
-        const struct sim_container *container = &world->containers[i];
-
-        if (container->is_new && container->exists)
-            check_break(world, "back, and %s is left", container->name);
-        if (!container->is_new && !container->exists && !container->is_lost)
-            check_break(world, "back, and %s is lost", container->name);
-        if (!container->is_new && (container->we_stopped || container->we_removed))
-            check_break(world, "back, and %s was stopped", container->name);
-        if (!container->is_new && strcmp(container->name, container->final_name) != 0)
-            check_break(world, "back, and %s is misnamed", container->name);
-    }
-    if (world->table.weight != 0)
-        check_break(world, "back at weight %u", world->table.weight);
-    if (world->table.mirror != 0 || world->table.match.kind != MATCH_NONE)
-        check_break(world, "back, and a match or mirror is left");
-}
-
-/* At the very end, before anything else happens: nobody is kept from serving who could. */
-void check_serving(struct world *world)
-{
-    unsigned could = 0, serve = 0;
-
-    for (int i = 0; i < world->container_count; i++) {
-        const struct sim_container *container = &world->containers[i];
-
-        if (!container->exists || container->state != CONTAINER_RUNNING ||
-            container->verdict != VERDICT_HEALTHY)
-            continue;
-        could += container->backend != BACKEND_FREE;
-        serve += container->backend == BACKEND_READY;
-    }
-    if (could > 0 && serve == 0)
-        check_break(world, "ended (%s), and nothing serves, though %u could",
-                    plan_outcome_name(world->progress.outcome), could);
-}
-
-static bool may_fail(const struct world *world)
-{
-    bool may = false;
-
-    for (unsigned kind = 0; kind < KIND_COUNT; kind++)
-        may = may || world->spec.drain.budgets[kind].on_timeout == ON_TIMEOUT_FAIL;
-    return may;
-}
-
-void check_end(struct world *world)
-{
-    enum plan_outcome outcome = world->progress.outcome;
-
-    if (world->progress.phase != PHASE_ENDED) {
-        check_break(world, "it never ended: phase %s, step %u",
-                    plan_phase_name(world->progress.phase), world->progress.step);
-        return;
-    }
-    if (world->is_clean && outcome != OUTCOME_COMPLETED &&
-        strstr(world->progress.why, "stayed inconclusive") == NULL &&
-        !(outcome == OUTCOME_NEEDS_ATTENTION && may_fail(world)))
-        check_break(world, "nothing went wrong, and yet: %s (%s)", plan_outcome_name(outcome),
-                    world->progress.why);
-    if (outcome == OUTCOME_COMPLETED)
-        check_completed(world);
-    else if (outcome == OUTCOME_ROLLED_BACK || outcome == OUTCOME_ABORTED)
-        check_gone_back(world);
 }

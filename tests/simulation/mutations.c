@@ -43,6 +43,8 @@ static void change_spec(enum mutation mutation)
         if (mutation == MUTATION_END_WHATEVER_THE_POLICY)
             spec.drain.budgets[kind].on_timeout = ON_TIMEOUT_CLOSE;
     }
+    if (mutation == MUTATION_FORGIVE_ALL)
+        spec.max_failures = 100;
     for (size_t i = 0; mutation == MUTATION_SKIP_PAUSES && i < spec.step_count; i++) {
         steps[i].pause_ms = 0;
         steps[i].until_promoted = false;
@@ -90,6 +92,23 @@ static void lie(enum mutation mutation)
         if (lied.progress.phase == PHASE_BACK)
             pretend_healthy(false);
         break;
+    case MUTATION_START_BEFORE_ROOM:
+        for (unsigned i = 0; i < lied.container_count; i++) {
+            if (!lied.containers[i].is_new && lied.progress.phase == PHASE_FORWARD)
+                lied.containers[i].state = CONTAINER_EXITED;
+        }
+        break;
+    case MUTATION_MAKE_ROOM_UNHELD:
+        lied.hold_acknowledged = true;
+        break;
+    case MUTATION_FORGET_THE_WAY_BACK:
+        for (unsigned i = 0; i < lied.container_count; i++)
+            lied.containers[i].kept = lied.containers[i].kept && lied.progress.phase != PHASE_BACK;
+        break;
+    case MUTATION_FORGET_RELEASE:
+    case MUTATION_REMOVE_THE_KEPT:
+        break;
+    case MUTATION_FORGIVE_ALL:
     case MUTATION_END_EXCHANGES_EARLY:
     case MUTATION_SKIP_PAUSES:
     case MUTATION_END_WHATEVER_THE_POLICY:
@@ -148,6 +167,29 @@ static void forget_removes(struct plan *plan)
     }
 }
 
+static void forget_release(struct plan *plan)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < plan->action_count; i++) {
+        if (plan->actions[i].kind != ACTION_RELEASE)
+            plan->actions[kept++] = plan->actions[i];
+    }
+    plan->action_count = kept;
+}
+
+static void remove_kept(struct plan *plan)
+{
+    for (unsigned i = 0; i < lied.container_count; i++) {
+        if (!lied.containers[i].kept || lied.containers[i].state != CONTAINER_EXITED ||
+            lied.containers[i].busy || plan->progress.phase != PHASE_FORWARD ||
+            !lied.engine_reachable || plan->action_count == PLAN_ACTIONS_MAX)
+            continue;
+        plan->actions[plan->action_count++] =
+            (struct plan_action){.kind = ACTION_REMOVE, .container = i};
+    }
+}
+
 void mutation_plan(enum mutation mutation, struct plan_observed *observed, struct plan *ret_plan)
 {
     if (mutation == MUTATION_NONE) {
@@ -163,6 +205,10 @@ void mutation_plan(enum mutation mutation, struct plan_observed *observed, struc
         ret_plan->progress.phase = observed->progress.phase;
     if (mutation == MUTATION_FORGET_REMOVE)
         forget_removes(ret_plan);
+    if (mutation == MUTATION_FORGET_RELEASE)
+        forget_release(ret_plan);
+    if (mutation == MUTATION_REMOVE_THE_KEPT)
+        remove_kept(ret_plan);
 }
 
 const char *mutation_name(enum mutation mutation)
@@ -190,7 +236,13 @@ const char *mutation_name(enum mutation mutation)
                                                       "forget extensions",
                                                       "forget ends",
                                                       "end whatever the policy",
-                                                      "hasty removals"};
+                                                      "hasty removals",
+                                                      "start before there is room",
+                                                      "make room unheld",
+                                                      "forget to release",
+                                                      "forget the way back",
+                                                      "remove the kept",
+                                                      "forgive all failures"};
 
     return names[mutation];
 }

@@ -39,6 +39,15 @@ uint32_t traffic_active(const struct sim_container *container)
     return active;
 }
 
+bool traffic_is_held(const struct world *world)
+{
+    for (unsigned i = 0; i < world->worker_count; i++) {
+        if (world->workers[i].live && world->now >= world->workers[i].view.held_until)
+            return false;
+    }
+    return true;
+}
+
 bool traffic_is_drained(const struct world *world, int container)
 {
     const struct sim_container *drained = &world->containers[container];
@@ -84,6 +93,7 @@ void traffic_lose_boards(struct world *world)
         container->end_kinds = 0;
     }
     world->table.weight = world->table.mirror = 0;
+    world->table.held_until = 0;
     world->table.match = (struct config_match){.kind = MATCH_NONE};
     traffic_publish(world);
     for (unsigned i = 0; i < world->worker_count; i++) {
@@ -126,7 +136,7 @@ static void start_exchange(struct world *world, unsigned worker)
     int container = choose(world, &world->workers[worker]);
     struct sim_container *chosen;
 
-    if (container < 0 || exchange->is_on)
+    if (container < 0 || exchange->is_on || world->now < world->workers[worker].view.held_until)
         return;
     chosen = &world->containers[container];
     if (!chosen->exists || chosen->state != CONTAINER_RUNNING)

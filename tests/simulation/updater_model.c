@@ -60,6 +60,9 @@ static void look_at(struct world *world, int index)
     struct sim_container *container = &world->containers[index];
 
     container->fresh_at = 0;
+    if (container->state == CONTAINER_RUNNING && container->started != container->seen_started)
+        free_slot(world, container); /* another run of it is another backend */
+    container->seen_started = container->started;
     if (container->is_new && container->exists && !container->seen)
         close_intent(world, container->ordinal);
     container->seen = container->exists;
@@ -118,10 +121,13 @@ static void observe_container(struct world *world, int index)
     memcpy(to->final_name, from->final_name, sizeof(from->final_name));
     to->ordinal = from->ordinal;
     to->is_new = from->is_new;
+    to->busy = is_busy(world, index);
+    to->kept = from->stop_meant;
+    to->stopping =
+        world->now < from->stop_lands && from->seen_state == CONTAINER_RUNNING && !to->busy;
     to->state = from->seen_state;
     to->exit_code = 1;
     to->restarts = from->restarts;
-    to->busy = is_busy(world, index);
     to->backend = from->backend;
     to->verdict = from->verdict;
     to->started_ms = from->started * TICK_MS;
@@ -210,6 +216,9 @@ static void observe(struct world *world)
     observed.create_error_final = world->create_error_final;
     snprintf(observed.create_error, sizeof(observed.create_error), "no");
     observed.drain_orders = world->orders;
+    observed.hold_left_ms =
+        world->table.held_until > world->now ? (world->table.held_until - world->now) * TICK_MS : 0;
+    observed.hold_acknowledged = traffic_has_taken(world, world->hold_epoch);
     observed.wish_pause = world->wish_pause;
     observed.wish_promote = world->wish_promote;
     observed.wish_abort = world->wish_abort;
@@ -230,6 +239,12 @@ static void act_on_table(struct world *world, const struct plan_action *action, 
         world->table.weight = action->weight;
         world->table.mirror = action->mirror;
         world->table.match = action->match;
+    } else if (action->kind == ACTION_HOLD) {
+        if (world->table.held_until <= world->now)
+            world->hold_epoch = world->table.epoch + 1;
+        world->table.held_until = world->now + world->spec.hold_ms / TICK_MS;
+    } else if (action->kind == ACTION_RELEASE) {
+        world->table.held_until = 0;
     } else if (action->kind == ACTION_PUBLISH) {
         container->backend = BACKEND_STARTING;
         container->verdict = VERDICT_UNKNOWN;
@@ -266,13 +281,15 @@ static void intend_create(struct world *world, uint16_t ordinal)
 
 static void act(struct world *world, const struct plan_action *action)
 {
-    bool has_container = action->kind != ACTION_CREATE && action->kind != ACTION_SET_WEIGHT;
+    bool has_container = plan_action_has_container(action->kind);
     int index = has_container ? truth_of[action->container] : -1;
 
     check_action(world, &observed, action);
     world_note(world, "act: %s %s %u: %s", plan_action_name(action->kind),
                index >= 0 ? world->containers[index].name : "",
                action->kind == ACTION_SET_WEIGHT ? action->weight : action->ordinal, action->why);
+    if (action->kind == ACTION_STOP)
+        world->containers[index].stop_lands = world->now + CREATE_TICKS_MAX;
     if (action->kind == ACTION_CREATE)
         intend_create(world, action->ordinal);
     if (action->kind == ACTION_CREATE || action->kind == ACTION_START ||
@@ -290,6 +307,10 @@ static void save(struct world *world)
         world_note(world, "journal: %s step %u %s", plan_phase_name(plan.progress.phase),
                    plan.progress.step, plan.progress.why);
     world->progress = plan.progress;
+    for (unsigned i = 0; i < plan.action_count; i++) {
+        if (plan.actions[i].kind == ACTION_STOP)
+            world->containers[truth_of[plan.actions[i].container]].stop_meant = true;
+    }
     if (observed.wish_promote)
         world->wish_promote = false;
     if (plan.progress.phase != PHASE_FORWARD)
@@ -351,6 +372,8 @@ void updater_answer(struct world *world, const struct sim_operation *operation, 
     if (!world->is_up || operation->incarnation != world->incarnation)
         return;
     world->is_awake = true;
+    if (operation->kind == ACTION_STOP && !operation->answer_lost)
+        world->containers[operation->container].stop_lands = 0;
     if (operation->answer_lost || world_engine_is_away(world)) { /* what came of it is not known */
         if (is_create)
             world->create_retry_at = world->now + 3;
@@ -381,6 +404,8 @@ static bool waits_for_promote(const struct world *world)
 {
     const struct config_step *step = &world->steps[world->progress.step];
 
+    if (world->progress.phase == PHASE_FORWARD && world->progress.failure_pause)
+        return true;
     if (world->progress.phase != PHASE_FORWARD || world->progress.step >= world->spec.step_count)
         return false;
     /* An analysis that is never sure of anything waits for a person, too. */
@@ -425,7 +450,10 @@ static void operator_tick(struct world *world)
         world->promote_at = world->now + 1 + world_random(world, 50);
     if (world->promote_at != 0 && world->now >= world->promote_at) {
         world->promote_at = 0;
-        if (applies(world, VERB_PROMOTE)) {
+        if (world->progress.failure_pause && world_chance(world, 3000)) { /* enough of it */
+            world_fault(world, FAULT_ABORT, -1);
+            world->wish_abort = world->is_awake = true;
+        } else if (applies(world, VERB_PROMOTE)) {
             world_fault(world, FAULT_PROMOTE, -1);
             world->wish_promote = world->is_awake = true;
             world->promotes = 1;
@@ -502,10 +530,12 @@ void updater_tick(struct world *world)
     }
     hear_events(world);
     operator_tick(world);
-    if (world->now == world->image_at || world->now == world->create_retry_at)
+    if (world->now == world->table.held_until || world->now == world->image_at ||
+        world->now == world->create_retry_at)
         world->is_awake = true;
     for (int i = 0; i < world->container_count; i++)
-        world->is_awake = world->is_awake || world->containers[i].retry_at == world->now;
+        world->is_awake = world->is_awake || world->containers[i].retry_at == world->now ||
+                          world->containers[i].stop_lands == world->now;
     for (int i = 0; i < INTENTS_MAX; i++) {
         if (world->intents[i].is_open && world->now == world->intents[i].at + CREATE_TICKS_MAX)
             world->is_awake = true;

@@ -234,11 +234,48 @@ static void choose_drain(struct world *world, struct config_drain *drain)
     }
 }
 
+/* Batch by batch; the weight of each gives that very number of new ones. */
+static void choose_batches(struct world *world, uint32_t at_once)
+{
+    struct plan_spec *spec = &world->spec;
+    bool delays = world_chance(world, 5000);
+
+    spec->step_count = 0;
+    for (uint32_t done = 0; done < spec->replicas;) {
+        if (done > 0 && delays)
+            world->steps[spec->step_count++] = (struct config_step){
+                .kind = STEP_PAUSE, .pause_ms = (uint32_t)world_random(world, 15) * TICK_MS};
+        done = done + at_once < spec->replicas ? done + at_once : spec->replicas;
+        world->steps[spec->step_count++] = (struct config_step){
+            .kind = STEP_SET_WEIGHT, .weight = done * WEIGHT_MAX / spec->replicas};
+    }
+}
+
+/* How replicas are replaced: in half of the worlds all old ones run to the end. */
+static void choose_way(struct world *world)
+{
+    struct plan_spec *spec = &world->spec;
+
+    spec->order = world_chance(world, 3000) ? ORDER_STOP_FIRST : ORDER_START_FIRST;
+    spec->strategy = world_chance(world, 4000) ? STRATEGY_ROLLING : STRATEGY_CANARY;
+    spec->hold_ms = (uint32_t)(10 + world_random(world, 20)) * TICK_MS;
+    spec->max_surge = 1 + (uint32_t)world_random(world, 3);
+    if (spec->order == ORDER_STOP_FIRST)
+        spec->max_unavailable = 1 + (uint32_t)world_random(world, 3);
+    if (spec->strategy == STRATEGY_ROLLING) {
+        spec->ramp_ms = (uint32_t)world_random(world, 20) * TICK_MS;
+        spec->max_failures = (uint32_t)world_random(world, 3);
+        spec->failure_action = world_chance(world, 3000) ? FAILURE_PAUSE : FAILURE_ROLLBACK;
+        choose_batches(world,
+                       spec->order == ORDER_STOP_FIRST ? spec->max_unavailable : spec->max_surge);
+    }
+}
+
 static void choose_spec(struct world *world)
 {
     struct plan_spec *spec = &world->spec;
 
-    spec->replicas = 1 + (uint32_t)world_random(world, 10);
+    spec->replicas = world_chance(world, 2000) ? 1 : 1 + (uint32_t)world_random(world, 10);
     spec->max_unavailable = world_chance(world, 2000) ? (uint32_t)world_random(world, 3) : 0;
     choose_drain(world, &spec->drain);
     spec->health_timeout_ms = (uint32_t)(25 + world_random(world, 30)) * TICK_MS;
@@ -247,6 +284,7 @@ static void choose_spec(struct world *world)
     if (world_chance(world, 3000))
         spec->analysis = choose_analysis(world);
     choose_steps(world);
+    choose_way(world);
 }
 
 void world_init(struct world *world, uint64_t seed)
@@ -331,7 +369,19 @@ void world_operate(struct world *world, enum plan_action_kind kind, int containe
     }
 }
 
-/* False: the engine says no. */
+/* Stop-first: the other one of its ordinal has the port, the address, the volume. */
+static bool is_in_the_way(const struct world *world, const struct sim_container *container)
+{
+    for (int i = 0; i < world->container_count; i++) {
+        const struct sim_container *other = &world->containers[i];
+
+        if (other->exists && other->is_new != container->is_new &&
+            other->ordinal == container->ordinal && other->state == CONTAINER_RUNNING)
+            return world->spec.order == ORDER_STOP_FIRST;
+    }
+    return false;
+}
+
 /* It goes on by itself, for a while or for ever. */
 static bool removal_hangs(struct world *world, int index)
 {
@@ -349,6 +399,7 @@ static bool removal_hangs(struct world *world, int index)
     return true;
 }
 
+/* False: the engine says no. */
 static bool carry_out(struct world *world, struct sim_operation *operation)
 {
     struct sim_container *container =
@@ -363,8 +414,13 @@ static bool carry_out(struct world *world, struct sim_operation *operation)
     if (container == NULL || !container->exists)
         return operation->kind == ACTION_REMOVE || operation->kind == ACTION_STOP;
     if (operation->kind == ACTION_START) {
+        if (is_in_the_way(world, container))
+            return false;
+        if (container->state == CONTAINER_EXITED && container->healthy_at != UINT64_MAX)
+            container->healthy_at = world->now + 1 + world_random(world, 8);
         container->state = CONTAINER_RUNNING;
         container->started = world->now;
+        container->we_stopped = false;
     } else if (operation->kind == ACTION_STOP && container->state != CONTAINER_CREATED) {
         container->state = CONTAINER_EXITED;
         container->back_at = container->exit_at = 0;

@@ -14,7 +14,7 @@
 #define EXCHANGES_MAX  96
 #define OPERATIONS_MAX 64
 #define INTENTS_MAX    32
-#define STEPS_MAX      24
+#define STEPS_MAX      24 /* ten replicas one by one, with a delay between */
 #define TICKS_MAX      8000u
 #define CREATE_TICKS_MAX                                                                           \
     12u /* the engine answers a create, or will never make it, in this time                        \
@@ -85,6 +85,12 @@ enum mutation {
     MUTATION_FORGET_ENDS,
     MUTATION_END_WHATEVER_THE_POLICY,
     MUTATION_HASTY_REMOVALS,
+    MUTATION_START_BEFORE_ROOM,
+    MUTATION_MAKE_ROOM_UNHELD,
+    MUTATION_FORGET_RELEASE,
+    MUTATION_FORGET_THE_WAY_BACK,
+    MUTATION_REMOVE_THE_KEPT,
+    MUTATION_FORGIVE_ALL,
     MUTATION_COUNT,
 };
 
@@ -92,11 +98,13 @@ struct sim_container {
     /* the engine's truth */
     bool exists, is_new, is_lost /* taken by a stranger */, has_died;
     bool we_stopped, we_removed;
+    uint64_t stop_lands; /* a stop that the engine was asked for is carried out by then */
+    bool stop_meant;     /* the journal has an intent to stop it */
     uint16_t ordinal;
     char name[40], final_name[40];
     enum container_state state;
     uint64_t removing_since, gone_at; /* while the engine removes it */
-    uint64_t started, healthy_at, sick_from, sick_until, exit_at, back_at, unpause_at;
+    uint64_t started, seen_started, healthy_at, sick_from, sick_until, exit_at, back_at, unpause_at;
     bool never[ACTION_RENAME + 1]; /* this action on it fails for ever */
     /* the boards' */
     enum backend_state backend;
@@ -121,6 +129,7 @@ struct sim_container {
 
 struct sim_view { /* the table as a worker has taken it */
     uint64_t epoch;
+    uint64_t held_until; /* new exchanges wait; 0: they do not */
     uint32_t weight, mirror;
     struct config_match match;
     uint8_t backend[CONTAINERS_MAX];
@@ -180,6 +189,7 @@ struct world {
     struct sim_worker workers[WORKERS_MAX];
     struct sim_exchange exchanges[EXCHANGES_MAX];
     struct sim_view table;
+    uint64_t hold_epoch;
     /* journal */
     struct plan_progress progress;
     struct sim_intent intents[INTENTS_MAX];
@@ -225,6 +235,7 @@ void traffic_tick(struct world *world);
 void traffic_publish(struct world *world); /* the table changed: a new epoch */
 bool traffic_has_taken(const struct world *world, uint64_t epoch); /* every live worker */
 uint32_t traffic_active(const struct sim_container *container);    /* exchanges of any kind */
+bool traffic_is_held(const struct world *world); /* by every live worker, for now */
 bool traffic_is_drained(const struct world *world, int container);
 void traffic_lose_boards(struct world *world); /* everything of Sluice was restarted */
 void traffic_end_all(struct world *world, int container);
@@ -254,6 +265,17 @@ void check_step_taken(struct world *world, uint32_t step);
 void check_step_raised(struct world *world, uint32_t wanted, uint32_t step);
 uint64_t check_step_replicas(const struct world *world, uint32_t step, uint32_t weight);
 void check_step_route(struct world *world, const struct plan_action *action);
+bool check_in_rotation(const struct sim_container *container);
+bool check_is_surplus(const struct world *world, const struct sim_container *container);
+bool check_is_short_for_too_long(const struct world *world);
+/* in checks_turn.c */
+bool check_is_in_turn(const struct world *world);
+bool check_is_stop_first(const struct world *world);
+bool check_old_are_missing(const struct world *world);
+void check_turn(struct world *world, const struct sim_container *container,
+                enum plan_action_kind kind);
+void check_turn_drain(struct world *world, const struct sim_container *container);
+void check_turn_start(struct world *world, int index);
 
 /* --- mutations.c ------------------------------------------------------------------------------ */
 void mutation_plan(enum mutation mutation, struct plan_observed *observed, struct plan *ret_plan);

@@ -103,7 +103,7 @@ def test_a_dry_run_is_told_what_would_refuse_it(engine, images, start_sluice):
 
 def test_a_database_volume_is_not_written_twice_unless_forced(engine, images, start_sluice):
     volume = engine.create_volume("slt-database")
-    shop = Shop(engine, "database", 1, {"HostConfig": {"Binds": [f"{volume}:/var/lib/postgresql/data"]}}).open(start_sluice)
+    shop = Shop(engine, "database", 1, {"HostConfig": {"Binds": [f"{volume}:/var/lib/postgresql/data"]}}).open(start_sluice, order="start-first")
     before = everything(engine)
     error = refused(shop)
     assert (error.status, error.code) == (422, "shared-volume") and volume in str(error)
@@ -114,6 +114,15 @@ def test_a_database_volume_is_not_written_twice_unless_forced(engine, images, st
     assert bad.status == 400 and "volumes" in str(bad)
     shop.rollout = shop.sluice.api("POST", f"/services/{shop.name}/rollouts", {"image": "slt-demo:v2", "force": ["volumes"]})["id"]
     shop.ends()
+
+
+def test_a_database_volume_changes_hands_where_the_order_is_left_open(engine, images, start_sluice):
+    volume = engine.create_volume("slt-database")
+    shop = Shop(engine, "handed", 1, {"HostConfig": {"Binds": [f"{volume}:/var/lib/postgresql/data"]}}).open(start_sluice)
+    assert dry_run(shop)["beside"] == 0
+    shop.begin()
+    rollout = shop.ends()
+    assert rollout["order"] == "stop-first" and volume in rollout["order_why"], rollout["order_why"]
 
 
 # --- what is refused -------------------------------------------------------------------------------
