@@ -383,8 +383,11 @@ static void refuses_what_cannot_be_there_twice(void **state)
         cJSON *inspect = parse(cases[i].inspect);
         cJSON *create = NULL, *connects = NULL;
         char why[256] = "";
-        assert_int_equal(
-            container_recreate(inspect, NULL, "i", NULL, "1.41", &create, &connects, why), -EINVAL);
+        /* It could be made again, once the old one has made room. */
+        int error = container_beside(inspect, why);
+        if (error == 0)
+            error = container_recreate(inspect, NULL, "i", NULL, "1.41", &create, &connects, why);
+        assert_int_equal(error, -EINVAL);
         if (strstr(why, cases[i].why) == NULL)
             fail_msg("\"%s\" is not in \"%s\"", cases[i].why, why);
         assert_null(create);
