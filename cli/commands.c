@@ -95,7 +95,8 @@ const struct command commands[] = {
             "by name: of the config's presets, or careful, fast, at_once.\n"
             "\n"
             "--strategy canary moves traffic by steps, all old containers running to the end;\n"
-            "rolling replaces replica by replica. --order start-first runs each new container\n"
+            "rolling replaces replica by replica; blue_green raises all new ones, switches once\n"
+            "and keeps the old ones for bake_time. --order start-first runs each new container\n"
             "beside its old one; stop-first stops the old one first, and holds requests where\n"
             "nothing else serves; auto takes stop-first only where start-first cannot work.\n"
             "What is not told is the config's.\n"
@@ -125,7 +126,7 @@ const struct command commands[] = {
         .options = {{"image", "IMAGE", "what to roll out: a reference or an id"},
                     {"steps", "LIST", "weights in per cent, rising, the last one 100"},
                     {"interval", "TIME", "pause between two steps: 500ms, 30s, 5m"},
-                    {"strategy", "WORD", "canary or rolling"},
+                    {"strategy", "WORD", "canary, rolling or blue_green"},
                     {"order", "WORD", "auto, start-first or stop-first"},
                     {"preset", "NAME", "a plan by name, instead of --steps"},
                     {"env", "NAME=VALUE", "set a variable; NAME- unsets it"},

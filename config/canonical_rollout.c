@@ -131,7 +131,7 @@ cJSON *rollout_to_json(const struct config_rollout *rollout)
     put_amount(json, "max_unavailable", rollout->max_unavailable);
     if (rollout->strategy == STRATEGY_ROLLING)
         put_rolling(json, &rollout->rolling);
-    else
+    if (rollout->strategy == STRATEGY_CANARY)
         put(json, "steps", steps_to_json(rollout->steps, rollout->step_count));
     if (rollout->analysis.on)
         put(json, "analysis", analysis_to_json(&rollout->analysis));
@@ -139,6 +139,10 @@ cJSON *rollout_to_json(const struct config_rollout *rollout)
     put_duration(json, "progress_deadline", rollout->progress_deadline_ms);
     put_duration(json, "health_timeout", rollout->health_timeout_ms);
     put_duration(json, "monitor", rollout->monitor_ms);
+    if (rollout->bake_given)
+        put_duration(json, "bake_time", rollout->bake_ms);
+    if (rollout->strategy == STRATEGY_BLUE_GREEN)
+        put(json, "auto_promote", cJSON_CreateBool(rollout->auto_promote));
     put_duration(json, "stop_grace_period", rollout->stop_grace_period_ms);
     put_number(json, "history", rollout->history);
     put(json, "images", images_to_json(&rollout->images));

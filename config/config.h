@@ -282,6 +282,9 @@ struct config_rollout {
                                       start_period + (retries + 1) * interval + timeout + 10 s,
                                    at most a progress_deadline that is given */
     uint32_t monitor_ms;           /* watched at full weight before the old ones go; default 5 s */
+    uint32_t bake_ms;  /* `bake_time`: the same, where it is longer; default 0, see bake_given */
+    bool bake_given;   /* else a blue_green one takes 10 min */
+    bool auto_promote; /* blue_green: default true; false waits for `sluice promote` */
     uint32_t stop_grace_period_ms; /* 0: what the container says, else 10 s */
     uint16_t history;              /* ended rollouts kept on record; default 200 */
     struct config_images images;

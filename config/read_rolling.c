@@ -9,7 +9,7 @@
 
 #define REPLICAS_MAX 1000u /* more than any service has here */
 
-const char *const strategy_words[] = {"canary", "rolling", NULL}; /* blue_green is to come */
+const char *const strategy_words[] = {"canary", "rolling", "blue_green", NULL};
 const char *const order_words[] = {"auto", "start-first", "stop-first", NULL};
 const char *const failure_action_words[] = {"rollback", "pause", NULL};
 
@@ -78,17 +78,23 @@ static bool refuse(struct reader *reader, const struct node *node, const char *k
     return true;
 }
 
-static void check_keys(struct reader *reader, const struct node *node, bool is_rolling)
+static void check_keys(struct reader *reader, const struct node *node,
+                       enum config_strategy strategy)
 {
     static const char *const of_rolling[] = {
         "parallelism", "delay", "ramp", "max_surge", "max_failure_ratio", "failure_action"};
-    static const char *const of_steps[] = {"steps", "interval"};
+    static const char *const of_steps[] = {"steps", "interval", "preset"};
+    bool is_rolling = strategy == STRATEGY_ROLLING;
+    bool has_steps = strategy == STRATEGY_CANARY;
 
     for (size_t i = 0; !is_rolling && i < sizeof(of_rolling) / sizeof(of_rolling[0]); i++)
         (void)refuse(reader, node, of_rolling[i], "only with `strategy: rolling`");
-    for (size_t i = 0; is_rolling && i < sizeof(of_steps) / sizeof(of_steps[0]); i++)
+    for (size_t i = 0; !has_steps && i < sizeof(of_steps) / sizeof(of_steps[0]); i++)
         (void)refuse(reader, node, of_steps[i],
-                     "with `strategy: canary`: rolling goes replica by replica");
+                     is_rolling ? "with `strategy: canary`: rolling goes replica by replica"
+                                : "with `strategy: canary`: blue_green switches once");
+    if (strategy != STRATEGY_BLUE_GREEN)
+        (void)refuse(reader, node, "auto_promote", "only with `strategy: blue_green`");
 }
 
 /* A batch is `parallelism` containers: start-first they come on top, stop-first they are missing.
@@ -110,13 +116,16 @@ void rolling_check(struct reader *reader, const struct node *node,
                    const struct config_rollout *rollout)
 {
     const struct config_amount surge = rollout->rolling.max_surge;
-    bool is_rolling = rollout->strategy == STRATEGY_ROLLING;
     size_t before = reader->problems.count;
 
-    check_keys(reader, node, is_rolling);
+    check_keys(reader, node, rollout->strategy);
     if (reader->problems.count != before)
         return;
-    if (rollout->order == ORDER_STOP_FIRST && is_none(rollout->max_unavailable))
+    if (rollout->strategy == STRATEGY_BLUE_GREEN && rollout->order == ORDER_STOP_FIRST)
+        (void)refuse(reader, node, "order",
+                     "auto or start-first with `strategy: blue_green`: the whole new set runs "
+                     "beside the old one");
+    else if (rollout->order == ORDER_STOP_FIRST && is_none(rollout->max_unavailable))
         (void)refuse(reader, node, "max_unavailable",
                      "at least 1 with `order: stop-first`: the one that makes room is missing");
     else if (is_none(surge) && is_none(rollout->max_unavailable))

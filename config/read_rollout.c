@@ -212,6 +212,11 @@ static const struct field rollout_fields[] = {
              DURATION_MAX_MS, 10 * MINUTE_MS),
     DURATION("health_timeout", struct config_rollout, health_timeout_ms, 1, DURATION_MAX_MS, 0),
     DURATION("monitor", struct config_rollout, monitor_ms, 0, DURATION_MAX_MS, 5000),
+    DURATION("bake_time", struct config_rollout, bake_ms, 0, DURATION_MAX_MS, 0),
+    {.key = "auto_promote",
+     .kind = FIELD_BOOL,
+     .offset = offsetof(struct config_rollout, auto_promote),
+     .fallback = true},
     DURATION("stop_grace_period", struct config_rollout, stop_grace_period_ms, 0, 3600 * 1000, 0),
     {.key = "history",
      .kind = FIELD_NUMBER16,
@@ -283,6 +288,7 @@ void rollout_read(struct reader *reader, const struct node *node, void *target)
     table_read(reader, node, &rollout_table, rollout);
     if (reader->problems.count == before)
         rolling_check(reader, node, rollout);
+    rollout->bake_given = node_get(node, "bake_time") != NULL;
     if (preset == NULL)
         rollout_steps_read(reader, node, rollout);
     else if (node_get(node, "steps") != NULL || node_get(node, "interval") != NULL)

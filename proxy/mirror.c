@@ -226,10 +226,12 @@ static void on_backend_gone(struct mirror *mirror)
     bool was_idle = x->upstream->reused && x->bytes_in == 0;
 
     score_add(&cell_of(mirror)->resets, 1);
-    if (was_idle) /* closed just before: that says nothing of how it answers */
+    if (was_idle) { /* closed just before: that says nothing of how it answers */
+        score_add(&cell_of(mirror)->stale, 1);
         end(mirror, WHY_BACKEND_BROKE);
-    else
+    } else {
         fail(mirror, WHY_BACKEND_BROKE);
+    }
 }
 
 static void on_upstream(struct exchange *x, enum stream_event event)

@@ -371,9 +371,9 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
         return;
     }
     if ((steps || preset) &&
-        rollout_strategy(&service->config->rollout, &wanted.way) == STRATEGY_ROLLING) {
+        rollout_strategy(&service->config->rollout, &wanted.way) != STRATEGY_CANARY) {
         admin_error(ret_answer, 400, "bad-steps",
-                    "steps are for the strategy canary; rolling goes replica by replica");
+                    "steps are for the strategy canary; the others have their own");
         return;
     }
     if (preset && !preset_read(service, preset, &wanted.way, ret_answer))

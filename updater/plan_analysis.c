@@ -12,7 +12,8 @@ const struct config_analysis *plan_analysis(const struct plan_spec *spec,
                                             const struct plan_progress *progress, uint32_t weight,
                                             bool *ret_is_own)
 {
-    bool has_match = plan_match_at(spec, progress->step).kind != MATCH_NONE;
+    bool is_asked = plan_match_at(spec, progress->step).kind != MATCH_NONE ||
+                    plan_mirror_at(spec, progress->step) > 0;
 
     *ret_is_own = false;
     if (progress->phase != PHASE_FORWARD)
@@ -21,7 +22,7 @@ const struct config_analysis *plan_analysis(const struct plan_spec *spec,
         *ret_is_own = true;
         return &spec->steps[progress->step].analysis;
     }
-    return spec->analysis.on && (weight > 0 || has_match) ? &spec->analysis : NULL;
+    return spec->analysis.on && (weight > 0 || is_asked) ? &spec->analysis : NULL;
 }
 
 /* The window observed is of the step and the rules that hold now. */

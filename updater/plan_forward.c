@@ -206,14 +206,21 @@ static bool pause_is_over(struct planner *planner, const struct config_step *ste
 
 static bool watch_is_over(struct planner *planner)
 {
-    uint64_t at_ms = planner->out->progress.step_since_ms + planner->in->spec->monitor_ms;
+    struct plan_progress *progress = &planner->out->progress;
+    uint64_t at_ms = progress->step_since_ms + planner->in->spec->monitor_ms;
+    bool was_watching =
+        planner->in->progress.step == progress->step && planner->in->progress.step_entered;
     char length[PLAN_DURATION_BYTES];
 
-    if (planner->in->now_ms >= at_ms)
+    /* A promote of before was for a pause: this one must be asked for in the watch itself. */
+    progress->promote_wanted = false;
+    if (planner->in->now_ms >= at_ms || (planner->in->wish_promote && was_watching))
         return true;
     planner->on_schedule = true;
     planner_look_at(planner, at_ms);
-    planner_wait(planner, "watching the new version at full weight for %s",
+    planner_wait(planner,
+                 "watching the new version at full weight for %s; the old one still runs: `sluice "
+                 "abort` goes back at once, `sluice promote` lets it go",
                  planner_duration(planner->in->spec->monitor_ms, length));
     return false;
 }

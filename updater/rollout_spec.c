@@ -6,6 +6,7 @@
 
 #define HOLD_MIN_MS                                                                                \
     1000u /* of a hold that is renewed; how long an exchange waits is the config's */
+#define BLUE_GREEN_BAKE_MS (10u * 60 * 1000)
 
 enum config_strategy rollout_strategy(const struct config_rollout *config,
                                       const struct rollout_way *way)
@@ -15,7 +16,12 @@ enum config_strategy rollout_strategy(const struct config_rollout *config,
 
 enum config_order rollout_order(const struct config_rollout *config, const struct rollout_way *way)
 {
-    return way->order_given ? way->order : config->order;
+    enum config_order order = way->order_given ? way->order : config->order;
+
+    /* The whole new set runs beside the old one: there is no other way. */
+    if (rollout_strategy(config, way) == STRATEGY_BLUE_GREEN && order == ORDER_AUTO)
+        return ORDER_START_FIRST;
+    return order;
 }
 
 static uint32_t health_timeout(const struct config_service *config)
@@ -97,6 +103,29 @@ static void set_rolling(struct plan_spec *spec, const struct config_rolling *rol
     spec->failure_action = rolling->action;
 }
 
+/* All of them at no weight, for people to look at; a yes, where one is wanted; one switch. */
+static void set_blue_green(struct plan_spec *spec, const struct config_rollout *config,
+                           struct config_step room[PLAN_STEPS_MAX])
+{
+    spec->steps = room;
+    spec->step_count = 0;
+    room[spec->step_count++] =
+        (struct config_step){.kind = STEP_REPLICAS, .replicas = spec->replicas};
+    if (!config->auto_promote)
+        room[spec->step_count++] = (struct config_step){.kind = STEP_PAUSE, .until_promoted = true};
+    room[spec->step_count++] = (struct config_step){.kind = STEP_SET_WEIGHT, .weight = WEIGHT_MAX};
+}
+
+/* How long the old version is kept running once the new one has all traffic. */
+static uint32_t watch_ms(const struct config_rollout *config, enum config_strategy strategy)
+{
+    uint32_t bake_ms = config->bake_given                ? config->bake_ms
+                       : strategy == STRATEGY_BLUE_GREEN ? BLUE_GREEN_BAKE_MS
+                                                         : 0;
+
+    return bake_ms > config->monitor_ms ? bake_ms : config->monitor_ms;
+}
+
 struct plan_spec rollout_spec(const struct config_service *config, const struct rollout_way *way,
                               uint32_t replicas, const char *beside_why,
                               struct config_step room[PLAN_STEPS_MAX])
@@ -116,7 +145,7 @@ struct plan_spec rollout_spec(const struct config_service *config, const struct 
         .drain = rollout->drain,
         .health_timeout_ms = health_timeout(config),
         .progress_deadline_ms = rollout->progress_deadline_ms,
-        .monitor_ms = rollout->monitor_ms,
+        .monitor_ms = watch_ms(rollout, rollout_strategy(rollout, way)),
         .hold_ms = config->hold.timeout_ms > HOLD_MIN_MS ? config->hold.timeout_ms : HOLD_MIN_MS,
     };
 
@@ -126,6 +155,8 @@ struct plan_spec rollout_spec(const struct config_service *config, const struct 
         spec.max_unavailable = 1; /* the one that makes room */
     if (spec.strategy == STRATEGY_ROLLING) {
         set_rolling(&spec, &rollout->rolling, room);
+    } else if (spec.strategy == STRATEGY_BLUE_GREEN) {
+        set_blue_green(&spec, rollout, room);
     } else if (spec.order == ORDER_STOP_FIRST && replicas == 1) {
         /* Nothing to split between: all of it moves with the one container. */
         room[0] = (struct config_step){.kind = STEP_SET_WEIGHT, .weight = WEIGHT_MAX};

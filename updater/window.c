@@ -49,7 +49,8 @@ static void figures_of(const struct score_sum *sum, struct analysis_figures *ret
     for (unsigned class = 0; class < 6; class ++)
         ret_figures->requests += sum->status[class];
     failures -= sum->stale < failures ? sum->stale : failures;
-    ret_figures->failures = failures;
+    /* One that broke off in mid-answer, or was tried again, is counted once as a request. */
+    ret_figures->failures = failures < ret_figures->requests ? failures : ret_figures->requests;
     memcpy(ret_figures->latency, sum->latency, sizeof(ret_figures->latency));
 }
 

@@ -118,10 +118,15 @@ static void check_step_end(struct world *world, const struct plan_observed *obse
     world->next_step_since = world->now;
 }
 
-static void check_promotion(struct world *world)
+static void check_promotion(struct world *world, const struct plan_observed *observed)
 {
-    if (world->full_since == 0 ||
-        (world->now - world->full_since) * TICK_MS < world->spec.monitor_ms)
+    bool is_asked = observed->wish_promote && world->progress.step_entered &&
+                    world->progress.step >= world->spec.step_count;
+
+    if (is_asked && world->full_since != 0)
+        world->next_promotes = 0;
+    else if (world->full_since == 0 ||
+             (world->now - world->full_since) * TICK_MS < world->spec.monitor_ms)
         check_break(world, "promoted before it was watched for its time at full weight");
     if (check_healthy(world, true) < world->spec.replicas)
         check_break(world, "promoted with %u of %u new ones healthy", check_healthy(world, true),
@@ -222,7 +227,7 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
         check_step_end(world, observed, step);
     if (from == PHASE_FORWARD &&
         (to == PHASE_PROMOTED || plan->progress.outcome == OUTCOME_COMPLETED))
-        check_promotion(world);
+        check_promotion(world, observed);
     if (plan->progress.outcome == OUTCOME_NEEDS_ATTENTION)
         check_attention(world);
     if (from == PHASE_FORWARD && to != from && !world->is_failing_version &&

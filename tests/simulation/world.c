@@ -193,11 +193,29 @@ static void choose_before(struct world *world, size_t *count)
     }
 }
 
+/* What strategy blue_green comes to. */
+static size_t choose_blue_green(struct world *world)
+{
+    size_t count = 0;
+
+    world->steps[count++] =
+        (struct config_step){.kind = STEP_REPLICAS, .replicas = world->spec.replicas};
+    if (world_chance(world, 5000))
+        world->steps[count++] = (struct config_step){.kind = STEP_PAUSE, .until_promoted = true};
+    world->steps[count++] = (struct config_step){.kind = STEP_SET_WEIGHT, .weight = WEIGHT_MAX};
+    world->spec.monitor_ms = (uint32_t)world_random(world, 100) * TICK_MS;
+    return count;
+}
+
 static void choose_steps(struct world *world)
 {
     uint32_t weight = 0;
     size_t count = 0;
 
+    if (world_chance(world, 1000)) {
+        count = choose_blue_green(world);
+        weight = WEIGHT_MAX;
+    }
     while (weight < WEIGHT_MAX && count + 4 < STEPS_MAX) {
         choose_before(world, &count);
         weight += 1 + (uint32_t)world_random(world, WEIGHT_MAX * 2 / 3);

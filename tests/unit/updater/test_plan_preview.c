@@ -119,6 +119,30 @@ static void holds_as_many_replicas_as_there_may_be(void **state)
     assert_int_equal(preview.beside_max, PLAN_REPLICAS_MAX);
 }
 
+static void an_analysis_passes_by_itself_and_match_and_mirror_are_set_once(void **state)
+{
+    static const struct config_step judged[] = {
+        {.kind = STEP_MATCH, .match = {.kind = MATCH_HEADER, .name = "X-Team", .value = "yes"}},
+        {.kind = STEP_MIRROR, .mirror = 1000},
+        {.kind = STEP_SET_WEIGHT, .weight = 2500},
+        {.kind = STEP_ANALYSIS,
+         .analysis = {.on = true, .success_rate = 9900, .min_requests = 100, .interval_ms = 60000}},
+        {.kind = STEP_SET_WEIGHT, .weight = WEIGHT_MAX}};
+    struct plan_spec spec = spec_of(2);
+
+    (void)state;
+    spec.steps = judged;
+    spec.step_count = sizeof(judged) / sizeof(judged[0]);
+    spec.analysis = judged[3].analysis;
+    spec.monitor_ms = 24 * 3600 * 1000; /* a long bake is no plan without an end */
+    plan_preview(&spec, olds, 2, &preview);
+    assert_int_equal(preview.outcome, OUTCOME_COMPLETED);
+    assert_int_equal(count_of(ACTION_SET_WEIGHT, false), 4);
+    assert_true(preview.took_ms >= 60000 + spec.monitor_ms);
+    for (size_t i = 0; i < preview.count; i++)
+        assert_false(preview.actions[i].promotes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +151,8 @@ int main(void)
         cmocka_unit_test_teardown(says_where_it_waits_for_an_operator, free_preview),
         cmocka_unit_test_teardown(takes_an_analysis_to_pass, free_preview),
         cmocka_unit_test_teardown(holds_as_many_replicas_as_there_may_be, free_preview),
+        cmocka_unit_test_teardown(an_analysis_passes_by_itself_and_match_and_mirror_are_set_once,
+                                  free_preview),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Steps beyond weights and pauses: analysis, replicas, match, mirror. */
 #include "plan_fixture.h"
+#include "updater/rollout_spec.h"
 
 static const struct config_step further[] = {
     {.kind = STEP_MATCH, .match = {.kind = MATCH_HEADER, .name = "X-Team", .value = "yes"}},
@@ -266,6 +267,109 @@ static void too_little_traffic_holds_up_no_pause(void **state)
     assert_int_equal(out.progress.step, 2);
 }
 
+/* --- blue_green, and the bake -------------------------------------------------------------- */
+
+static struct config_step room[PLAN_STEPS_MAX];
+
+static struct plan_spec settled(struct config_rollout rollout, enum config_order order)
+{
+    const struct config_service service = {.rollout = rollout};
+    const struct rollout_way way = {.order_given = true, .order = order};
+
+    return rollout_spec(&service, &way, 3, NULL, room);
+}
+
+static void blue_green_raises_all_then_switches_once(void **state)
+{
+    const struct plan_spec green = settled(
+        (struct config_rollout){.strategy = STRATEGY_BLUE_GREEN, .auto_promote = true}, ORDER_AUTO);
+
+    (void)state;
+    assert_int_equal(green.step_count, 2);
+    assert_int_equal(green.steps[0].kind, STEP_REPLICAS);
+    assert_int_equal(plan_replicas_at(&green, 0), 3);
+    assert_int_equal(plan_weight_at(&green, 0), 0);
+    assert_int_equal(green.steps[1].weight, WEIGHT_MAX);
+    assert_int_equal(green.order, ORDER_START_FIRST);
+    assert_int_equal(green.monitor_ms, 600000);
+}
+
+static void blue_green_waits_for_a_yes_where_one_is_wanted(void **state)
+{
+    const struct plan_spec green = settled((struct config_rollout){.strategy = STRATEGY_BLUE_GREEN,
+                                                                   .bake_given = true,
+                                                                   .bake_ms = 1000,
+                                                                   .monitor_ms = 5000},
+                                           ORDER_AUTO);
+
+    (void)state;
+    assert_int_equal(green.step_count, 3);
+    assert_true(green.steps[1].until_promoted);
+    assert_int_equal(green.monitor_ms, 5000); /* the longer one */
+}
+
+static void a_canary_bakes_too_where_told(void **state)
+{
+    const struct plan_spec baked =
+        settled((struct config_rollout){.bake_given = true, .bake_ms = 60000, .monitor_ms = 5000},
+                ORDER_AUTO);
+
+    (void)state;
+    assert_int_equal(baked.monitor_ms, 60000);
+    assert_int_equal(settled((struct config_rollout){.monitor_ms = 5000}, ORDER_AUTO).monitor_ms,
+                     5000);
+}
+
+static void baking(uint64_t for_ms)
+{
+    reset(NULL);
+    at_step(5, WEIGHT_MAX, 3);
+    spec.monitor_ms = 600000;
+    in.progress.step_entered = true;
+    in.progress.step_since_ms = NOW - for_ms;
+}
+
+static void an_abort_in_the_bake_sets_the_weight_first(void **state)
+{
+    (void)state;
+    baking(1000);
+    in.wish_abort = true;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_BACK);
+    assert_int_equal(out.action_count, 1);
+    assert_int_equal(the(ACTION_SET_WEIGHT)->weight, 0);
+}
+
+static void a_promote_ends_the_bake_but_not_one_from_before(void **state)
+{
+    (void)state;
+    baking(1000);
+    in.progress.promote_wanted = true;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_FORWARD);
+    assert_false(out.progress.promote_wanted);
+    in.wish_promote = true;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_PROMOTED);
+}
+
+static void one_promote_does_not_end_a_pause_and_the_bake_behind_it(void **state)
+{
+    static const struct config_step last[] = {{.kind = STEP_SET_WEIGHT, .weight = WEIGHT_MAX},
+                                              {.kind = STEP_PAUSE, .until_promoted = true}};
+
+    (void)state;
+    reset(NULL);
+    spec.steps = last;
+    spec.step_count = 2;
+    at_step(1, WEIGHT_MAX, 3);
+    in.progress.step_entered = true;
+    in.wish_promote = true;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_FORWARD);
+    assert_int_equal(out.progress.step, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +389,12 @@ int main(void)
         cmocka_unit_test_setup(the_watch_at_the_end_is_watched_too, throughout),
         cmocka_unit_test_setup(a_window_that_has_passed_gives_way_to_another, throughout),
         cmocka_unit_test_setup(too_little_traffic_holds_up_no_pause, throughout),
+        cmocka_unit_test(blue_green_raises_all_then_switches_once),
+        cmocka_unit_test(blue_green_waits_for_a_yes_where_one_is_wanted),
+        cmocka_unit_test(a_canary_bakes_too_where_told),
+        cmocka_unit_test(an_abort_in_the_bake_sets_the_weight_first),
+        cmocka_unit_test(a_promote_ends_the_bake_but_not_one_from_before),
+        cmocka_unit_test(one_promote_does_not_end_a_pause_and_the_bake_behind_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
