@@ -72,6 +72,7 @@ enum exit_code command_run(const struct invocation *invocation);
 enum exit_code command_check(const struct invocation *invocation);
 enum exit_code command_status(const struct invocation *invocation);
 enum exit_code command_rollout(const struct invocation *invocation);
+enum exit_code command_rollback(const struct invocation *invocation);
 enum exit_code command_watch(const struct invocation *invocation);
 enum exit_code command_verb(const struct invocation *invocation); /* pause, resume, ... */
 enum exit_code command_history(const struct invocation *invocation);

@@ -145,6 +145,35 @@ const struct command commands[] = {
         .run = command_rollout,
     },
     {
+        .name = "rollback",
+        .summary = "go back to an earlier version of the history",
+        .usage = "SERVICE [ROLLOUT | IMAGE] [--reason TEXT] [--dry-run] [--detach]",
+        .text =
+            "Rolls the very image out that served then, by its id: no registry is asked. Without "
+            "a\n"
+            "second word it is the version before the last completed rollout; with one, what that\n"
+            "rollout brought, or the newest of that image. Changes made since (--env and such) "
+            "are\n"
+            "taken back. All of the new containers at once, then `monitor`: it has served before.\n"
+            "A rollout that is in progress is taken back by `sluice abort`.\n",
+        .examples = "sluice rollback web\n"
+                    "sluice rollback web 20261123-051500-4f2a --reason 'checkout is broken'\n"
+                    "sluice rollback web web:v1 --dry-run\n",
+        .exits = "0  completed (with --detach: started)\n"
+                 "1  failed and rolled back, or it needs attention\n"
+                 "2  wrong usage, or no such service\n"
+                 "3  refused, nothing was changed: its image is gone, or there is no such version\n"
+                 "4  the daemon is not reachable\n"
+                 "5  aborted by somebody\n"
+                 "130  Ctrl-C: it goes on, unfollowed\n",
+        .options = {{"reason", "TEXT", "why; kept in the history"},
+                    {"dry-run", NULL, "print what it would do, and change nothing"},
+                    {"detach", NULL, "start it and return"}},
+        .arguments_min = 1,
+        .arguments_max = 2,
+        .run = command_rollback,
+    },
+    {
         .name = "pause",
         .summary = "hold a rollout where it is",
         .usage = "SERVICE | ROLLOUT",

@@ -139,15 +139,14 @@ static void show_checks(const struct invocation *invocation, const struct cJSON 
     lines_done(&lines);
 }
 
-enum exit_code command_rollout(const struct invocation *invocation)
+/* Asks for it, and follows it to its end unless told otherwise. `body` is taken over. */
+static enum exit_code begin(const struct invocation *invocation, const char *what,
+                            struct cJSON *body)
 {
     struct api_reply reply;
     const char *service = invocation->arguments[0];
-    struct cJSON *body = make_body(invocation);
-    if (body == NULL)
-        return USAGE;
     char *escaped = api_escape(service);
-    char *path = memory_format("/v1/services/%s/rollouts", escaped);
+    char *path = memory_format("/v1/services/%s/%s", escaped, what);
     enum exit_code code;
     bool started = pull_ask(invocation, service, path, body, &reply, &code);
     if (started && !invocation->json)
@@ -170,4 +169,21 @@ enum exit_code command_rollout(const struct invocation *invocation)
     free(path);
     free(escaped);
     return code;
+}
+
+enum exit_code command_rollout(const struct invocation *invocation)
+{
+    struct cJSON *body = make_body(invocation);
+    return body == NULL ? USAGE : begin(invocation, "rollouts", body);
+}
+
+enum exit_code command_rollback(const struct invocation *invocation)
+{
+    struct cJSON *body = cJSON_CreateObject();
+    if (invocation->arguments[1] != NULL)
+        cJSON_AddStringToObject(body, "id", invocation->arguments[1]);
+    add_text(body, invocation, "reason");
+    if (invocation_option(invocation, "dry-run") != NULL)
+        cJSON_AddTrueToObject(body, "dry_run");
+    return begin(invocation, "rollback", body);
 }

@@ -94,6 +94,9 @@ static void service_handle(struct updater *updater, const char *rest,
     } else if (strcmp(slash, "/rollouts") == 0) {
         if (method_is(request, "POST", answer))
             api_rollout_start(service, request, answer);
+    } else if (strcmp(slash, "/rollback") == 0) {
+        if (method_is(request, "POST", answer))
+            api_rollback(service, request, answer);
     } else {
         not_found(request, answer);
     }

@@ -23,6 +23,10 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
 void api_abort(struct service *service, const struct admin_request *request,
                struct admin_answer *ret_answer);
 
+/* api_rollback.c: a rollout of an earlier version of the history. */
+void api_rollback(struct service *service, const struct admin_request *request,
+                  struct admin_answer *ret_answer);
+
 /* api_hold.c */
 void api_hold(struct service *service, const struct admin_request *request,
               struct admin_answer *ret_answer);

@@ -98,10 +98,10 @@ static int refuse(char why[PLAN_WHY_BYTES], const char *text)
 
 static int refuse_ended(const struct plan_progress *progress, char why[PLAN_WHY_BYTES])
 {
-    snprintf(
-        why, PLAN_WHY_BYTES, "the rollout has ended (%s); start another with `sluice rollout`%s",
-        plan_outcome_name(progress->outcome),
-        progress->outcome == OUTCOME_COMPLETED ? ", or go back by a rollout of the old image" : "");
+    snprintf(why, PLAN_WHY_BYTES,
+             "the rollout has ended (%s); start another with `sluice rollout`%s",
+             plan_outcome_name(progress->outcome),
+             progress->outcome == OUTCOME_COMPLETED ? ", or go back by `sluice rollback`" : "");
     return -EPERM;
 }
 
@@ -135,7 +135,7 @@ int plan_verb_applies(const struct plan_progress *progress, bool paused_by_opera
         return refuse(why,
                       verb == VERB_ABORT
                           ? "the new version is promoted and the old one is going; wait for the "
-                            "end, then go back by a rollout of the old image"
+                            "end, then go back by `sluice rollback`"
                           : "the new version is promoted; nothing holds the rollout up any more");
     case PHASE_BACK:
         return refuse(why, "the rollout is on its way back already; wait for its end, then start "

@@ -27,7 +27,7 @@ struct preflight {
     struct service *service;
     struct gather *gather;
     struct admin_deferred *deferred;
-    char *image, *reason, *user, *digest;
+    char *image, *pinned, *reason, *user, *digest;
     struct config_step *steps; /* way.steps */
     struct rollout_way way;
     cJSON *changes, *undo;           /* on purpose, and what takes them back; NULL: none */
@@ -55,6 +55,7 @@ static void preflight_free(struct preflight *preflight)
     for (size_t i = 0; preflight->forced[i]; i++)
         free(preflight->forced[i]);
     free(preflight->image);
+    free(preflight->pinned);
     free(preflight->reason);
     free(preflight->user);
     free(preflight->digest);
@@ -418,6 +419,7 @@ static struct preflight *preflight_new(const struct preflight_request *wanted)
     list_init(&preflight->node);
     preflight->service = service;
     preflight->image = image_of(wanted);
+    preflight->pinned = memory_copy_string(wanted->image_id);
     preflight->changes = wanted->changes ? cJSON_Duplicate(wanted->changes, true) : NULL;
     preflight->reason = memory_copy_string(wanted->reason);
     preflight->user = api_user_name(wanted->uid);
@@ -438,6 +440,7 @@ static struct preflight *preflight_new(const struct preflight_request *wanted)
         .changes = preflight->changes,
         .keeps_image = !wanted->image,
         .image = preflight->image,
+        .pinned = preflight->pinned,
         .pull = preflight->pull,
         .dry_run = wanted->dry_run,
         .spec = &preflight->spec,

@@ -19,8 +19,9 @@ struct fetch;
 
 struct preflight_request { /* borrowed; copied */
     struct service *service;
-    const char *image;           /* NULL: the one that they run, which needs changes */
-    const char *reason;          /* NULL: none */
+    const char *image;    /* NULL: the one that they run, which needs changes */
+    const char *reason;   /* NULL: none */
+    const char *image_id; /* the very one that is meant by `image`; NULL: what it means now */
     const struct cJSON *changes; /* container_changes.h; NULL: none */
     struct rollout_way way;
     enum config_pull pull;

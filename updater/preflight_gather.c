@@ -338,6 +338,8 @@ static const char *image_name(const struct preflight_facts *facts)
 {
     if (facts->its_name != NULL)
         return facts->its_name;
+    if (facts->pinned != NULL)
+        return facts->pinned;
     return facts->keeps_image && facts->old_count > 0 ? facts->olds[0].image_id : facts->image;
 }
 

@@ -41,6 +41,13 @@ void check_registry(const struct preflight_facts *facts, struct preflight_result
     if (facts->its_image != NULL)
         preflight_say(result, PREFLIGHT_OK, "%s is on the engine: nothing is to be pulled",
                       facts->image);
+    else if (facts->pinned != NULL)
+        preflight_say(
+            result, PREFLIGHT_REFUSED,
+            "the image that %s was then (%.19s) is not on the engine any more; pull it by "
+            "its digest if a registry has it, and start a rollout of that; nothing was "
+            "changed",
+            facts->image, facts->pinned);
     else if (facts->pull == PULL_NEVER)
         preflight_say(result, PREFLIGHT_REFUSED,
                       "the engine has no image %s, and is not to pull it; nothing was changed",

@@ -95,6 +95,7 @@ struct preflight_facts {
 
     const char *image;    /* as asked for */
     const char *its_name; /* by which it is looked up; NULL: image */
+    const char *pinned;   /* the id that is meant by it; NULL: what it means now */
     enum config_pull pull;
     bool dry_run;
     const char *digest;      /* "name@sha256:…"; NULL: none, or not known */

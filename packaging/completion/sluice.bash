@@ -11,6 +11,7 @@ _sluice_options()
     check) echo '--canonical --json --help' ;;
     watch) echo '--once --admin --json --help' ;;
     rollout) echo '--image --strategy --order --steps --interval --preset --env --label --memory --cpus --command --reason --pull --no-pull --dry-run --force --detach --admin --json --help' ;;
+    rollback) echo '--reason --dry-run --detach --admin --json --help' ;;
     hold) echo '--timeout --admin --json --help' ;;
     drain) echo '--end --extend --watch --admin --json --help' ;;
     note) echo '--lesson --admin --json --help' ;;

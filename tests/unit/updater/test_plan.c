@@ -394,7 +394,7 @@ static void verbs_apply_where_they_make_sense_and_say_what_to_do_instead(void **
     assert_int_equal(plan_verb_applies(&progress, true, VERB_ABORT, why), 0);
     progress.phase = PHASE_PROMOTED;
     assert_int_equal(plan_verb_applies(&progress, false, VERB_ABORT, why), -EPERM);
-    assert_non_null(strstr(why, "by a rollout of the old image"));
+    assert_non_null(strstr(why, "`sluice rollback`"));
     progress.phase = PHASE_BACK;
     assert_int_equal(plan_verb_applies(&progress, false, VERB_ABORT, why), -EPERM);
     progress.phase = PHASE_ENDED;
