@@ -27,6 +27,7 @@ struct container_facts { /* strings are copies; freed by container_facts_done() 
     enum container_health health; /* State.Health; NONE without a HEALTHCHECK */
     uint32_t restart_count;
     char *started_at;        /* RFC 3339 as given: identity of this run of the container */
+    char *finished_at;       /* RFC 3339 as given: the last run's end; never NULL */
     uint32_t stop_timeout_s; /* Config.StopTimeout, else 10 */
 };
 /* Returns 0, or -EPROTO where the JSON is not an inspect's. */

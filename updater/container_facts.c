@@ -85,6 +85,7 @@ int container_facts_read(const cJSON *inspect, struct container_facts *ret_facts
     const char *image = engine_json_string(config, "Image");
     const char *image_id = engine_json_string(inspect, "Image");
     const char *started_at = engine_json_string(state, "StartedAt");
+    const char *finished_at = engine_json_string(state, "FinishedAt");
 
     if (id == NULL || id[0] == '\0' || name == NULL || !cJSON_IsObject(state) ||
         !cJSON_IsObject(config))
@@ -103,6 +104,7 @@ int container_facts_read(const cJSON *inspect, struct container_facts *ret_facts
         .health = read_health(state),
         .restart_count = read_count(inspect, "RestartCount", 0),
         .started_at = memory_copy_string(started_at != NULL ? started_at : ""),
+        .finished_at = memory_copy_string(finished_at != NULL ? finished_at : ""),
         .stop_timeout_s = read_count(config, "StopTimeout", STOP_TIMEOUT_DEFAULT_S),
     };
     return 0;
@@ -116,6 +118,7 @@ void container_facts_done(struct container_facts *facts)
     free(facts->image_id);
     free(facts->rollout_label);
     free(facts->started_at);
+    free(facts->finished_at);
     *facts = (struct container_facts){0};
 }
 

@@ -59,6 +59,19 @@ static bool socket_is_gone(const struct updater *updater, char why[256])
     return true;
 }
 
+/* What ended in an absence may have ended with the engine. The wall clock, for containers' ends are
+ * told by it. */
+static void absence_note(struct updater *updater, bool is_back)
+{
+    if (!is_back) {
+        updater->engine_left_ms = clock_wall_ms();
+    } else if (updater->engine_left_ms != 0) {
+        updater->engine_away_ms = updater->engine_left_ms;
+        updater->engine_back_ms = clock_wall_ms();
+        updater->engine_left_ms = 0;
+    }
+}
+
 static void reachable_set(struct updater *updater, bool reachable, const char *message)
 {
     struct log_line line;
@@ -73,10 +86,13 @@ static void reachable_set(struct updater *updater, bool reachable, const char *m
                             sizeof(updater->engine_message));
     if (updater->engine_reachable == reachable && updater->engine_told)
         return;
+    absence_note(updater, reachable);
     updater->engine_reachable = reachable;
     updater->engine_told = true;
-    for (size_t i = 0; i < updater->service_count; i++)
+    for (size_t i = 0; i < updater->service_count; i++) {
         updater->services[i].changed = true;
+        updater->services[i].stale = updater->services[i].stale || !reachable;
+    }
     log_begin(&line, reachable ? LOG_INFO : LOG_WARNING,
               reachable ? "engine-reachable" : "engine-unreachable");
     log_string(&line, "host", updater->config->engine_host);
@@ -160,6 +176,8 @@ static void list_part_done(struct service *service)
     service->list_bad = service->list_good ? 0 : service->list_bad + service->list_given;
     if (!service->list_good)
         list_soon(service);
+    if (service->list_good)
+        service->stale = false;
     if (!service->listed && (service->list_good || service->list_bad >= LIST_BAD_MAX)) {
         service->listed = true;
         table_drop_unclaimed(service->updater->table, service->row, steady_wall_ms());
@@ -300,7 +318,6 @@ static void on_event(void *context, const char *action, const char *id, const cJ
                 strcmp(action, "destroy") == 0 ||
                 (strcmp(action, "kill") == 0 && signal_ends(event));
 
-    reachable_set(updater, true, "");
     for (size_t i = 0; i < updater->service_count; i++) {
         struct service *service = &updater->services[i];
         struct container *container;
@@ -313,6 +330,30 @@ static void on_event(void *context, const char *action, const char *id, const cJ
         if (container || service_matches(service, event))
             discovery_look(service, id, NULL, NULL);
     }
+}
+
+static void on_pinged(void *context, const struct engine_reply *reply)
+{
+    struct updater *updater = context;
+
+    if (reply->error == -ECANCELED)
+        return;
+    if (reply->error == 0 || reply->status != 0)
+        updater->engine_lived_ms = updater->engine_asked_ms;
+    else
+        reachable_set(updater, false, reply->message);
+    updater->engine_asked_ms = 0;
+    if (reply->error)
+        list_all(updater); /* which finds out when it is back */
+    updater_wake(updater);
+}
+
+void discovery_ask_whether_it_lives(struct updater *updater)
+{
+    if (updater->engine_asked_ms != 0)
+        return;
+    updater->engine_asked_ms = clock_ms();
+    engine_ping(updater->engine, on_pinged, updater);
 }
 
 static void on_gap(void *context)

@@ -172,6 +172,10 @@ void discovery_apply(struct service *service, const cJSON *inspect, uint64_t seq
     container->facts = facts;
     container->looked = sequence;
     before = container->address;
+    if (container->facts.state != CONTAINER_EXITED)
+        container->ended_seen_ms = 0;
+    else if (container->ended_seen_ms == 0)
+        container->ended_seen_ms = clock_ms();
     container->leftover = is_leftover(service, &container->facts);
     address_read(container, inspect);
     if (is_other_run) {

@@ -235,6 +235,7 @@ static void call_fly(struct engine_call *call)
         .timeout_ms = options->timeout_ms,
         .silence_ms = options->silence_ms,
         .max_bytes = ANSWER_BYTES_MAX,
+        .fresh_connection = (options->flags & CALL_FRESH) != 0,
         .on_data = options->on_data != NULL ? on_http_data : NULL,
         .on_done = on_http_done,
         .context = call,
@@ -340,7 +341,7 @@ static void ask_version(struct engine *engine)
     engine_call_start(engine, &(struct engine_call_options){
                                   .method = "GET",
                                   .path = memory_copy_string("/version"),
-                                  .flags = CALL_UNVERSIONED | CALL_WANTS_OBJECT,
+                                  .flags = CALL_UNVERSIONED | CALL_WANTS_OBJECT | CALL_FRESH,
                                   .timeout_ms = ENGINE_QUERY_MS,
                                   .done = on_version,
                                   .context = engine,

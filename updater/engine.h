@@ -42,7 +42,8 @@ int engine_open(struct ev_loop *loop, const char *host, const char *cert_path,
 /* Callbacks of calls in flight get -ECANCELED. NULL is fine. */
 void engine_close(struct engine *engine);
 
-/* Negotiates; the reply's json has ApiVersion, MinAPIVersion, Version, Os. */
+/* Negotiates, on a connection of its own: an engine that is being stopped takes no new ones, though
+ * it still answers on old ones. The reply's json has ApiVersion, MinAPIVersion, Version, Os. */
 void engine_ping(struct engine *engine, engine_callback *done, void *context);
 /* The version in use, "1.41"; "" before the first ping. */
 const char *engine_api_version(const struct engine *engine);

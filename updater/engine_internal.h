@@ -45,6 +45,7 @@ enum engine_call_flag {
     CALL_WANTS_OBJECT = 4,
     CALL_WANTS_ARRAY = 8,
     CALL_GONE_IS_DONE = 16, /* 404 */
+    CALL_FRESH = 32,        /* on a connection of its own: an old one may outlive the listener */
 };
 
 struct engine_call_options { /* path, body and header are taken over */

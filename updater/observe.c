@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "hold.h"
+#include "start_time.h"
 #include "steady.h"
 #include "updater.h"
 
@@ -57,6 +58,22 @@ static void reason_set(char *buffer, size_t size, const char *words)
     text_set(buffer, size, from);
 }
 
+/* An engine that is being stopped ends its containers first, and tells of it: dockerd takes up to
+ * 15 s. */
+#define ABSENCE_BEFORE_MS 20000u
+#define ABSENCE_AFTER_MS  5000u
+
+static bool has_ended_with_engine(const struct updater *updater, const struct container *container,
+                                  const struct member *member)
+{
+    uint64_t ended_ms = start_time_wall_ms(container->facts.finished_at);
+
+    return container->facts.state == CONTAINER_EXITED && !member->stop_meant &&
+           updater->engine_back_ms != 0 &&
+           ended_ms + ABSENCE_BEFORE_MS >= updater->engine_away_ms &&
+           ended_ms <= updater->engine_back_ms + ABSENCE_AFTER_MS;
+}
+
 static void observe_container(struct rollout *rollout, struct container *container,
                               const struct member *member, struct plan_container *ret)
 {
@@ -79,6 +96,9 @@ static void observe_container(struct rollout *rollout, struct container *contain
     ret->exit_code = container->facts.exit_code;
     ret->oom_killed = container->facts.oom_killed;
     ret->restarts = container->facts.restart_count;
+    ret->ended_with_engine = has_ended_with_engine(updater, container, member);
+    ret->end_unexplained = !ret->ended_with_engine && member->is_new &&
+                           container->ended_seen_ms > updater->engine_lived_ms;
     /* What somebody else is stopping is not brought up again, nor stopped once more. */
     ret->busy = container->busy || now_ms < container->retry_ms ||
                 (container->facts.state == CONTAINER_RUNNING && container_is_going(container));
@@ -119,7 +139,8 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
     ret_observed->weight_acknowledged =
         updater->table->draft.epoch >= updater->table->weight_epochs[service->row] &&
         scoreboard_has_seen(&updater->scores, updater->table->weight_epochs[service->row]);
-    ret_observed->engine_reachable = updater->engine_reachable && service->listed;
+    ret_observed->engine_reachable =
+        updater->engine_reachable && service->listed && !service->stale;
     ret_observed->image_ready = true; /* preflight has seen it; a create says if it went since */
     ret_observed->creating = creates_expected(rollout);
     ret_observed->create_attempts = rollout->create_attempts;
@@ -132,6 +153,7 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
         updater->table->draft.epoch >= updater->table->hold_epochs[service->row] &&
         scoreboard_has_seen(&updater->scores, updater->table->hold_epochs[service->row]);
     ret_observed->wish_pause = rollout->wish_pause;
+    ret_observed->paused_by_engine = rollout->wish_pause && rollout->engine_pause_ms != 0;
     ret_observed->wish_promote = rollout->wish_promote;
     ret_observed->wish_abort = rollout->wish_abort;
     window_observe(rollout->window, rollout, ret_observed);

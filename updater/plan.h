@@ -77,12 +77,14 @@ struct plan_container {
                          one of the same ordinal */
     bool is_new;      /* label sluice.rollout is this rollout's */
     enum container_state state;
-    int exit_code;     /* where EXITED */
-    bool oom_killed;   /* where EXITED: it took more memory than it may */
-    uint32_t restarts; /* by its restart policy, since it was made */
-    bool busy;         /* an action on it is in flight: nothing is planned for it */
-    bool stopping;     /* the stop of an updater that died since may still be carried out */
-    bool kept;         /* this rollout meant to stop it: it is kept for the way back */
+    int exit_code;          /* where EXITED */
+    bool oom_killed;        /* where EXITED: it took more memory than it may */
+    bool ended_with_engine; /* EXITED because the engine was restarted: nobody's failure */
+    bool end_unexplained;   /* EXITED; whether the engine ends too is being asked */
+    uint32_t restarts;      /* by its restart policy, since it was made */
+    bool busy;              /* an action on it is in flight: nothing is planned for it */
+    bool stopping;          /* the stop of an updater that died since may still be carried out */
+    bool kept;              /* this rollout meant to stop it: it is kept for the way back */
     /* as routed: */
     enum backend_state backend; /* FREE: not in the table */
     enum verdict_state verdict; /* of its backend */
@@ -156,6 +158,7 @@ struct plan_observed {
     bool hold_acknowledged; /* every live worker has seen the epoch that published it */
     /* the operator's wishes, each consumed through progress */
     bool wish_pause, wish_promote, wish_abort;
+    bool paused_by_engine; /* wish_pause is ours: containers ended with the engine */
     unsigned container_count;
     struct plan_container containers[PLAN_CONTAINERS_MAX]; /* this service's, old and new: a whole
                             list (until the first one, engine_reachable is false). One that is gone

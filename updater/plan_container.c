@@ -9,6 +9,11 @@ void planner_bring_up(struct planner *planner, unsigned index)
         planner_act_on(planner, ACTION_START, index, "it is made");
         return;
     }
+    if (container->ended_with_engine) {
+        if (!container_gave_up(container, ACTION_START))
+            planner_act_on(planner, ACTION_START, index, "it ended with the engine");
+        return;
+    }
     if (container->state != CONTAINER_RUNNING)
         return;
     if (container->backend == BACKEND_FREE) {
@@ -17,6 +22,21 @@ void planner_bring_up(struct planner *planner, unsigned index)
     } else if (container->backend == BACKEND_STARTING && container->verdict == VERDICT_HEALTHY) {
         planner_act_on(planner, ACTION_READY, index, "it is healthy");
     }
+}
+
+bool planner_awaits_restart(struct planner *planner, bool is_new)
+{
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        if (container->is_new != is_new || !container->ended_with_engine ||
+            container_gave_up(container, ACTION_START))
+            continue;
+        planner_wait(planner, "for %s, which ended with the engine, to be started again",
+                     container->name);
+        return true;
+    }
+    return false;
 }
 
 void planner_keep_serving(struct planner *planner, bool is_new)

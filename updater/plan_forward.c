@@ -51,7 +51,11 @@ static bool has_failed(struct planner *planner, const struct plan_container *con
 {
     const char *name = container->name;
 
-    if (container->state == CONTAINER_EXITED)
+    if (container->end_unexplained) {
+        planner_wait(planner, "for the engine to say that it lives: %s has exited", name);
+        return false;
+    }
+    if (container->state == CONTAINER_EXITED && !container->ended_with_engine)
         planner_go_back(planner, "%s exited with code %d%s", name, container->exit_code,
                         container->oom_killed ? ": it was killed for want of memory" : "");
     else if (container->state == CONTAINER_RESTARTING)
@@ -125,13 +129,21 @@ static bool ordinal_is_up(struct planner *planner, unsigned index)
     return false;
 }
 
+static void wait_for_resume(struct planner *planner)
+{
+    planner_wait(planner, planner->in->paused_by_engine
+                              ? "paused: the engine was restarted, and containers ended with it; "
+                                "`sluice resume` goes on, `sluice abort` goes back"
+                              : "paused by an operator: `sluice resume` goes on");
+}
+
 /* May another container be made now? */
 static bool may_create(struct planner *planner)
 {
     const struct plan_observed *in = planner->in;
 
     if (in->wish_pause)
-        planner_wait(planner, "paused by an operator: `sluice resume` goes on");
+        wait_for_resume(planner);
     else if (!in->image_ready)
         planner_wait(planner, "for the new image to be on the engine");
     else if (in->creating > 0)
@@ -248,7 +260,7 @@ static bool weight_holds(struct planner *planner, uint32_t step)
     if (!raise_to(planner, plan_replicas_at(in->spec, step)))
         return false;
     if (in->wish_pause) {
-        planner_wait(planner, "paused by an operator: `sluice resume` goes on");
+        wait_for_resume(planner);
         return false;
     }
     weight = ramped(planner, step, weight);

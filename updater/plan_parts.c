@@ -12,7 +12,8 @@ bool container_runs(const struct plan_container *container)
 
 bool container_can_run(const struct plan_container *container)
 {
-    return container_runs(container) || container->state == CONTAINER_CREATED;
+    return container_runs(container) || container->state == CONTAINER_CREATED ||
+           container->ended_with_engine;
 }
 
 bool container_is_healthy(const struct plan_container *container)

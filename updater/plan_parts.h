@@ -70,6 +70,9 @@ void planner_retire(struct planner *planner, unsigned index);
 void planner_await_drain(struct planner *planner, unsigned index);
 /* Drain and stop, but keep: one container's next step aside. True once it does not run. */
 bool planner_put_away(struct planner *planner, unsigned index, const char *why);
+/* Whether one of these ended with the engine and is being started again: then it is not the end
+ * yet. */
+bool planner_awaits_restart(struct planner *planner, bool is_new);
 /* No healthy one stays while some of the leaving group could serve: puts those back in rotation. */
 void planner_keep_serving(struct planner *planner, bool is_new);
 

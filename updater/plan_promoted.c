@@ -117,6 +117,8 @@ void plan_promoted(struct planner *planner)
         planner_wait(planner, "for the engine to answer: a container may still be made");
     else if (left > 0)
         planner_wait(planner, "for the names to be put right");
+    else if (planner_awaits_restart(planner, true))
+        return;
     else if (count_leaving(planner) == 0 && in->engine_reachable)
         planner_end(planner, OUTCOME_COMPLETED);
     else

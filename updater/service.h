@@ -32,6 +32,7 @@ struct container { /* one that carries the service's label, running or not */
     int slot;               /* TABLE_NONE: not in the table */
     bool seen;              /* by the list in progress */
     uint64_t looked;        /* sequence of the inspect that said all this */
+    uint64_t ended_seen_ms; /* clock_ms() when it was first seen to have ended; 0: it has not */
     bool leftover;          /* of a rollout that ended without it: not ours to route to */
     uint64_t removing_ms;   /* clock_ms() when it was first seen as being removed; 0: it is not */
     uint64_t going_ms;      /* clock_ms() when an event said that it is being stopped; 0: not */
@@ -57,6 +58,7 @@ struct service {
     bool list_due;                        /* one that was not good is made again soon */
     unsigned list_bad;                    /* given, but not good, in a row */
     bool listed;                          /* the containers of one whole list have been inspected */
+    bool stale;                           /* the engine was away since */
     char trouble[SERVICE_MESSAGE_BYTES];  /* of list and addresses, for people */
     struct rollout *rollout;              /* in progress, or NULL */
     char attention[PLAN_WHY_BYTES + 128]; /* of the last one, if it ended so; for people */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "crash.h"
+#include "discovery.h"
 #include "events.h"
 #include "observe.h"
 #include "prune.h"
@@ -257,6 +258,40 @@ static void crash_planned(const struct round *round, const char *when)
         crash_at("end", when);
 }
 
+/* The end of a new container turns a rollout back only where the engine itself lives on. */
+static void ask_for_ends(struct updater *updater, const struct plan_observed *observed)
+{
+    for (unsigned i = 0; i < observed->container_count && updater->engine_reachable; i++) {
+        if (observed->containers[i].end_unexplained)
+            discovery_ask_whether_it_lives(updater);
+    }
+}
+
+/* Containers that ended with the engine are no failure of the rollout: they are started again, and
+ * it waits for an operator to look. Once for each restart of the engine. */
+static void pause_for_engine(struct rollout *rollout, struct plan_observed *observed)
+{
+    struct updater *updater = rollout->service->updater;
+    bool has_ended = false;
+
+    for (unsigned i = 0; i < observed->container_count; i++)
+        has_ended = has_ended || observed->containers[i].ended_with_engine;
+    if (!has_ended || !observed->engine_reachable || observed->progress.phase != PHASE_FORWARD ||
+        rollout->engine_pause_ms == updater->engine_back_ms)
+        return;
+    if (!rollout->wish_pause &&
+        journal_rollout_set_wishes(updater->journal, rollout_id(rollout), true,
+                                   rollout->wish_promote, rollout->wish_abort))
+        return; /* the next turn tries again: nothing is saved in this one either */
+    rollout->engine_pause_ms = updater->engine_back_ms;
+    observed->paused_by_engine = !rollout->wish_pause;
+    if (rollout->wish_pause)
+        return;
+    rollout->wish_pause = observed->wish_pause = true;
+    rollout_log(rollout, "paused", NULL, "the engine was restarted, and containers ended with it");
+    events_rollout(rollout, "rollout_paused");
+}
+
 void rollout_turn(struct rollout *rollout)
 {
     struct service *service = rollout->service;
@@ -269,6 +304,8 @@ void rollout_turn(struct rollout *rollout)
     }
     round = memory_new(sizeof(*round));
     observe(rollout, &round->observed, round->containers);
+    pause_for_engine(rollout, &round->observed);
+    ask_for_ends(service->updater, &round->observed);
     plan_next(&round->observed, &round->plan);
     crash_planned(round, "before");
     if (save(rollout, &round->observed, &round->plan, round->action_ids) == 0) {

@@ -39,7 +39,11 @@ struct updater {
     char engine_message[256];
     bool engine_told; /* reachable or not: said once */
     bool engine_gone; /* its socket is not there any more */
-    uint64_t looks;   /* inspects started */
+    /* wall clock: the last absence that has ended, 0: none; and when the present one began */
+    uint64_t engine_away_ms, engine_back_ms, engine_left_ms;
+    /* clock_ms(): since when it is asked whether it lives, 0: it is not; when it did, last */
+    uint64_t engine_asked_ms, engine_lived_ms;
+    uint64_t looks; /* inspects started */
     ev_timer list_again;
     struct admin *admin;
     struct service *services;

@@ -67,6 +67,7 @@ static void look_at(struct world *world, int index)
         close_intent(world, container->ordinal);
     container->seen = container->exists;
     container->seen_state = container->state;
+    container->seen_ended_with_engine = container->ended_with_engine;
     memcpy(container->seen_name, container->name, sizeof(container->name));
     if (!container->exists)
         free_slot(world, container);
@@ -128,6 +129,11 @@ static void observe_container(struct world *world, int index)
     to->state = from->seen_state;
     to->exit_code = 1;
     to->restarts = from->restarts;
+    to->end_unexplained = to->ended_with_engine = false;
+    if (from->seen_state == CONTAINER_EXITED && from->seen_ended_with_engine && !to->kept) {
+        to->end_unexplained = !observed.engine_reachable && from->is_new;
+        to->ended_with_engine = observed.engine_reachable;
+    }
     to->backend = from->backend;
     to->verdict = from->verdict;
     to->started_ms = from->started * TICK_MS;
@@ -219,6 +225,13 @@ static void observe(struct world *world)
     observed.hold_left_ms =
         world->table.held_until > world->now ? (world->table.held_until - world->now) * TICK_MS : 0;
     observed.hold_acknowledged = traffic_has_taken(world, world->hold_epoch);
+    if (world->has_restarted && observed.engine_reachable && !world->wish_pause &&
+        world->progress.phase == PHASE_FORWARD) {
+        world->wish_pause = true;
+        world->resume_at = world->now + world_random(world, 300);
+    }
+    if (observed.engine_reachable)
+        world->has_restarted = false;
     observed.wish_pause = world->wish_pause;
     observed.wish_promote = world->wish_promote;
     observed.wish_abort = world->wish_abort;

@@ -439,6 +439,7 @@ static bool carry_out(struct world *world, struct sim_operation *operation)
         container->state = CONTAINER_RUNNING;
         container->started = world->now;
         container->we_stopped = false;
+        container->ended_with_engine = false;
     } else if (operation->kind == ACTION_STOP && container->state != CONTAINER_CREATED) {
         container->state = CONTAINER_EXITED;
         container->back_at = container->exit_at = 0;
@@ -556,12 +557,32 @@ static void container_tick(struct world *world, int index)
         stranger_tick(world, index);
 }
 
+/* Without live-restore everything ends with it. */
+static void engine_restart(struct world *world)
+{
+    world_fault(world, FAULT_ENGINE_RESTARTS, -1);
+    world->has_restarted = true;
+    for (int i = 0; i < world->container_count; i++) {
+        struct sim_container *container = &world->containers[i];
+
+        if (!container->exists ||
+            (container->state != CONTAINER_RUNNING && container->state != CONTAINER_PAUSED &&
+             container->state != CONTAINER_RESTARTING))
+            continue;
+        container->exit_at = container->back_at = 0;
+        container->ended_with_engine = true;
+        leave(world, i, CONTAINER_EXITED);
+    }
+}
+
 void world_tick(struct world *world)
 {
     world->now++;
     if (strikes(world) && world_chance(world, 500)) {
         world_fault(world, FAULT_ENGINE_AWAY, -1);
         world->away_until = world->now + 5 + world_random(world, 60);
+        if (world_chance(world, 3000))
+            engine_restart(world);
     }
     engine_tick(world);
     for (int i = 0; i < world->container_count; i++)

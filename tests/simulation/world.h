@@ -37,6 +37,7 @@ enum fault {
     FAULT_STRANGER_STOPS,
     FAULT_STRANGER_PAUSES,
     FAULT_ENGINE_AWAY,
+    FAULT_ENGINE_RESTARTS,
     FAULT_ANSWER_LOST,
     FAULT_EVENT_LATE,
     FAULT_WORKER_DIES,
@@ -100,6 +101,7 @@ struct sim_container {
     bool we_stopped, we_removed;
     uint64_t stop_lands; /* a stop that the engine was asked for is carried out by then */
     bool stop_meant;     /* the journal has an intent to stop it */
+    bool ended_with_engine; /* until it is started again */
     uint16_t ordinal;
     char name[40], final_name[40];
     enum container_state state;
@@ -116,7 +118,7 @@ struct sim_container {
     uint64_t requests, failed;           /* ended */
     uint64_t base_requests, base_failed; /* when the updater's window was opened */
     /* what the updater has seen of it; `fresh_at`: when the next event of it arrives */
-    bool seen;
+    bool seen, seen_ended_with_engine;
     enum container_state seen_state;
     uint32_t restarts; /* by its policy */
     char seen_name[40];
@@ -183,6 +185,7 @@ struct world {
     struct sim_operation operations[OPERATIONS_MAX];
     uint64_t away_until, image_at;
     bool create_never;
+    bool has_restarted; /* the engine, since the updater last looked */
     unsigned made;
     /* data plane */
     unsigned worker_count;

@@ -15,6 +15,7 @@ class Relay:
         self.host = f"unix://{self.path}"
         self.rule = lambda method, path, body: None  # may wait, raise ConnectionError, or give (status, body)
         self.rewrite = lambda method, path, body: body  # of an answer
+        self.event_pieces = lambda piece: piece  # what is passed on of a piece of the event stream
         self.muted = False  # events are read and kept
         self.requests = []  # (method, path)
         self.changed = threading.Condition()
@@ -129,7 +130,7 @@ class Relay:
             threading.Thread(target=self._watch, args=(client, connection.sock), daemon=True).start()
             while piece := answer.read1(65536):
                 if not self.muted:
-                    client.sendall(piece)
+                    client.sendall(self.event_pieces(piece))
         finally:
             self._events.discard(client)
             connection.close()
