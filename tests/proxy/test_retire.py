@@ -101,6 +101,40 @@ def test_client_whose_answer_had_begun_at_the_stop_may_ask_once_more(world):
     assert bench.ask("wait") == [0]
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["before its answer", "in its answer"])
+def test_of_pipelined_requests_the_last_one_that_is_answered_says_so(world, begun):
+    """The rest is left (RFC 9112, 9.6): never is the connection closed behind an answer that has not told."""
+    entered, release = threading.Event(), threading.Event()
+
+    def second(c, r):
+        if begun:
+            c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+        entered.set()
+        release.wait(10)
+        c.send(b"lf" if begun else b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf")
+
+    a = world.backend()
+    a.on("/second", second)
+    bench = world.bench(web(a))
+    client = world.client(bench)
+    client.send(b"".join(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in (b"/", b"/second", b"/", b"/", b"/")))
+    first = client.answer()
+    assert (first.body, first.field("connection")) == (b"a", None)
+    assert entered.wait(20)
+    if begun:  # the client has its head: too late to tell
+        status, fields = client.reader.head()
+        assert "200" in status and field(fields, "connection") is None
+    bench.ask("retire")
+    bench.until(lambda s: "event=worker-retires" in bench.log())
+    release.set()
+    if begun:
+        assert client.reader.exactly(4) == b"half"
+    last = client.answer()
+    assert (last.body, last.field("connection")) == (b"a" if begun else b"half", "close")
+    assert client.reader.rest() == b""
+    assert bench.ask("wait") == [0]
+
+
 def test_retired_worker_accepts_nothing(world):
     a = world.backend()
     a.on("/ws", upgrade)
