@@ -21,8 +21,8 @@ void discovery_look(struct service *service, const char *id, void (*done)(void *
 /* Lists a service's containers again. */
 void discovery_list(struct service *service);
 
-/* Asks on a new connection, unless that is under way: what is learned is updater->engine_lived_ms, or that
- * it is away. */
+/* Asks on a new connection, unless that is under way: what is learned is updater->engine_lived_ms,
+ * or that it is away. */
 void discovery_ask_whether_it_lives(struct updater *updater);
 
 /* discovery_place.c: takes over what inspect says. */
