@@ -101,7 +101,7 @@ def talk(client):
     path = f"/{random.randrange(100)}" + random.choice(["", "", ".js"])
     if kind < 0.3:
         client.request(path, fields=random.choices(
-            [("X-Key", str(random.randrange(20))), ("Preview", "yes"), ("Cookie", "user=forged"), ("Cookie", client.cookie)],
+            [("X-Key", str(random.randrange(20))), ("Preview", "yes"), ("X-Match", "yes"), ("Cookie", "match=yes; user=forged"), ("Cookie", client.cookie)],
             k=random.randrange(3)))
     elif kind < 0.5:
         client.request(path, method=random.choice(["PUT", "POST"]), body=BODY[:random.randrange(65536)])
@@ -170,14 +170,15 @@ def shake(bench, ends):
     """The table changes all the while."""
     kinds = [f"drain {slot}" for slot in range(4)] + [f"ready {slot}" for slot in range(4)] * 2
     kinds += [f"weight 0 {w}" for w in (0, 100, 5000, 10000)] + ["end-kinds 0 31", "end-kinds 1 8", "salt 0 1", "salt 0 2"]
-    kinds += ["hold 0 50", "hold 0 0"]
+    kinds += ["hold 0 50", "hold 0 0"] + [f"mirror 0 {share}" for share in (0, 3000, 10000)] + [f"match 0 {k}" for k in range(3)]
     while time.monotonic() < ends:
         bench.ask(random.choice(kinds))
         bench.ask("holds")
         time.sleep(0.01)
     for slot in range(4):
         bench.ask(f"ready {slot}")
-    bench.ask("hold 0 0")
+    for command in ("hold 0 0", "mirror 0 0", "match 0 0"):
+        bench.ask(command)
 
 
 def begin(bench, seconds, failures):
@@ -243,6 +244,7 @@ def open_all(world, mix, certificate):
     config = web(*backends[:2], canary=backends[2:], timeouts={**TIMEOUTS, **options.pop("timeouts", {})},
                  rollout={"drain": {"requests": "1s", "websockets": "1s", "tcp": "1s"}}, **options)
     config["listeners"] |= {"tls": {"address": "127.0.0.1:0", "tls": {"certificates": [pair]}},
+                            "next": {"address": "127.0.0.1:0", "service": "web", "group": "canary"},
                             "raw": {"address": "127.0.0.1:0", "protocol": "tcp", "service": "raw"}}
     config["services"]["raw"] = {"backends": [backends[0].address], "max_connections": 3, "queue": {"max": 2}}
     config["error_pages"] = {"5xx": certificate[1]}
