@@ -5,6 +5,7 @@ events for those that come back, and those must have come first."""
 import json
 import os
 import pathlib
+import re
 import statistics
 import sys
 import time
@@ -18,6 +19,11 @@ ROLLOUTS = int(os.environ.get("SLUICE_ROLLOUTS", "12"))
 HISTORY = 10      # rollouts kept on record
 WARM = 6          # rollouts after which nothing may be more than it was; those that keep what they rightly keep have it by then
 MEMORY_FROM = 60  # rollouts
+
+
+def kind_of(name):
+    """Each rollout has a report, named by its id."""
+    return re.sub(r"\d{8}-\d{6}-[0-9a-f]{4}", "ID", name)
 
 
 def processes(sluice):
@@ -89,8 +95,8 @@ def judge_descriptors(sluice, samples):
 def judge_state(samples):
     """Once as many rollouts are on record as are kept, the files stay as they are, up to what SQLite's pages need."""
     full = [sum(files.values()) for number, _, files in samples if number > HISTORY]
-    names = {name for _, _, files in samples[:WARM] for name in files}
-    assert set(samples[-1][2]) <= names, "files were added to the state folder"
+    names = {kind_of(name) for _, _, files in samples[:WARM] for name in files}
+    assert {kind_of(name) for name in samples[-1][2]} <= names, "files were added to the state folder"
     if len(full) >= 2 * HISTORY:
         first, last = statistics.median(full[:HISTORY]), statistics.median(full[-HISTORY:])
         print(f"state {first} bytes with the history full, {last} at the end")
