@@ -27,6 +27,7 @@ class Exchange:
 
     def failed(self, detail):
         self.end, self.detail = time.monotonic(), detail
+        self.at = time.strftime("%H:%M:%S", time.gmtime())
         self.ledger.failures.append(self)
 
 
@@ -59,6 +60,6 @@ class Ledger:
             else:
                 near = [f"{how} of {backend} {moment - failure.start:+.2f} s" for moment, how, backend in self.deaths
                         if abs(moment - failure.start) < 10]
-                wrong.append(f"{failure.kind}: {failure.detail} after {failure.end - failure.start:.2f} s"
+                wrong.append(f"{failure.at}: {failure.kind}: {failure.detail} after {failure.end - failure.start:.2f} s"
                              + (f" ({'; '.join(near)} from its start)" if near else ""))
         return allowed, wrong + self.wrongs
