@@ -80,6 +80,7 @@ enum exit_code command_report(const struct invocation *invocation);
 enum exit_code command_note(const struct invocation *invocation);
 enum exit_code command_weight(const struct invocation *invocation);
 enum exit_code command_hold(const struct invocation *invocation);
+enum exit_code command_scale(const struct invocation *invocation);
 enum exit_code command_release(const struct invocation *invocation);
 enum exit_code command_drain(const struct invocation *invocation);
 enum exit_code command_version(const struct invocation *invocation);

@@ -276,6 +276,30 @@ const struct command commands[] = {
         .run = command_weight,
     },
     {
+        .name = "scale",
+        .summary = "run more or fewer containers of a service",
+        .usage = "SERVICE=N [--reason TEXT] [--detach]",
+        .text =
+            "More come up like those that run, each with volumes of its own, and get traffic once\n"
+            "they are healthy, with slow start. Fewer: those of the highest numbers are drained,\n"
+            "stopped and removed; their volumes stay. It is followed like a rollout, may be\n"
+            "aborted while new ones come up, and is in the history.\n",
+        .examples = "sluice scale web=5\n"
+                    "sluice scale web=2 --reason 'the weekend'\n",
+        .exits = "0  done (with --detach: started)\n"
+                 "1  a new one failed and all new ones were removed, or it needs attention\n"
+                 "2  wrong usage, or no such service\n"
+                 "3  refused, nothing was changed\n"
+                 "4  the daemon is not reachable\n"
+                 "5  aborted by somebody\n"
+                 "130  Ctrl-C: it goes on, unfollowed\n",
+        .options = {{"reason", "TEXT", "why; kept in the history"},
+                    {"detach", NULL, "start it and return"}},
+        .arguments_min = 1,
+        .arguments_max = 2,
+        .run = command_scale,
+    },
+    {
         .name = "hold",
         .summary = "let a service's new requests and connections wait for a while",
         .usage = "SERVICE [--timeout 30s]",

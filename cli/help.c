@@ -16,7 +16,7 @@ static const struct group groups[] = {
     {"Run it", {"run", "check", "version"}},
     {"See", {"status", "watch", "drain", "history", "report"}},
     {"Roll out", {"rollout", "rollback", "pause", "resume", "promote", "abort", "note"}},
-    {"Shift by hand", {"weight", "hold", "release"}},
+    {"Shift by hand", {"weight", "scale", "hold", "release"}},
 };
 
 void help_overview(void)

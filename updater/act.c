@@ -223,7 +223,7 @@ static void act_engine(struct rollout *rollout, const struct plan_action *action
 
 static void route_publish(struct rollout *rollout, struct container *container)
 {
-    enum group group = rollout_is_new(rollout, container) ? GROUP_CANARY : GROUP_STABLE;
+    enum group group = rollout_group(rollout, container);
 
     if (container->slot == TABLE_NONE && container->address.family != 0)
         (void)container_give_slot(container, group, BACKEND_STARTING);

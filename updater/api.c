@@ -91,6 +91,9 @@ static void service_handle(struct updater *updater, const char *rest,
     } else if (strcmp(slash, "/abort") == 0) {
         if (method_is(request, "POST", answer))
             api_abort(service, request, answer);
+    } else if (strcmp(slash, "/scale") == 0) {
+        if (method_is(request, "POST", answer))
+            api_scale(service, request, answer);
     } else if (strcmp(slash, "/rollouts") == 0) {
         if (method_is(request, "POST", answer))
             api_rollout_start(service, request, answer);

@@ -11,9 +11,10 @@
 
 struct cJSON;
 
-#define LABEL_ROLLOUT "sluice.rollout"
-#define LABEL_GROUP   "sluice.group"
-#define LABEL_ORDINAL "sluice.ordinal"
+#define LABEL_ROLLOUT        "sluice.rollout"
+#define LABEL_GROUP          "sluice.group"
+#define LABEL_ORDINAL        "sluice.ordinal"
+#define LABEL_COMPOSE_NUMBER "com.docker.compose.container-number"
 
 struct container_facts { /* strings are copies; freed by container_facts_done() */
     char *id, *name;     /* name without the leading slash */
@@ -64,5 +65,9 @@ int container_beside(const struct cJSON *inspect, char why[256])
 char *container_difference(const struct cJSON *old_inspect, const struct cJSON *old_image,
                            const struct cJSON *changes, const struct cJSON *new_inspect,
                            const struct cJSON *new_image);
+
+/* For one more like it: what is anonymous of the first becomes so again, with volumes of its own.
+ */
+void container_forget_anonymous_volumes(struct cJSON *inspect);
 
 #endif

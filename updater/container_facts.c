@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define COMPOSE_NUMBER         "com.docker.compose.container-number"
 #define STOP_TIMEOUT_DEFAULT_S 10
 #define WHY_BYTES              256u
 
@@ -26,7 +25,7 @@ static int read_ordinal(const cJSON *labels)
 {
     int ordinal = to_ordinal(engine_json_string(labels, LABEL_ORDINAL), 0);
 
-    return ordinal >= 0 ? ordinal : to_ordinal(engine_json_string(labels, COMPOSE_NUMBER), 1);
+    return ordinal >= 0 ? ordinal : to_ordinal(engine_json_string(labels, LABEL_COMPOSE_NUMBER), 1);
 }
 
 static enum container_state read_state(const cJSON *state)

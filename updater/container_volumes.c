@@ -82,6 +82,46 @@ static void bind_by_name(cJSON *host_config, const cJSON *mounted, const char *t
     cJSON_AddItemToArray(need_array(host_config, "Mounts"), mount);
 }
 
+/* "64 hex digits:/target[:mode]" */
+static bool binds_anonymous(const cJSON *bind)
+{
+    const char *text = cJSON_IsString(bind) ? bind->valuestring : "";
+
+    return strspn(text, "0123456789abcdef") == ANONYMOUS_LENGTH && text[ANONYMOUS_LENGTH] == ':';
+}
+
+void container_forget_anonymous_volumes(cJSON *inspect)
+{
+    cJSON *config = cJSON_GetObjectItemCaseSensitive(inspect, "Config");
+    cJSON *host = cJSON_GetObjectItemCaseSensitive(inspect, "HostConfig");
+    cJSON *binds = cJSON_GetObjectItemCaseSensitive(host, "Binds");
+    cJSON *mounts = cJSON_GetObjectItemCaseSensitive(inspect, "Mounts");
+    cJSON *volumes = cJSON_GetObjectItemCaseSensitive(config, "Volumes");
+
+    if (!cJSON_IsObject(volumes)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(config, "Volumes");
+        volumes = cJSON_AddObjectToObject(config, "Volumes");
+    }
+    for (int i = cJSON_GetArraySize(mounts); i-- > 0;) {
+        cJSON *mounted = cJSON_GetArrayItem(mounts, i);
+        const char *target = engine_json_string(mounted, "Destination");
+        cJSON *mount =
+            find_mount(cJSON_GetObjectItemCaseSensitive(host, "Mounts"), target ? target : "");
+
+        if (target == NULL || !is_anonymous(mounted))
+            continue;
+        if (mount != NULL)
+            cJSON_DeleteItemFromObjectCaseSensitive(mount, "Source");
+        else if (!cJSON_HasObjectItem(volumes, target))
+            cJSON_AddObjectToObject(volumes, target);
+        cJSON_DeleteItemFromArray(mounts, i);
+    }
+    for (int i = cJSON_GetArraySize(binds); i-- > 0;) {
+        if (binds_anonymous(cJSON_GetArrayItem(binds, i)))
+            cJSON_DeleteItemFromArray(binds, i);
+    }
+}
+
 void container_keep_volumes(cJSON *settings, const cJSON *inspect)
 {
     cJSON *host_config = cJSON_GetObjectItemCaseSensitive(settings, "HostConfig");

@@ -36,6 +36,7 @@ struct create {
     bool by_id;                     /* the tag has moved since: the image is pinned */
     bool sent;                      /* the engine was asked to make it */
     char different[PLAN_WHY_BYTES]; /* why it is not like the old one */
+    bool is_more;                   /* one more of them, that replaces none */
 };
 
 static void create_free(struct create *create)
@@ -288,6 +289,23 @@ static void label_keep(const struct create *create, const char *key, cJSON *labe
         cJSON_AddStringToObject(labels, key, value);
 }
 
+/* Compose tells its containers apart by this number, which is that of the name. */
+static void number_it(const struct create *create, cJSON *labels)
+{
+    const struct rollout *rollout = act_rollout(create->service, create->rollout);
+    const cJSON *old = engine_json_get(engine_json_get(create->inspect, "Config"), "Labels");
+    char name[128];
+    size_t at;
+
+    if (!rollout || !engine_json_string(old, LABEL_COMPOSE_NUMBER))
+        return;
+    rollout_final_name(rollout, create->ordinal, name, sizeof(name));
+    at = strlen(name);
+    while (at > 0 && name[at - 1] >= '0' && name[at - 1] <= '9')
+        at--;
+    cJSON_AddStringToObject(labels, LABEL_COMPOSE_NUMBER, name + at);
+}
+
 static cJSON *labels_make(const struct create *create, const char *image_id)
 {
     const struct config_service *config = create->service->config;
@@ -301,8 +319,11 @@ static cJSON *labels_make(const struct create *create, const char *image_id)
     /* Compose makes anew what is not of the image that this label says. */
     if (label_of(create, COMPOSE_IMAGE))
         cJSON_AddStringToObject(labels, COMPOSE_IMAGE, image_id);
+    if (create->is_more)
+        number_it(create, labels);
     cJSON_AddStringToObject(labels, LABEL_ROLLOUT, create->rollout);
-    cJSON_AddStringToObject(labels, LABEL_GROUP, group_name(GROUP_CANARY));
+    cJSON_AddStringToObject(labels, LABEL_GROUP,
+                            group_name(create->is_more ? GROUP_STABLE : GROUP_CANARY));
     cJSON_AddStringToObject(labels, LABEL_ORDINAL, ordinal);
     return labels;
 }
@@ -386,6 +407,8 @@ static void on_source(void *context, const struct engine_reply *reply)
         return;
     }
     create->inspect = cJSON_Duplicate(reply->json, true);
+    if (create->is_more) /* its own are its own */
+        container_forget_anonymous_volumes(create->inspect);
     engine_image_inspect(create->service->updater->engine, image ? image : "", on_old_image,
                          create);
 }
@@ -410,14 +433,9 @@ static const struct member *source_find(struct rollout *rollout, uint16_t ordina
 static void name_make(struct rollout *rollout, uint16_t ordinal, char *name, size_t size)
 {
     const char *dash = strrchr(rollout_id(rollout), '-');
-    const char *wanted = "";
+    char wanted[128];
 
-    for (unsigned i = 0; i < rollout->members.count; i++) {
-        const struct member *member = &rollout->members.items[i];
-
-        if (!member->is_new && member->ordinal == ordinal)
-            wanted = member->name;
-    }
+    rollout_final_name(rollout, ordinal, wanted, sizeof(wanted));
     if (rollout->name_suffix)
         (void)snprintf(name, size, "%s-%s-%u", wanted[0] ? wanted : "sluice", dash ? dash + 1 : "",
                        rollout->name_suffix + 1);
@@ -438,6 +456,7 @@ void act_create(struct rollout *rollout, const struct plan_action *action, int64
     create = memory_new(sizeof(*create));
     create->service = rollout->service;
     create->ordinal = action->ordinal;
+    create->is_more = rollout->spec.scale_to > 0;
     create->action_id = action_id;
     (void)slice_copy_string(slice_from_string(rollout_id(rollout)), create->rollout,
                             sizeof(create->rollout));

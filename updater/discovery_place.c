@@ -83,8 +83,7 @@ static void enter(struct container *container)
     struct service *service = container->service;
     struct table *table = service->updater->table;
     struct rollout *rollout = service->rollout;
-    bool is_new = rollout && rollout_is_new(rollout, container);
-    enum group group = is_new ? GROUP_CANARY : GROUP_STABLE;
+    enum group group = rollout ? rollout_group(rollout, container) : GROUP_STABLE;
     struct table_backend backend = container_backend(container, group, BACKEND_READY);
     struct log_line line;
 

@@ -93,6 +93,8 @@ char *journal_spec_write(const struct plan_spec *spec)
         cJSON_AddItemToObject(json, "analysis", write_analysis(&spec->analysis));
     cJSON_AddItemToObject(json, "drain", write_drain(&spec->drain));
     cJSON_AddNumberToObject(json, "replicas", spec->replicas);
+    if (spec->scale_to > 0)
+        cJSON_AddNumberToObject(json, "scale_to", spec->scale_to);
     cJSON_AddNumberToObject(json, "max_unavailable", spec->max_unavailable);
     cJSON_AddNumberToObject(json, "health_timeout_ms", spec->health_timeout_ms);
     cJSON_AddNumberToObject(json, "progress_deadline_ms", spec->progress_deadline_ms);
@@ -263,6 +265,7 @@ static bool read_way(const cJSON *json, struct plan_spec *spec)
         !read_word(json, "failure_action", failure_action_words, &action) ||
         !read_optional(json, "max_surge", &spec->max_surge) ||
         !read_optional(json, "ramp_ms", &spec->ramp_ms) ||
+        !read_optional(json, "scale_to", &spec->scale_to) ||
         !read_optional(json, "max_failures", &spec->max_failures) ||
         !read_optional(json, "hold_ms", &spec->hold_ms))
         return false;

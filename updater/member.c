@@ -6,6 +6,7 @@
 #include "updater.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,16 +98,54 @@ struct member *rollout_member_of_id(struct rollout *rollout, const char *id)
     return list_find(&rollout->members, id);
 }
 
-/* A new one takes the name of the old one of its ordinal. */
-static const char *final_name_of(const struct rollout *rollout, unsigned ordinal)
+/* "web-3": 3, and where the number begins. 0: it has none. */
+static unsigned number_of(const char *name, size_t *ret_at)
+{
+    size_t at = strlen(name);
+
+    while (at > 0 && name[at - 1] >= '0' && name[at - 1] <= '9')
+        at--;
+    *ret_at = at;
+    return at > 0 && (name[at - 1] == '-' || name[at - 1] == '_') && strlen(name) - at < 6
+               ? (unsigned)strtoul(name + at, NULL, 10)
+               : 0;
+}
+
+/* Of a scale: the numbers go on where those that are there end; without numbers, from 2. */
+static void next_name(const struct rollout *rollout, unsigned ordinal, char *name, size_t size)
+{
+    unsigned highest = 1;
+    const char *first = "";
+    size_t at, length;
+
+    for (unsigned i = rollout->members.count; i-- > 0;) {
+        const struct member *member = &rollout->members.items[i];
+        unsigned number = member->is_new ? 0 : number_of(member->name, &at);
+
+        if (!member->is_new)
+            first = member->name;
+        if (number > highest)
+            highest = number;
+    }
+    length = number_of(first, &at) > 0 ? at : strlen(first);
+    (void)snprintf(name, size, "%.*s%s%u", (int)length, first,
+                   length == strlen(first) && length > 0 ? "-" : "",
+                   highest + 1 + ordinal - rollout->spec.replicas);
+}
+
+void rollout_final_name(const struct rollout *rollout, unsigned ordinal, char *name, size_t size)
 {
     for (unsigned i = 0; i < rollout->members.count; i++) {
         const struct member *member = &rollout->members.items[i];
 
-        if (!member->is_new && member->ordinal == ordinal)
-            return member->name;
+        if (!member->is_new && member->ordinal == ordinal) {
+            text_set(name, size, member->name);
+            return;
+        }
     }
-    return "";
+    name[0] = '\0';
+    if (rollout->spec.scale_to > 0 && ordinal >= rollout->spec.replicas)
+        next_name(rollout, ordinal, name, size);
 }
 
 /* Old ones that came after the start are numbered after those that were there. */
@@ -139,8 +178,8 @@ struct member *rollout_member(struct rollout *rollout, const struct container *c
     text_set(member->name, sizeof(member->name), container->facts.name);
     text_set(member->image_id, sizeof(member->image_id), container->facts.image_id);
     if (member->is_new) {
-        text_set(member->final_name, sizeof(member->final_name),
-                 final_name_of(rollout, member->ordinal));
+        rollout_final_name(rollout, member->ordinal, member->final_name,
+                           sizeof(member->final_name));
         member->created_ms = steady_wall_ms();
     }
     member->drain.notice_us = -1;

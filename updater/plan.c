@@ -83,7 +83,9 @@ void plan_next(const struct plan_observed *observed, struct plan *ret_plan)
         plan_forward(&planner);
     if (ret_plan->progress.phase == PHASE_BACK)
         plan_back(&planner);
-    if (ret_plan->progress.phase == PHASE_PROMOTED)
+    if (ret_plan->progress.phase == PHASE_PROMOTED && observed->spec->scale_to > 0)
+        plan_scaled(&planner);
+    else if (ret_plan->progress.phase == PHASE_PROMOTED)
         plan_promoted(&planner);
     planner_hold(&planner);
     if (ret_plan->action_count > 0 || ret_plan->progress.phase == PHASE_ENDED)

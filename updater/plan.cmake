@@ -11,6 +11,7 @@ add_library(sluice_plan STATIC
     plan_preview.c
     plan_promoted.c
     plan_rolling.c
+    plan_scale.c
     rollout_spec.c)
 target_link_libraries(sluice_plan PUBLIC sluice_board PRIVATE m)
 

@@ -102,8 +102,10 @@ struct plan_container {
     char final_name[128]; /* new: the name it is to get (its old one's); empty: keeps its own */
 };
 
-struct plan_spec {            /* fixed when the rollout starts; journalled with it */
-    uint32_t replicas;        /* old ones found at the start */
+struct plan_spec {     /* fixed when the rollout starts; journalled with it */
+    uint32_t replicas; /* old ones found at the start */
+    uint32_t scale_to; /* so many are wanted, of what runs: nothing is replaced (plan_scale.c); 0:
+                          a rollout */
     uint32_t max_unavailable; /* that may be missing of them */
     enum config_strategy strategy;
     enum config_order order;        /* settled: never auto */
@@ -217,6 +219,12 @@ static inline bool plan_action_has_container(enum plan_action_kind kind)
 }
 
 void plan_next(const struct plan_observed *observed, struct plan *ret_plan);
+
+/* Whether a container of this ordinal is there after a scale. */
+static inline bool plan_stays(const struct plan_spec *spec, unsigned ordinal)
+{
+    return ordinal < spec->scale_to;
+}
 
 /* How many new containers a weight needs: in proportion, rounded up, at least 1 for weight > 0. */
 uint32_t plan_replicas_for(uint32_t replicas, uint32_t weight);

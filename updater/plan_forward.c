@@ -157,11 +157,12 @@ static bool may_create(struct planner *planner)
 /* True when the first `needed` ordinals are all in rotation and healthy. */
 static bool raise_to(struct planner *planner, uint32_t needed)
 {
+    uint32_t first = planner->in->spec->scale_to > 0 ? planner->in->spec->replicas : 0;
     bool all_up = true;
     bool may_make = true;
     unsigned made = 0;
 
-    for (unsigned ordinal = 0; ordinal < needed && planner->out->progress.phase == PHASE_FORWARD;
+    for (unsigned ordinal = first; ordinal < needed && planner->out->progress.phase == PHASE_FORWARD;
          ordinal++) {
         int index = planner_new_of(planner, ordinal);
         struct plan_action *action;
@@ -173,8 +174,8 @@ static bool raise_to(struct planner *planner, uint32_t needed)
         all_up = false;
         if (made == PLAN_CREATES_AT_ONCE || !may_make || !(may_make = may_create(planner)))
             continue;
-        action = planner_act(planner, ACTION_CREATE, "%u of %u new containers needed", ordinal + 1,
-                             (unsigned)needed);
+        action = planner_act(planner, ACTION_CREATE, "%u of %u new containers needed",
+                             ordinal + 1 - first, (unsigned)(needed - first));
         if (action != NULL)
             action->ordinal = (uint16_t)ordinal;
         made++;
@@ -231,8 +232,10 @@ static bool watch_is_over(struct planner *planner)
     planner->on_schedule = true;
     planner_look_at(planner, at_ms);
     planner_wait(planner,
-                 "watching the new version at full weight for %s; the old one still runs: `sluice "
-                 "abort` goes back at once, `sluice promote` lets it go",
+                 planner->in->spec->scale_to > 0
+                     ? "watching the new containers for %s; `sluice abort` removes them again"
+                     : "watching the new version at full weight for %s; the old one still runs: "
+                       "`sluice abort` goes back at once, `sluice promote` lets it go",
                  planner_duration(planner->in->spec->monitor_ms, length));
     return false;
 }
@@ -257,12 +260,15 @@ static bool weight_holds(struct planner *planner, uint32_t step)
     bool is_whole;
     char why[64];
 
-    if (!raise_to(planner, plan_replicas_at(in->spec, step)))
+    if (!raise_to(planner,
+                  in->spec->scale_to > 0 ? in->spec->scale_to : plan_replicas_at(in->spec, step)))
         return false;
     if (in->wish_pause) {
         wait_for_resume(planner);
         return false;
     }
+    if (in->spec->scale_to > 0)
+        return true; /* they are stable ones: there is nothing to split */
     weight = ramped(planner, step, weight);
     is_whole = weight == plan_weight_at(in->spec, step);
     snprintf(why, sizeof(why), "step %u: all it needs are healthy", (unsigned)step + 1);

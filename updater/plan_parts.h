@@ -70,6 +70,9 @@ void planner_retire(struct planner *planner, unsigned index);
 void planner_await_drain(struct planner *planner, unsigned index);
 /* Drain and stop, but keep: one container's next step aside. True once it does not run. */
 bool planner_put_away(struct planner *planner, unsigned index, const char *why);
+/* Gives new ones their final names. Returns how many are still to be put right. */
+unsigned planner_rename_new(struct planner *planner);
+
 /* Whether one of these ended with the engine and is being started again: then it is not the end
  * yet. */
 bool planner_awaits_restart(struct planner *planner, bool is_new);
@@ -90,6 +93,7 @@ bool planner_analysis_is_over(struct planner *planner);
 void plan_forward(struct planner *planner);
 void plan_back(struct planner *planner);
 void plan_promoted(struct planner *planner);
+void plan_scaled(struct planner *planner); /* PROMOTED, of a scale */
 
 /* --- replicas that make way one by one: plan_rolling.c --------------------------------------- */
 

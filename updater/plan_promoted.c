@@ -26,8 +26,7 @@ static unsigned count_leaving(const struct planner *planner)
     return count;
 }
 
-/* Returns how many names are still to be put right. */
-static unsigned rename_new(struct planner *planner)
+unsigned planner_rename_new(struct planner *planner)
 {
     unsigned left = 0;
 
@@ -110,7 +109,7 @@ void plan_promoted(struct planner *planner)
     retire_old(planner, healthy, floor);
     if (planner->out->progress.phase == PHASE_ENDED)
         return;
-    left = rename_new(planner);
+    left = planner_rename_new(planner);
     if (planner->out->progress.phase == PHASE_ENDED || planner->out->action_count > 0)
         return;
     if (in->creating > 0)

@@ -365,7 +365,8 @@ static void gather(struct preflight *preflight)
 }
 
 /* What can be said without asking the engine, and what a dry run cannot plan for either. */
-static bool refuse_at_once(const struct service *service, bool dry_run, struct admin_answer *answer)
+bool preflight_refuses_at_once(const struct service *service, bool dry_run,
+                               struct admin_answer *answer)
 {
     const struct updater *updater = service->updater;
     struct container *olds[SERVICE_CONTAINERS_MAX];
@@ -454,7 +455,7 @@ void preflight_start(const struct preflight_request *wanted, const struct admin_
 {
     struct preflight *preflight;
 
-    if (refuse_at_once(wanted->service, wanted->dry_run, ret_answer))
+    if (preflight_refuses_at_once(wanted->service, wanted->dry_run, ret_answer))
         return;
     preflight = preflight_new(wanted);
     if (wanted->dry_run) /* of which there may be as many as like */

@@ -34,6 +34,10 @@ struct preflight_request { /* borrowed; copied */
 void preflight_start(const struct preflight_request *wanted, const struct admin_request *request,
                      struct admin_answer *ret_answer);
 
+/* What can be said without asking anybody: true where the answer says why not. */
+bool preflight_refuses_at_once(const struct service *service, bool dry_run,
+                               struct admin_answer *answer);
+
 /* The pull that is going on, or NULL. */
 const struct fetch *preflight_fetch(const struct service *service);
 /* Ends the pull that is going on; the request for the rollout is then answered with "aborted". */

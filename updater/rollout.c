@@ -35,6 +35,12 @@ bool rollout_is_new(const struct rollout *rollout, const struct container *conta
            strcmp(container->facts.rollout_label, rollout_id(rollout)) == 0;
 }
 
+enum group rollout_group(const struct rollout *rollout, const struct container *container)
+{
+    return rollout_is_new(rollout, container) && rollout->spec.scale_to == 0 ? GROUP_CANARY
+                                                                             : GROUP_STABLE;
+}
+
 bool rollout_is_paused(const struct rollout *rollout)
 {
     const struct plan_progress *progress = &rollout->progress;
@@ -305,16 +311,19 @@ int rollout_begin(const struct rollout_request *request)
     struct config_step room[PLAN_STEPS_MAX];
     struct plan_spec spec =
         rollout_spec(service->config, &request->way, count, request->beside_why, room);
-    char *spec_text = journal_spec_write(&spec);
+    char *spec_text;
     char id[32];
     int error;
 
     check(count > 0);
+    if (request->scale_to > 0)
+        rollout_spec_scale(&spec, request->scale_to);
+    spec_text = journal_spec_write(&spec);
     id_make(id);
     const struct journal_rollout record = {
         .id = id,
         .service = service_name(service),
-        .strategy = strategy_words[spec.strategy],
+        .strategy = spec.scale_to > 0 ? "scale" : strategy_words[spec.strategy],
         .spec = spec_text,
         .image = request->image,
         .image_id = request->image_id,

@@ -88,6 +88,7 @@ struct rollout_request { /* what was asked for, checked by preflight */
     struct rollout_way way;
     const struct cJSON *changes, *undo; /* container_changes.h; NULL: none */
     const char *beside_why; /* why no new one can run beside its old one; NULL: it can */
+    uint32_t scale_to;      /* a scale to so many, of the image given; 0: a rollout */
 };
 /* The old ones: those that run now, in order; the others are not ours to replace. */
 unsigned rollout_olds(const struct service *service,
@@ -104,9 +105,13 @@ const char *rollout_id(const struct rollout *rollout);
 /* "running", "paused", "rolling_back", ... of docs/admin-api.md */
 const char *rollout_state_name(const struct plan_progress *progress, bool is_paused);
 bool rollout_is_paused(const struct rollout *rollout);
+/* The group that it serves in while the rollout is on. */
+enum group rollout_group(const struct rollout *rollout, const struct container *container);
 /* Whether this container is of this rollout's new ones. */
 bool rollout_is_new(const struct rollout *rollout, const struct container *container);
 
+/* The name that the new container of an ordinal gets in the end. */
+void rollout_final_name(const struct rollout *rollout, unsigned ordinal, char *name, size_t size);
 /* The member of this container; a new one where it is not known yet. NULL where all are in use. */
 struct member *rollout_member(struct rollout *rollout, const struct container *container);
 struct member *rollout_member_of_id(struct rollout *rollout, const char *id);

@@ -165,3 +165,16 @@ struct plan_spec rollout_spec(const struct config_service *config, const struct 
     }
     return spec;
 }
+
+void rollout_spec_scale(struct plan_spec *spec, uint32_t scale_to)
+{
+    spec->scale_to = scale_to;
+    spec->strategy = STRATEGY_CANARY;
+    spec->order = ORDER_START_FIRST;
+    spec->order_why[0] = '\0';
+    spec->steps = NULL;
+    spec->step_count = 0;
+    spec->analysis.on = false;
+    if (scale_to <= spec->replicas)
+        spec->monitor_ms = 0; /* nothing comes that could be watched */
+}

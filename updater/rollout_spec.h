@@ -25,4 +25,8 @@ struct plan_spec rollout_spec(const struct config_service *config, const struct 
                               uint32_t replicas, const char *beside_why,
                               struct config_step room[PLAN_STEPS_MAX]);
 
+/* Makes it that of a scale: nothing is replaced or judged, the same containers become more or
+ * fewer. */
+void rollout_spec_scale(struct plan_spec *spec, uint32_t scale_to);
+
 #endif

@@ -1,7 +1,7 @@
 # Completion of `sluice` for bash: commands, options, services and rollouts of the daemon that answers.
 # Installed as /usr/share/bash-completion/completions/sluice, or sourced by hand.
 
-_sluice_commands='run check status watch rollout pause resume promote abort history report note weight hold release drain version help'
+_sluice_commands='run check status watch rollout pause resume promote abort history report note weight scale hold release drain version help'
 
 # Options of a command, those of every command included.
 _sluice_options()
@@ -12,6 +12,7 @@ _sluice_options()
     watch) echo '--once --admin --json --help' ;;
     rollout) echo '--image --strategy --order --steps --interval --preset --env --label --memory --cpus --command --reason --pull --no-pull --dry-run --force --detach --admin --json --help' ;;
     rollback) echo '--reason --dry-run --detach --admin --json --help' ;;
+    scale) echo '--reason --detach --admin --json --help' ;;
     hold) echo '--timeout --admin --json --help' ;;
     drain) echo '--end --extend --watch --admin --json --help' ;;
     note) echo '--lesson --admin --json --help' ;;

@@ -1,0 +1,112 @@
+/* The planner: as many containers as were asked for, of what runs. */
+#include "plan_fixture.h"
+
+static void wants(uint32_t replicas)
+{
+    spec.scale_to = replicas;
+    spec.steps = NULL;
+    spec.step_count = 0;
+}
+
+static void test_up_makes_what_is_missing_and_touches_no_weight(void **state)
+{
+    (void)state;
+    wants(5);
+    next();
+    assert_int_equal(count(ACTION_CREATE), 2);
+    assert_int_equal(out.actions[0].ordinal + out.actions[1].ordinal, 3 + 4);
+    assert_int_equal(out.action_count, 2);
+    (void)add(true, 3);
+    (void)add(true, 4);
+    next();
+    assert_int_equal(out.action_count, 0);
+    assert_int_equal(out.progress.phase, PHASE_FORWARD);
+    assert_non_null(strstr(out.waiting, "watching the new containers"));
+    assert_int_equal(out.look_again_ms, NOW + 5000);
+}
+
+static void test_up_ends_once_the_names_are_right(void **state)
+{
+    struct plan_container *container;
+
+    (void)state;
+    wants(4);
+    container = add(true, 3);
+    in.progress.step_entered = true;
+    in.progress.step_since_ms = NOW - 6000;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_PROMOTED);
+    assert_int_equal(count(ACTION_RENAME), 1);
+    assert_int_equal(out.action_count, 1);
+    in.progress = out.progress;
+    snprintf(container->name, sizeof(container->name), "web-4");
+    next();
+    assert_int_equal(out.progress.phase, PHASE_ENDED);
+    assert_int_equal(out.progress.outcome, OUTCOME_COMPLETED);
+}
+
+static void test_up_goes_back_where_one_fails(void **state)
+{
+    struct plan_container *container;
+
+    (void)state;
+    wants(4);
+    container = add(true, 3);
+    container->verdict = VERDICT_UNHEALTHY;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_BACK);
+    assert_int_equal(count(ACTION_DRAIN), 1);
+    assert_int_equal(the(ACTION_DRAIN)->container, 3);
+}
+
+static void test_down_drains_the_highest(void **state)
+{
+    (void)state;
+    wants(1);
+    spec.monitor_ms = 0;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_PROMOTED);
+    assert_int_equal(count(ACTION_DRAIN), 2);
+    for (unsigned i = 0; i < out.action_count; i++)
+        assert_int_not_equal(in.containers[out.actions[i].container].ordinal, 0);
+}
+
+static void test_down_keeps_the_last_that_serve(void **state)
+{
+    (void)state;
+    wants(1);
+    in.progress.phase = PHASE_PROMOTED;
+    in.containers[0].verdict = VERDICT_UNHEALTHY;
+    next();
+    assert_int_equal(out.action_count, 0);
+    assert_non_null(strstr(out.waiting, "those that stay"));
+    in.progress = out.progress;
+    in.now_ms += spec.progress_deadline_ms;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_NEEDS_ATTENTION);
+    assert_int_equal(out.action_count, 0);
+}
+
+static void test_down_ends_when_they_are_gone(void **state)
+{
+    (void)state;
+    wants(1);
+    in.progress.phase = PHASE_PROMOTED;
+    in.container_count = 1;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_COMPLETED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_up_makes_what_is_missing_and_touches_no_weight, reset),
+        cmocka_unit_test_setup(test_up_ends_once_the_names_are_right, reset),
+        cmocka_unit_test_setup(test_up_goes_back_where_one_fails, reset),
+        cmocka_unit_test_setup(test_down_drains_the_highest, reset),
+        cmocka_unit_test_setup(test_down_keeps_the_last_that_serve, reset),
+        cmocka_unit_test_setup(test_down_ends_when_they_are_gone, reset),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,80 @@
+/* A scale: as many as were asked for, of what runs.
+ *
+ * Up: new ones come up as in a rollout (plan_forward.c), but in the stable group: in rotation, with
+ * slow start, once they are healthy. Where one fails, all of them go again (plan_back.c). Down:
+ * those of the highest ordinals are drained, stopped and removed. */
+#include "plan_parts.h"
+
+static bool goes(const struct planner *planner, unsigned index)
+{
+    const struct plan_container *container = &planner->in->containers[index];
+
+    return planner_is_surplus(planner, index) || !plan_stays(planner->in->spec, container->ordinal);
+}
+
+static unsigned count_going(const struct planner *planner)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < planner->in->container_count; i++)
+        count += goes(planner, i);
+    return count;
+}
+
+static unsigned count_healthy_staying(const struct planner *planner)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < planner->in->container_count; i++)
+        count += !goes(planner, i) && container_is_healthy(&planner->in->containers[i]);
+    return count;
+}
+
+/* The last that serve do not go before another does. */
+static void retire(struct planner *planner)
+{
+    unsigned healthy = count_healthy_staying(planner);
+    bool waits = false;
+
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        if (!goes(planner, i))
+            continue;
+        if (healthy == 0 && container_is_healthy(&planner->in->containers[i])) {
+            waits = true;
+            planner_wait(planner, "for one of those that stay to be healthy, before %s goes",
+                         planner->in->containers[i].name);
+        } else {
+            planner_retire(planner, i);
+        }
+    }
+    if (planner_deadline(planner, waits))
+        planner_need_attention(planner, "none of those that were to stay is healthy: the others "
+                                        "were kept");
+}
+
+void plan_scaled(struct planner *planner)
+{
+    const struct plan_observed *in = planner->in;
+    unsigned left;
+
+    for (unsigned i = 0; i < in->container_count; i++) {
+        if (!goes(planner, i))
+            planner_bring_up(planner, i);
+    }
+    retire(planner);
+    if (planner->out->progress.phase == PHASE_ENDED)
+        return;
+    left = planner_rename_new(planner);
+    if (planner->out->progress.phase == PHASE_ENDED || planner->out->action_count > 0)
+        return;
+    if (in->creating > 0)
+        planner_wait(planner, "for the engine to answer: a container may still be made");
+    else if (left > 0)
+        planner_wait(planner, "for the names to be put right");
+    else if (planner_awaits_restart(planner, false) || planner_awaits_restart(planner, true))
+        return;
+    else if (count_going(planner) == 0 && in->engine_reachable)
+        planner_end(planner, OUTCOME_COMPLETED);
+    else
+        planner_wait(planner, "for the engine to be reachable again");
+}
