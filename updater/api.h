@@ -35,7 +35,7 @@ void api_release(struct service *service, const struct admin_request *request,
 
 /* api_drain.c */
 void api_drain(struct service *service, const struct admin_request *request,
-                struct admin_answer *ret_answer);
+               struct admin_answer *ret_answer);
 
 /* api_scale.c */
 void api_scale(struct service *service, const struct admin_request *request,

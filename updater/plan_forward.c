@@ -162,8 +162,8 @@ static bool raise_to(struct planner *planner, uint32_t needed)
     bool may_make = true;
     unsigned made = 0;
 
-    for (unsigned ordinal = first; ordinal < needed && planner->out->progress.phase == PHASE_FORWARD;
-         ordinal++) {
+    for (unsigned ordinal = first;
+         ordinal < needed && planner->out->progress.phase == PHASE_FORWARD; ordinal++) {
         int index = planner_new_of(planner, ordinal);
         struct plan_action *action;
 

@@ -99,8 +99,8 @@ struct sim_container {
     /* the engine's truth */
     bool exists, is_new, is_lost /* taken by a stranger */, has_died;
     bool we_stopped, we_removed;
-    uint64_t stop_lands; /* a stop that the engine was asked for is carried out by then */
-    bool stop_meant;     /* the journal has an intent to stop it */
+    uint64_t stop_lands;    /* a stop that the engine was asked for is carried out by then */
+    bool stop_meant;        /* the journal has an intent to stop it */
     bool ended_with_engine; /* until it is started again */
     uint16_t ordinal;
     char name[40], final_name[40];
