@@ -1,6 +1,19 @@
 /* One container's next step: up (start, publish, into rotation) or down (drain, stop, remove). */
 #include "plan_parts.h"
 
+/* Stop-first: the other of its ordinal has its place. */
+static bool is_taken(const struct planner *planner, const struct plan_container *container)
+{
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *other = &planner->in->containers[i];
+
+        if (planner->in->spec->order == ORDER_STOP_FIRST && other->is_new != container->is_new &&
+            other->ordinal == container->ordinal && container_runs(other))
+            return true;
+    }
+    return false;
+}
+
 void planner_bring_up(struct planner *planner, unsigned index)
 {
     const struct plan_container *container = &planner->in->containers[index];
@@ -10,7 +23,7 @@ void planner_bring_up(struct planner *planner, unsigned index)
         return;
     }
     if (container->ended_with_engine) {
-        if (!container_gave_up(container, ACTION_START))
+        if (!container_gave_up(container, ACTION_START) && !is_taken(planner, container))
             planner_act_on(planner, ACTION_START, index, "it ended with the engine");
         return;
     }
