@@ -1,7 +1,7 @@
 # Completion of `sluice` for bash: commands, options, services and rollouts of the daemon that answers.
 # Installed as /usr/share/bash-completion/completions/sluice, or sourced by hand.
 
-_sluice_commands='run check status watch rollout pause resume promote abort history report note weight scale hold release drain version help'
+_sluice_commands='run check status watch rollout rollback pause resume promote abort history report note weight scale hold release drain version help'
 
 # Options of a command, those of every command included.
 _sluice_options()

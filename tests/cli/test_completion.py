@@ -31,7 +31,7 @@ def test_commands_are_those_of_the_help(sluice):
     overview = subprocess.run([sluice, "--help"], capture_output=True, text=True, check=True).stdout
     names = set(re.findall(r"^  ([a-z]+) +[a-z]", overview, re.MULTILINE)) | {"help"}
     assert set(complete(sluice, "")) == names
-    assert complete(sluice, "rol") == ["rollout"]
+    assert complete(sluice, "rollo") == ["rollout"]
 
 
 @pytest.mark.parametrize("command", ["run", "check", "status", "watch", "rollout", "pause", "resume",
