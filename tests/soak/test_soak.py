@@ -63,6 +63,16 @@ def test_an_orderly_end_excuses_no_request_that_may_be_sent_twice():
     assert allowed == {"upload": 1} and len(wrong) == 1
 
 
+def test_an_orderly_end_may_meet_one_that_was_not_accepted_and_no_more():
+    ledger = Ledger()
+    ledger.died("term", "a")
+    failed(ledger, "keepalive", seconds=0.5, detail="status 502")
+    failed(ledger, "keepalive", seconds=0.5, detail="status 502")
+    ledger.deaths[0] = (time.monotonic() - 0.2, "term", "a")
+    allowed, wrong = ledger.verdict()
+    assert allowed == {"keepalive": 1} and len(wrong) == 1
+
+
 def samples(pss, descriptors):
     sampler = Sampler(1, 1)
     sampler.samples = [(float(i), {7: ("sluice-worker", pss(i), descriptors(i))}) for i in range(100)]
