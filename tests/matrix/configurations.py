@@ -18,7 +18,7 @@ USER 1:1
 EXPOSE 8080 9000 7001/udp
 VOLUME /image-data /image-one
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=2s --retries=7 CMD ["/sluice-demo", "check"]
+HEALTHCHECK --interval=20m --retries=7 CMD ["/sluice-demo", "check"]
 CMD ["/sluice-demo", "LOG_ENDS=0"]
 """, "slm-demo:v2": """\
 FROM scratch
@@ -30,7 +30,7 @@ USER 2:2
 EXPOSE 8080 9000 7002
 VOLUME /image-data /image-two
 STOPSIGNAL SIGINT
-HEALTHCHECK --interval=3s --timeout=2s CMD ["/sluice-demo", "check"]
+HEALTHCHECK --interval=30m --timeout=2s CMD ["/sluice-demo", "check"]
 CMD ["/sluice-demo", "LOG_ENDS=1"]
 """}
 
@@ -84,9 +84,9 @@ ALONE = {
     "restart always": (["--restart", "always"], []),
     "restart on failure": (["--restart", "on-failure:3"], []),
     "restart unless stopped": (["--restart", "unless-stopped"], []),
-    "own healthcheck": (["--health-cmd", "/sluice-demo check", "--health-interval", "5s", "--health-timeout", "2s",
+    "own healthcheck": (["--health-cmd", "/sluice-demo check", "--health-interval", "50m", "--health-timeout", "2s",
                          "--health-start-period", "1s", "--health-retries", "4"], []),
-    "the image's healthcheck, other interval": (["--health-interval", "9s"], []),
+    "the image's healthcheck, other interval": (["--health-interval", "9m"], []),
     "no healthcheck": (["--no-healthcheck"], []),
     "labels": (["-l", "mine=1", "-l", "changed=mine", "-l", "quote\"/..=ü", "-l", "empty="], []),
     "user": (["-u", "7:8", "--group-add", "9", "--group-add", "10"], []),
@@ -147,7 +147,7 @@ MIXED = {
                          "--log-opt", "max-size=2m"], ["/sluice-demo", "LOG_ENDS=1"]),
     "mixed: public": (["-p", "127.0.0.1::8080", "-p", "127.0.0.1::9000", "--expose", "8500", "--network", "slm-front",
                        "--dns", "10.0.0.53", "--add-host", "api:10.9.9.9", "--sysctl", "net.core.somaxconn=512",
-                       "--health-cmd", "/sluice-demo check", "--health-interval", "2500ms", "-w", "/srv",
+                       "--health-cmd", "/sluice-demo check", "--health-interval", "25m", "-w", "/srv",
                        "--entrypoint", "/sluice-demo", "-e", "A=b"], ["LOG_ENDS=0"]),
     "mixed: near the host": (["--privileged", "--pid", "host", "--ipc", "host", "--uts", "host", "--gpus", "all",
                               "--device", "/dev/null:/dev/nothing", "--oom-score-adj", "500", "-v", "/dev:/host-dev:ro",
