@@ -121,6 +121,10 @@ ALONE = {
     "api: arrays": ({"Entrypoint": ["/sluice-demo"], "Cmd": ["", "two words", "LOG_ENDS=0"], "Shell": ["/bin/none", "-c"]}, []),
     "api: annotations of a network": ({"HostConfig": {"NetworkMode": "slm-front"}, "NetworkingConfig": {"EndpointsConfig": {
         "slm-front": {"Aliases": ["api"], "DriverOpts": {"example.option": "1"}}}}}, []),
+    # These cannot be there twice: the old one makes room first.
+    "fixed port": (["-p", "127.0.0.1:21655:8080"], []),
+    "static address": (["--network", "slm-front", "--ip", ADDRESS], []),
+    "api: MAC address": ({"MacAddress": "02:00:00:00:07:07"}, []),
     "api: large numbers": ({"HostConfig": {"Memory": 1024000000000000, "KernelMemoryTCP": 0}}, []),
     "api: ports without a host": ({"ExposedPorts": {"8080/tcp": {}}, "HostConfig": {"PortBindings": {
         "8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}, {"HostIp": "127.0.0.1", "HostPort": "0"}]}}}, []),
@@ -154,10 +158,7 @@ MIXED = {
                               "--cgroupns", "host", "--no-healthcheck", "-t"], []),
 }
 
-# These cannot be there twice. Until Sluice stops the old one first they are refused, with this word in the reason.
+# Refused, with this word in the reason: there would be no way back.
 ALONE_ONLY = {
-    "fixed port": (["-p", "127.0.0.1:21655:8080"], [], "21655"),
-    "static address": (["--network", "slm-front", "--ip", ADDRESS], [], ADDRESS),
-    "MAC address": ({"MacAddress": "02:00:00:00:07:07"}, [], "MAC"),
     "removed when it stops": (["--rm"], [], "--rm"),
 }

@@ -103,7 +103,7 @@ class Matrix:
 
     def begin(self, case, image):
         try:
-            return self.sluice.api("POST", f"/services/{own_name(case)}/rollouts", {"image": image})
+            return self.sluice.api("POST", f"/services/{own_name(case)}/rollouts", {"image": image, "force": ["memory"]})
         except ApiError as error:
             return {"outcome": "refused", "why": error.body}
 
@@ -188,7 +188,7 @@ def test_back_it_is_as_it_was(matrix, case):
 
 
 @pytest.mark.parametrize("case", ALONE_ONLY)
-def test_what_cannot_be_there_twice_is_refused_with_the_reason(matrix, case):
+def test_what_has_no_way_back_is_refused_with_the_reason(matrix, case):
     done = matrix.sluice.cli("rollout", own_name(case), "--image", "slm-demo:v2")
     assert done.returncode == 3, done
     assert ALONE_ONLY[case][2] in done.stderr
