@@ -121,7 +121,8 @@ static bool is_expected(const char *path, const char *key)
 {
     return (path[0] == '\0' && strcmp(key, "Image") == 0) ||
            (strcmp(path, "Labels") == 0 &&
-            (strncmp(key, "sluice.", 7) == 0 || strcmp(key, "com.docker.compose.image") == 0));
+            (strncmp(key, "sluice.", 7) == 0 || strcmp(key, "com.docker.compose.image") == 0 ||
+             strcmp(key, LABEL_COMPOSE_NUMBER) == 0));
 }
 
 /* What a newer engine fills in where a create call says nothing, as it does for a container that an

@@ -208,6 +208,7 @@ static void connect_next(struct create *create)
             .old_image = create->old_image,
             .changes = rollout ? rollout->changes : NULL,
             .id = create->id,
+            .is_more = create->is_more,
             .done = on_checked,
             .context = create,
         };

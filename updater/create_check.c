@@ -47,6 +47,8 @@ static void on_inspect(void *context, const struct engine_reply *reply)
         return;
     }
     check->inspect = cJSON_Duplicate(reply->json, true);
+    if (check->request.is_more)
+        container_forget_anonymous_volumes(check->inspect);
     engine_image_inspect(check->request.engine, image ? image : "", on_image, check);
 }
 

@@ -2,6 +2,8 @@
 #ifndef UPDATER_CREATE_CHECK_H
 #define UPDATER_CREATE_CHECK_H
 
+#include <stdbool.h>
+
 struct cJSON;
 struct engine;
 struct engine_reply;
@@ -12,6 +14,7 @@ struct create_check_request { /* borrowed until `done` is called */
     const struct cJSON *old_image; /* NULL: the engine has it no more */
     const struct cJSON *changes;   /* made on purpose; NULL: none */
     const char *id;                /* the new one's */
+    bool is_more;                  /* one more beside it: its anonymous volumes are its own */
     /* Called once. `failed` (else NULL): the engine could not be asked, and nothing is known.
      * `difference`: as of container_difference(), NULL where there is none. */
     void (*done)(void *context, const struct engine_reply *failed, const char *difference);
