@@ -63,8 +63,8 @@ static bool version_find(const struct service *service, const char *word,
                         service_name(service));
             return false;
         }
-        if (!completed)
-            continue;
+        if (!completed || (!is_named && is_text(rollout->strategy, "scale")))
+            continue; /* a scale changes no version */
         if (is_named || (word && is_text(rollout->image, word)))
             version_set(version, rollout, false);
         else if (!word || is_text(rollout->previous_image, word))

@@ -54,6 +54,10 @@ def test_a_rollout_after_a_scale_takes_all_of_them(engine, images, start_sluice,
     shop.closes_well()
     scale(shop, 2)
     ended_well(shop, shop.names[:2])
+    done = shop.sluice.cli("rollback", "grown")  # the version before, not the number
+    assert done.returncode == 0, done.stdout + done.stderr
+    shop.names = shop.names[:2]
+    shop.closes_well("slt-demo:v1")
 
 
 def test_names_without_numbers_and_the_numbers_of_compose(engine, images, start_sluice):
