@@ -70,7 +70,7 @@ static void check_container_health(const struct preflight_facts *facts,
     if (!is_healthcheck(check))
         preflight_say(result, PREFLIGHT_REFUSED,
                       "its health is asked of the container (healthcheck: container), but a new "
-                      "one like %s has no HEALTHCHECK: it would never be healthy",
+                      "one like %s has no HEALTHCHECK: nobody would look whether it works",
                       old->name);
     else if (interval_ms >= limit_ms)
         preflight_say(result, PREFLIGHT_REFUSED,
