@@ -71,12 +71,14 @@ static int check_addresses(const cJSON *inspect, char *why)
     return 0;
 }
 
-/* 02:42 and the bytes of the address: made by the engine. */
-static bool is_generated_mac(const cJSON *inspect, const char *mac)
+/* 02:42 and the bytes of the address: made by the engine. Of one that does not run, and so has no
+ * address, by its beginning alone. */
+bool container_mac_is_generated(const cJSON *inspect, const char *mac)
 {
     const cJSON *endpoint;
     struct address ip;
     char generated[18];
+    bool has_address = false;
 
     cJSON_ArrayForEach(endpoint, engine_json_at(inspect, "NetworkSettings", "Networks", NULL))
     {
@@ -84,12 +86,13 @@ static bool is_generated_mac(const cJSON *inspect, const char *mac)
         if (text == NULL || address_from_ip(slice_from_string(text), 0, &ip) < 0 ||
             ip.family != AF_INET)
             continue;
+        has_address = true;
         snprintf(generated, sizeof(generated), "02:42:%02x:%02x:%02x:%02x", ip.bytes[0],
                  ip.bytes[1], ip.bytes[2], ip.bytes[3]);
         if (strcasecmp(generated, mac) == 0)
             return true;
     }
-    return false;
+    return !has_address && strncasecmp(mac, "02:42:", 6) == 0;
 }
 
 int container_beside(const cJSON *inspect, char why[256])
@@ -97,7 +100,7 @@ int container_beside(const cJSON *inspect, char why[256])
     const cJSON *host_config = engine_json_get(inspect, "HostConfig");
     const char *mac = engine_json_string(engine_json_get(inspect, "Config"), "MacAddress");
 
-    if (mac != NULL && mac[0] != '\0' && !is_generated_mac(inspect, mac)) {
+    if (mac != NULL && mac[0] != '\0' && !container_mac_is_generated(inspect, mac)) {
         snprintf(why, WHY_BYTES,
                  "it has a MAC address of its own (%.20s), which two containers "
                  "cannot share",

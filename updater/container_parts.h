@@ -33,4 +33,7 @@ const char *container_main_network(const struct cJSON *settings, const struct cJ
 /* The first 12 digits of the id: what the engine makes the hostname and an alias of. */
 bool container_is_short_id(const struct cJSON *inspect, const char *text);
 
+/* Whether the engine made it up; else the user set it. */
+bool container_mac_is_generated(const struct cJSON *inspect, const char *mac);
+
 #endif

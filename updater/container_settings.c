@@ -170,6 +170,7 @@ static void drop_generated(cJSON *settings, const cJSON *inspect)
     const cJSON *host_config = engine_json_get(settings, "HostConfig");
     const char *mode = engine_json_string(host_config, "NetworkMode");
     const char *uts_mode = engine_json_string(host_config, "UTSMode");
+    const char *mac = engine_json_string(settings, "MacAddress");
     bool shares_network = mode != NULL && strncmp(mode, "container:", 10) == 0;
 
     if (shares_network || (uts_mode != NULL && strcmp(uts_mode, "host") == 0) ||
@@ -179,7 +180,8 @@ static void drop_generated(cJSON *settings, const cJSON *inspect)
         cJSON_DeleteItemFromObjectCaseSensitive(settings, "Domainname");
         cJSON_DeleteItemFromObjectCaseSensitive(settings, "ExposedPorts");
     }
-    cJSON_DeleteItemFromObjectCaseSensitive(settings, "MacAddress");
+    if (mac == NULL || mac[0] == '\0' || container_mac_is_generated(inspect, mac))
+        cJSON_DeleteItemFromObjectCaseSensitive(settings, "MacAddress");
 }
 
 /* The engine adds label=disable to what is privileged or shares the host's IPC or PIDs, each time
