@@ -124,8 +124,6 @@ ALONE = {
     # These cannot be there twice: the old one makes room first.
     "fixed port": (["-p", "127.0.0.1:21655:8080"], []),
     "static address": (["--network", "slm-front", "--ip", ADDRESS], []),
-    # With its own address: another that the host knew by another MAC would not be reached until the host asks again.
-    "MAC address": (["--network", "slm-front", "--ip", f"{SUBNETS[0]}.78", "--mac-address", "02:00:00:00:07:07"], []),
     "api: large numbers": ({"HostConfig": {"Memory": 1024000000000000, "KernelMemoryTCP": 0}}, []),
     "api: ports without a host": ({"ExposedPorts": {"8080/tcp": {}}, "HostConfig": {"PortBindings": {
         "8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": ""}, {"HostIp": "127.0.0.1", "HostPort": "0"}]}}}, []),
