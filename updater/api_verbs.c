@@ -158,6 +158,7 @@ static void verb_live(struct rollout *rollout, const char *name, struct admin_an
         admin_error(answer, 500, "journal", "%s", journal_error(updater->journal));
         return;
     }
+    rollout->paused_by_engine = rollout->paused_by_engine && rollout->wish_pause;
     rollout_log(rollout, name, NULL, "asked for by an operator");
     events_rollout(rollout, verb_of(name) == VERB_PAUSE ? "rollout_paused" : "rollout_updated");
     answer->status = 200;

@@ -176,7 +176,7 @@ static void list_part_done(struct service *service)
     service->list_bad = service->list_good ? 0 : service->list_bad + service->list_given;
     if (!service->list_good)
         list_soon(service);
-    if (service->list_good)
+    if (service->list_good || service->list_bad >= LIST_BAD_MAX)
         service->stale = false;
     if (!service->listed && (service->list_good || service->list_bad >= LIST_BAD_MAX)) {
         service->listed = true;

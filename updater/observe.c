@@ -153,7 +153,7 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
         updater->table->draft.epoch >= updater->table->hold_epochs[service->row] &&
         scoreboard_has_seen(&updater->scores, updater->table->hold_epochs[service->row]);
     ret_observed->wish_pause = rollout->wish_pause;
-    ret_observed->paused_by_engine = rollout->wish_pause && rollout->engine_pause_ms != 0;
+    ret_observed->paused_by_engine = rollout->paused_by_engine;
     ret_observed->wish_promote = rollout->wish_promote;
     ret_observed->wish_abort = rollout->wish_abort;
     window_observe(rollout->window, rollout, ret_observed);

@@ -284,10 +284,10 @@ static void pause_for_engine(struct rollout *rollout, struct plan_observed *obse
                                    rollout->wish_promote, rollout->wish_abort))
         return; /* the next turn tries again: nothing is saved in this one either */
     rollout->engine_pause_ms = updater->engine_back_ms;
-    observed->paused_by_engine = !rollout->wish_pause;
     if (rollout->wish_pause)
         return;
     rollout->wish_pause = observed->wish_pause = true;
+    rollout->paused_by_engine = observed->paused_by_engine = true;
     rollout_log(rollout, "paused", NULL, "the engine was restarted, and containers ended with it");
     events_rollout(rollout, "rollout_paused");
 }

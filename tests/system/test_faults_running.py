@@ -294,6 +294,9 @@ def test_a_restart_of_the_engine_pauses_the_rollout(own_engine, start_sluice, po
     if state["state"] == "paused" and "operator" not in state["waiting"]:
         assert "engine was restarted" in state["waiting"], state["waiting"]
         assert shop.sluice.cli("resume", shop.name).returncode == 0
+        assert shop.sluice.cli("pause", shop.name).returncode == 0  # an operator's own pause says so
+        shop.wait(lambda rollout: "by an operator" in rollout["waiting"])
+        assert shop.sluice.cli("resume", shop.name).returncode == 0
     assert shop.sluice.cli("promote", shop.name).returncode == 0
     shop.ends()
     shop.closes_well()

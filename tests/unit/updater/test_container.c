@@ -1,4 +1,5 @@
 /* Inspect answers of an engine 20.10 (data/), and small ones by hand for what that one had not. */
+#include "base/memory.h"
 #include "base/slice.h"
 #include "tests/unit/unit.h"
 #include "updater/container.h"
@@ -416,6 +417,43 @@ static void lets_pass_what_the_engine_chooses_anew(void **state)
     cJSON_Delete(connects);
 }
 
+static void a_mac_address_is_kept_where_the_user_set_it(void **state)
+{
+    static const struct {
+        const char *mac, *ip;
+        bool kept;
+    } cases[] = {
+        {"02:00:00:00:07:07", "10.0.0.8", true},
+        {"02:42:0a:00:00:09", "10.0.0.8", true}, /* of another address */
+        {"02:42:0a:00:00:08", "10.0.0.8", false},
+        {"02:00:00:00:07:07", "", true}, /* it does not run */
+        {"02:42:0a:00:00:08", "", false},
+        {"", "10.0.0.8", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *text = memory_format("{\"Id\":\"x\",\"Config\":{\"MacAddress\":\"%s\"},"
+                                   "\"HostConfig\":{},\"NetworkSettings\":{\"Networks\":{\"n\":{"
+                                   "\"IPAddress\":\"%s\"}}}}",
+                                   cases[i].mac, cases[i].ip);
+        cJSON *inspect = parse(text);
+        cJSON *create, *connects;
+        char why[256];
+
+        assert_int_equal(
+            container_recreate(inspect, NULL, "i", NULL, "1.41", &create, &connects, why), 0);
+        if (cases[i].kept)
+            assert_string_equal(engine_json_string(create, "MacAddress"), cases[i].mac);
+        else
+            assert_null(engine_json_get(create, "MacAddress"));
+        cJSON_Delete(inspect);
+        cJSON_Delete(create);
+        cJSON_Delete(connects);
+        free(text);
+    }
+}
+
 /* --- difference ----------------------------------------------------------------------------- */
 
 static void a_container_does_not_differ_from_itself(void **state)
@@ -538,6 +576,7 @@ int main(void)
         cmocka_unit_test(unknown_settings_live),
         cmocka_unit_test(refuses_what_cannot_be_there_twice),
         cmocka_unit_test(lets_pass_what_the_engine_chooses_anew),
+        cmocka_unit_test(a_mac_address_is_kept_where_the_user_set_it),
         cmocka_unit_test(a_container_does_not_differ_from_itself),
         cmocka_unit_test(a_limit_that_was_lost_is_found),
         cmocka_unit_test(what_a_newer_engine_fills_in_is_no_difference),
