@@ -70,8 +70,8 @@ void planner_retire(struct planner *planner, unsigned index);
 void planner_await_drain(struct planner *planner, unsigned index);
 /* Drain and stop, but keep: one container's next step aside. True once it does not run. */
 bool planner_put_away(struct planner *planner, unsigned index, const char *why);
-/* Gives new ones their final names. Returns how many are still to be put right. */
-unsigned planner_rename_new(struct planner *planner);
+/* Promoted: names are put right, and once nothing of the `leaving` is left it is completed. */
+void planner_complete(struct planner *planner, unsigned leaving);
 
 /* Whether one of these ended with the engine and is being started again: then it is not the end
  * yet. */

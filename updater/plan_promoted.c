@@ -26,7 +26,8 @@ static unsigned count_leaving(const struct planner *planner)
     return count;
 }
 
-unsigned planner_rename_new(struct planner *planner)
+/* Returns how many names are still to be put right. */
+static unsigned rename_new(struct planner *planner)
 {
     unsigned left = 0;
 
@@ -93,12 +94,35 @@ static void retire_old(struct planner *planner, unsigned healthy, unsigned floor
     }
 }
 
+void planner_complete(struct planner *planner, unsigned leaving)
+{
+    const struct plan_observed *in = planner->in;
+    bool old_stay = in->spec->scale_to > 0;
+    unsigned left;
+
+    if (planner->out->progress.phase == PHASE_ENDED)
+        return;
+    left = rename_new(planner);
+    if (planner->out->progress.phase == PHASE_ENDED || planner->out->action_count > 0)
+        return;
+    if (in->creating > 0)
+        planner_wait(planner, "for the engine to answer: a container may still be made");
+    else if (left > 0)
+        planner_wait(planner, "for the names to be put right");
+    else if (planner_awaits_restart(planner, true) ||
+             (old_stay && planner_awaits_restart(planner, false)))
+        return;
+    else if (leaving == 0 && in->engine_reachable)
+        planner_end(planner, OUTCOME_COMPLETED);
+    else
+        planner_wait(planner, "for the engine to be reachable again");
+}
+
 void plan_promoted(struct planner *planner)
 {
     const struct plan_observed *in = planner->in;
     unsigned healthy = planner_count_healthy(planner, true);
     unsigned floor = planner_floor(planner, true);
-    unsigned left;
 
     for (unsigned i = 0; i < in->container_count; i++) {
         if (in->containers[i].is_new && !planner_is_surplus(planner, i))
@@ -107,19 +131,5 @@ void plan_promoted(struct planner *planner)
     if (!new_ones_carry(planner, healthy, floor) || !take_weight(planner))
         return;
     retire_old(planner, healthy, floor);
-    if (planner->out->progress.phase == PHASE_ENDED)
-        return;
-    left = planner_rename_new(planner);
-    if (planner->out->progress.phase == PHASE_ENDED || planner->out->action_count > 0)
-        return;
-    if (in->creating > 0)
-        planner_wait(planner, "for the engine to answer: a container may still be made");
-    else if (left > 0)
-        planner_wait(planner, "for the names to be put right");
-    else if (planner_awaits_restart(planner, true))
-        return;
-    else if (count_leaving(planner) == 0 && in->engine_reachable)
-        planner_end(planner, OUTCOME_COMPLETED);
-    else
-        planner_wait(planner, "for the engine to be reachable again");
+    planner_complete(planner, count_leaving(planner));
 }

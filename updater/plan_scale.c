@@ -54,27 +54,10 @@ static void retire(struct planner *planner)
 
 void plan_scaled(struct planner *planner)
 {
-    const struct plan_observed *in = planner->in;
-    unsigned left;
-
-    for (unsigned i = 0; i < in->container_count; i++) {
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
         if (!goes(planner, i))
             planner_bring_up(planner, i);
     }
     retire(planner);
-    if (planner->out->progress.phase == PHASE_ENDED)
-        return;
-    left = planner_rename_new(planner);
-    if (planner->out->progress.phase == PHASE_ENDED || planner->out->action_count > 0)
-        return;
-    if (in->creating > 0)
-        planner_wait(planner, "for the engine to answer: a container may still be made");
-    else if (left > 0)
-        planner_wait(planner, "for the names to be put right");
-    else if (planner_awaits_restart(planner, false) || planner_awaits_restart(planner, true))
-        return;
-    else if (count_going(planner) == 0 && in->engine_reachable)
-        planner_end(planner, OUTCOME_COMPLETED);
-    else
-        planner_wait(planner, "for the engine to be reachable again");
+    planner_complete(planner, count_going(planner));
 }
