@@ -286,6 +286,8 @@ static void add_proof(struct text *text, const cJSON *drain)
     const cJSON *row;
 
     add(text, "epoch %.0f", number(drain, "epoch"));
+    if (cJSON_GetArraySize(get(drain, "proof")) == 0 && !cJSON_IsNull(get(drain, "drained")))
+        add(text, "; no worker was running"); /* it died, and what it had ended with it */
     cJSON_ArrayForEach(row, get(drain, "proof"))
     {
         add(text, "; worker %.0f (pid %.0f) saw %.0f, %.0f active, %.0f connecting, %.0f idle",

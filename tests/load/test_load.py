@@ -92,6 +92,8 @@ class Server:
         writer.write(b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                      b"Sec-WebSocket-Accept: " + base64.b64encode(key) + b"\r\n\r\n")
         if self.fault == "websocket cut":
+            writer.write_eof()  # and all that comes is read: a close with something unread would be a reset
+            await reader.read()
             return
         if self.fault == "websocket closed":
             writer.write(b"\x88\x02\x03\xe9")

@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 import time
 
+from ports import free_port
+
 PATIENCE = 20  # seconds
 SMALL = b"hello from a file\n"
 TEXT = b"".join(b"line %d of a text that compresses well\n" % i for i in range(5000))
@@ -27,11 +29,6 @@ UPLOAD_CGI = """#!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\n'
 sha256sum | cut -d' ' -f1
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 class Server:

@@ -4,21 +4,16 @@ import base64
 import http.client
 import json
 import os
-import socket
 import subprocess
 import threading
 import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from ports import free_port
 
 PATIENCE = 30
 CHUNK = 1 << 16
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 class Registry:

@@ -131,10 +131,12 @@ def test_the_command_shows_the_pull_and_ends_3_where_it_fails(open_shop, publish
     line = command.stdout.readline()
     assert line.startswith(f"pulling {relay.name}/shown:v2"), line
     relay.wait_limited()
+    while "layers, " not in line:  # it waits at half a layer: the command must come to tell of it
+        line = command.stdout.readline()
+        assert line.startswith(f"pulling {relay.name}/shown:v2"), line
     relay.go_on()
     out, err = command.communicate(timeout=60)
     assert command.returncode == 0, (out, err)
-    assert "layers, " in out
     shop.sluice.wait_until(lambda: shop.sluice.service(shop.name)["state"] == "steady")
     unchanged.begin()
     result = shop.sluice.cli("rollout", shop.name, "--image", f"{relay.name}/shown:v9")

@@ -65,7 +65,7 @@ class Shop:
                           "echo": {"address": "127.0.0.1:0", "protocol": "tcp", "service": self.name, "port": 9000}},
             "services": {self.name: {
                 "discover": {"label": self.label}, "port": 8080,
-                "healthcheck": {"http": {"path": "/healthz"}, "interval": "300ms", "timeout": "300ms", "retries": 3},
+                "healthcheck": {"http": {"path": "/healthz"}, "interval": "500ms", "timeout": "500ms", "retries": 4},
                 "rollout": {"monitor": "100ms", "drain": drain, "steps": [{"set_weight": 100}], **rollout},
                 **(service or {})}},
             "engine": {"host": host or self.engine.host}, "workers": 1}

@@ -2,12 +2,12 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 
 import pytest
 
 import sluice
+from ports import free_port
 from relay import Relay
 from shop import Shop, images, start_load  # noqa: F401 (fixtures)
 from sluice import ApiError
@@ -206,9 +206,7 @@ def test_what_the_engine_may_not_be_asked_is_skipped(engine, images, start_sluic
     shop.ends()
 
 def test_a_fixed_host_port_is_refused_where_start_first_is_asked_for(engine, images, start_sluice):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {"HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}}}
     shop = Shop(engine, "fixed-port", 1, settings).open(start_sluice, order="start-first")
     refused_and_unchanged(engine, shop, "cannot-recreate", str(port))

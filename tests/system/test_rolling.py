@@ -1,11 +1,11 @@
 """Replicas that make way in turn, on a real engine under load: rolling forward and back, stop-first with
 requests held, and an updater that dies in the middle of either."""
 import json
-import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from ports import free_port
 from shop import Shop, images, start_load  # noqa: F401 (fixtures)
 from sluice import ApiError
 from test_faults import CRASHES, died
@@ -37,12 +37,6 @@ class Row(Shop):
             running += {"container_started": 1, "container_stopped": -1}.get(event, 0)
             most = max(most, running)
         return most
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def on_port(port):

@@ -95,6 +95,15 @@ static void gives_each_drain_its_proof(void **state)
                  "0 active, 0 connecting, 0 idle |\n");
 }
 
+static void says_where_no_worker_ran_when_a_drain_was_proven(void **state)
+{
+    (void)state;
+    assert_holds("{" HEAD ", \"drains\": [{\"container\": \"web-1\", \"new\": false, \"epoch\": 17,"
+                 "\"started\": \"A\", \"drained\": \"B\", \"duration_ms\": 1500, \"forced\": false,"
+                 "\"proof\": []}]}",
+                 "| web-1 | old | A | B | 1.5 s | itself | epoch 17; no worker was running |\n");
+}
+
 static void sets_lessons_apart_from_notes(void **state)
 {
     const char *json = "{" HEAD ", \"notes\": ["
@@ -123,6 +132,7 @@ int main(void)
         cmocka_unit_test(gathers_what_went_wrong_in_one_place),
         cmocka_unit_test(gives_each_step_its_figures),
         cmocka_unit_test(gives_each_drain_its_proof),
+        cmocka_unit_test(says_where_no_worker_ran_when_a_drain_was_proven),
         cmocka_unit_test(sets_lessons_apart_from_notes),
         cmocka_unit_test(text_of_others_makes_no_markup),
     };
