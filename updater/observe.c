@@ -109,7 +109,9 @@ static void observe_container(struct rollout *rollout, struct container *contain
     ret->started_ms = wall_of(container->started_ms, now_ms, steady_wall_ms());
     if (container->slot != TABLE_NONE)
         observe_backend(updater, container, ret);
-    else if (container->attempts > 0)
+    /* One that does not run has no verdict that says anything, if it has its backend still. */
+    if (container->attempts > 0 &&
+        (container->slot == TABLE_NONE || ret->state != CONTAINER_RUNNING))
         reason_set(ret->reason, sizeof(ret->reason), container->error);
 }
 

@@ -90,7 +90,7 @@ struct plan_container {
     enum verdict_state verdict; /* of its backend */
     uint64_t started_ms;        /* wall clock: when the engine started it; 0: not, not known */
     uint64_t published_ms;      /* wall clock: when its backend entered the table; 0: not */
-    char reason[256];           /* the verdict's; without a backend the last failed action's */
+    char reason[256];           /* the verdict's; the last failed action's where there is none */
     bool drained;               /* proven: scoreboard_is_drained() for the epoch of its drain */
     uint64_t drain_since_ms;    /* wall clock; 0: not draining */
     uint64_t removing_since_ms; /* wall clock: first seen as REMOVING; 0: it is not */

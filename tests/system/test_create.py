@@ -165,12 +165,14 @@ def test_a_port_that_a_dead_container_has_leaked_is_taken_for_good(engine, image
     shop.closes_well("slt-demo:v1")
 
 
-def test_a_disk_is_full_at_the_start(engine, images, start_sluice, start_load, relay):
-    words = "failed to create shim task: mkdir /run/containerd/x: no space left on device"
-    shop = Shop(engine, "full").open(start_sluice, start_load, host=relay.host)
-    relay.rule = lambda method, path, body: refuse(500, words) if "/start" in path else None
+@pytest.mark.parametrize("status, words", [
+    (500, "failed to create shim task: mkdir /run/containerd/x: no space left on device"),
+    (409, "container is marked for removal and cannot be started")])
+def test_a_start_that_is_refused_changes_nothing(engine, images, start_sluice, start_load, relay, status, words):
+    shop = Shop(engine, f"start{status}").open(start_sluice, start_load, host=relay.host)
+    relay.rule = lambda method, path, body: refuse(status, words) if "/start" in path else None
     shop.begin()
-    assert "no space left on device" in shop.ends("rolled_back", timeout=120)["why"]
+    assert words in shop.ends("rolled_back", timeout=120)["why"]
     shop.closes_well("slt-demo:v1")
 
 

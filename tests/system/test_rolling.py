@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ports import free_port
+from relay import Relay
 from shop import Shop, images, start_load  # noqa: F401 (fixtures)
 from sluice import ApiError
 from test_faults import CRASHES, died
@@ -82,6 +83,25 @@ def test_a_failure_at_the_last_replica_brings_all_back(engine, images, start_slu
     assert "slt-third-3" in rollout["why"] and "unhealthy" in rollout["why"], rollout["why"]
     assert rollout["step"] == 2
     shop.goes_back_well()
+
+
+@pytest.mark.parametrize("order", ["start-first", "stop-first"])
+def test_an_old_one_that_is_marked_for_removal_is_not_waited_for(engine, images, start_sluice, start_load, tmp_path, order):
+    """Where the way back cannot start what it stopped: what serves goes on serving, and somebody is called."""
+    words = "container is marked for removal and cannot be started"
+    relay = Relay(engine, tmp_path / "relay.sock")
+    shop = Row(engine, f"marked-{order}", 2).open(start_sluice, start_load, host=relay.host, delay="10m", order=order)
+    relay.rule = lambda method, path, body: (409, json.dumps({"message": words}).encode()) \
+        if path.endswith(f"/{shop.ids[0]}/start") else None
+    shop.begin()
+    shop.wait(lambda rollout: rollout["step"] == 1)
+    shop.sluice.api("POST", f"/rollouts/{shop.rollout}/abort")
+    state = shop.ends("needs_attention", timeout=120)
+    assert words in state["why"] and shop.names[0] in state["why"], state["why"]
+    assert shop.load.stop()["failed"] == 0
+    assert len(shop.containers()) == 3, "nothing was removed"
+    assert shop.sluice.service(shop.name)["hold"] is None
+    relay.close()
 
 
 def test_a_failed_replica_pauses_the_rollout_where_it_is_to(engine, images, start_sluice, start_load):
