@@ -60,7 +60,7 @@ static void print_rollout(const struct invocation *invocation, const struct cJSO
     double step = fmin(json_number(rollout, "step") + 1, count); /* behind the last: watching */
     if (strcmp(verb, "abort") == 0)
         lines_add(&lines, "rollout %s of %s goes back to %s; `sluice watch %s` shows it",
-                  json_text(rollout, "id"), service, json_text(rollout, "previous_image"), service);
+                  json_text(rollout, "id"), service, record_before(rollout), service);
     else
         lines_add(&lines, "rollout %s of %s: %s at %s, step %.0f of %.0f%s",
                   json_text(rollout, "id"), service, json_text(rollout, "state"),

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#define OPTIONS_MAX   24 /* of one command */
+#define OPTIONS_MAX   32 /* of one command */
 #define ARGUMENTS_MAX 2
 
 /* The command's exit codes: docs and `--help` name the same. */

@@ -83,6 +83,8 @@ const struct command commands[] = {
                  "[--cpus N] [--command WORDS] [--strategy WORD] [--order WORD] "
                  "[--steps 5,25,50,100] "
                  "[--interval 30s] [--preset NAME] [--reason TEXT] [--no-pull | --pull WHEN] "
+                 "[--replicas N [--network NAME] [--volume WHAT] [--publish PORT] "
+                 "[--restart WORD] [--user USER]] "
                  "[--dry-run] [--force CHECK,...] [--detach]",
         .text =
             "Starts a rollout and follows it to its end, a line for each thing that happens.\n"
@@ -109,13 +111,21 @@ const struct command commands[] = {
             "--env, --label, --memory, --cpus and --command change the containers on purpose,\n"
             "with a new image or, without --image, with the one that they have. What is changed\n"
             "stays changed in later rollouts. --env and --label may be given more than once;\n"
-            "NAME- unsets. --command is taken apart as by a shell; an empty one is the image's.\n",
+            "NAME- unsets. --command is taken apart as by a shell; an empty one is the image's.\n"
+            "\n"
+            "--replicas N makes the first N containers of a service that has none: SERVICE-1 to\n"
+            "SERVICE-N, with the label that the service is found by. They are in rotation once\n"
+            "they are healthy; where one fails, all of them are removed again. --network,\n"
+            "--volume, --publish, --restart and --user are as for `docker run`; they are on the\n"
+            "service's own network in any case, and are restarted unless stopped. Later rollouts\n"
+            "keep all of it.\n",
         .examples = "sluice rollout web --image web:v2\n"
                     "sluice rollout web --image web:v2 --strategy rolling\n"
                     "sluice rollout web --image web:v2 --steps 1,10,50,100 --interval 5m\n"
                     "sluice rollout web --image web:v2 --reason 'new checkout' --detach\n"
                     "sluice rollout web --memory 512m --env DEBUG- --env POOL=20\n"
-                    "sluice rollout web --image web:v2 --dry-run\n",
+                    "sluice rollout web --image web:v2 --dry-run\n"
+                    "sluice rollout web --image web:v1 --replicas 3 --env POOL=20\n",
         .exits = "0  completed (with --detach: started; with --dry-run: it would begin)\n"
                  "1  failed and rolled back, or it needs attention\n"
                  "2  wrong usage, or no such service\n"
@@ -134,6 +144,12 @@ const struct command commands[] = {
                     {"memory", "SIZE", "limit of memory: 512m, 2g; 0: none"},
                     {"cpus", "N", "limit of processors: 1.5; 0: none"},
                     {"command", "WORDS", "what is run in place of the image's command"},
+                    {"replicas", "N", "make the first N containers: the service has none yet"},
+                    {"network", "NAME", "first ones: a network that they are on"},
+                    {"volume", "WHAT", "first ones: NAME:/PATH, /HOST:/PATH, :ro or not; /PATH"},
+                    {"publish", "PORT", "first ones: [[IP:]HOST:]CONTAINER[/udp]"},
+                    {"restart", "WORD", "first ones: no, always, unless-stopped, on-failure[:N]"},
+                    {"user", "USER", "first ones: who they run as"},
                     {"reason", "TEXT", "why; kept in the history"},
                     {"pull", "WHEN", "missing, always or never; the config's is the default"},
                     {"no-pull", NULL, "the same as --pull never: what the engine has, or nothing"},

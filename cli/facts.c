@@ -162,6 +162,10 @@ static void tell_state(struct facts *facts, const struct cJSON *rollout, struct 
     snprintf(facts->state, sizeof facts->state, "%s", state);
     if (strcmp(state, "rolling_back") == 0)
         lines_add(lines, BAD "rolling back" PLAIN "%s%s", why[0] != '\0' ? ": " : "", why);
+    else if (strcmp(state, "finishing") == 0 &&
+             (strcmp(json_text(rollout, "strategy"), "first") == 0 ||
+              strcmp(json_text(rollout, "strategy"), "scale") == 0))
+        lines_add(lines, "it stays so: what is too many goes, and names are put right");
     else if (strcmp(state, "finishing") == 0)
         lines_add(lines, "the new version has all traffic; the old one is drained and removed");
     else if (strcmp(state, "paused") == 0)
@@ -200,10 +204,9 @@ void facts_rollout(struct facts *facts, const struct cJSON *rollout, struct line
     char weight[TEXT_BYTES], before[TEXT_BYTES];
     if (!facts->begun)
         lines_add(lines, BOLD "%s" PLAIN ": %s %s %s, %.0f replicas, %d steps; rollout %s",
-                  json_text(rollout, "service"), json_text(rollout, "previous_image"),
-                  text_glyph("→", "->"), json_text(rollout, "image"),
-                  json_number(rollout, "replicas"), cJSON_GetArraySize(steps),
-                  json_text(rollout, "id"));
+                  json_text(rollout, "service"), record_before(rollout), text_glyph("→", "->"),
+                  json_text(rollout, "image"), json_number(rollout, "replicas"),
+                  cJSON_GetArraySize(steps), json_text(rollout, "id"));
     if (!facts->begun && json_text(rollout, "order_why")[0] != '\0')
         lines_add(lines, "%s: %s", json_text(rollout, "order"), json_text(rollout, "order_why"));
     facts->begun = true;

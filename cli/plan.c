@@ -60,6 +60,36 @@ static void add_running(const struct cJSON *plan, struct lines *lines)
     table_finish(&table, "  ", lines);
 }
 
+/* Of a first deployment, in place of what runs. */
+static void add_first(const struct cJSON *plan, struct lines *lines)
+{
+    const struct cJSON *create = json_get(plan, "create"), *mount, *port;
+    struct table table;
+    char text[TABLE_CELL_BYTES] = "";
+    size_t length = 0;
+    table_init(&table, "rllll", "MADE|NETWORKS|RESTART|PUBLISHED|VOLUMES");
+    table_cell(&table, "%.0f", json_number(create, "replicas"));
+    add_names(json_get(create, "settings.networks"), &table);
+    table_cell(&table, "%s", json_text(create, "settings.restart"));
+    cJSON_ArrayForEach(port, json_get(create, "settings.published"))
+    {
+        if (length < sizeof text)
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s",
+                                       length > 0 ? ", " : "", port->string);
+    }
+    table_cell(&table, "%s", text);
+    text[length = 0] = '\0';
+    cJSON_ArrayForEach(mount, json_get(create, "settings.mounts"))
+    {
+        if (length < sizeof text)
+            length += (size_t)snprintf(text + length, sizeof text - length, "%s%s",
+                                       length > 0 ? ", " : "", json_text(mount, "path"));
+    }
+    table_cell(&table, "%s", text);
+    lines_add(lines, "%s", "");
+    table_finish(&table, "  ", lines);
+}
+
 static void add_image(const struct cJSON *plan, struct lines *lines)
 {
     const char *digest = json_text(plan, "digest");
@@ -143,7 +173,10 @@ void plan_lines(const struct cJSON *plan, struct lines *lines)
 {
     lines_add(lines, BOLD "dry run" PLAIN ": rollout of %s (%s) to %s; nothing is changed",
               json_text(plan, "service"), json_text(plan, "strategy"), json_text(plan, "image"));
-    add_running(plan, lines);
+    if (json_get(plan, "create") != NULL)
+        add_first(plan, lines);
+    else
+        add_running(plan, lines);
     add_image(plan, lines);
     add_actions(plan, lines);
     lines_add(lines, "%s", "");

@@ -196,6 +196,12 @@ static void add_drains(const struct cJSON *rollout, struct lines *lines)
     table_finish(&table, "  ", lines);
 }
 
+const char *record_before(const struct cJSON *rollout)
+{
+    const char *image = json_text(rollout, "previous_image");
+    return image[0] != '\0' ? image : "nothing";
+}
+
 void record_summary(const struct cJSON *rollout, struct lines *lines)
 {
     const char *state = json_text(rollout, "state");
@@ -208,8 +214,7 @@ void record_summary(const struct cJSON *rollout, struct lines *lines)
             *at = ' ';
     lines_add(lines, "%s" BOLD "%s" PLAIN " rollout %s of %s: %s %s %s, in %s", record_style(state),
               words, json_text(rollout, "id"), json_text(rollout, "service"),
-              json_text(rollout, "previous_image"), text_glyph("→", "->"),
-              json_text(rollout, "image"),
+              record_before(rollout), text_glyph("→", "->"), json_text(rollout, "image"),
               text_duration(json_number_or(rollout, "duration_ms", -1), time));
     if (why[0] != '\0')
         lines_add(lines, "  %s", why);
@@ -285,7 +290,7 @@ void record_full(const struct cJSON *rollout, struct lines *lines)
         lines_add(lines, "  reason: %s", json_text(rollout, "reason"));
     lines_add(lines, "  image   %s  %s", json_text(rollout, "image"),
               json_text(rollout, "image_id"));
-    lines_add(lines, "  before  %s  %s", json_text(rollout, "previous_image"),
+    lines_add(lines, "  before  %s  %s", record_before(rollout),
               json_text(rollout, "previous_image_id"));
     add_changes(json_get(rollout, "changes"), lines);
     add_proofs(rollout, lines);

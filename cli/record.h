@@ -20,6 +20,8 @@ double record_step_ms(const struct cJSON *step);
 /* Style for a rollout's state: good, bad, or none. */
 const char *record_style(const char *state);
 
+/* The image from before; "nothing" where these are the first containers. */
+const char *record_before(const struct cJSON *rollout);
 /* How it ended, its steps with the split that was measured, its drains. */
 void record_summary(const struct cJSON *rollout, struct lines *lines);
 /* The summary, and who, when, why, containers, proofs and log. */

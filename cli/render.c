@@ -270,8 +270,8 @@ static void add_rollout(const struct cJSON *rollout, struct lines *lines)
     char duration[TEXT_BYTES];
     lines_add(lines, "%s", "");
     lines_add(lines, "  ROLLOUT %s  %s%s" PLAIN "  %s %s %s  %s", json_text(rollout, "id"),
-              record_style(state), state, json_text(rollout, "previous_image"),
-              text_glyph("→", "->"), json_text(rollout, "image"),
+              record_style(state), state, record_before(rollout), text_glyph("→", "->"),
+              json_text(rollout, "image"),
               text_duration(json_number_or(rollout, "duration_ms", -1), duration));
     if (why[0] != '\0')
         lines_add(lines, "    " BAD "%s" PLAIN, why);

@@ -1,6 +1,7 @@
 /* rollout: starts one, and follows it. */
 #include "api.h"
 #include "base/memory.h"
+#include "base/slice.h"
 #include "changes.h"
 #include "command.h"
 #include "config/config.h"
@@ -14,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define REPLICAS_MAX 100 /* the admin API's */
 
 /* "a,b" as ["a", "b"]; nothing where it is not given. */
 static void add_list(struct cJSON *body, const char *key, const char *text)
@@ -35,6 +38,47 @@ static void add_text(struct cJSON *body, const struct invocation *invocation, co
     const char *text = invocation_option(invocation, name);
     if (text != NULL)
         cJSON_AddStringToObject(body, name, text);
+}
+
+/* An option that may be given several times, as a list; nothing where it is not given. */
+static void add_all(struct cJSON *object, const char *key, const struct invocation *invocation,
+                    const char *option)
+{
+    struct cJSON *list = NULL;
+    const char *text;
+    for (unsigned i = 0; (text = invocation_given(invocation, option, i)) != NULL; i++) {
+        if (list == NULL)
+            list = cJSON_AddArrayToObject(object, key);
+        cJSON_AddItemToArray(list, cJSON_CreateString(text));
+    }
+}
+
+/* What the first containers of a service are made like. DONE, or what was complained about. */
+static enum exit_code add_first(struct cJSON *body, const struct invocation *invocation)
+{
+    const char *replicas = invocation_option(invocation, "replicas");
+    struct cJSON *create = cJSON_CreateObject();
+    uint64_t count = 0;
+    add_all(create, "networks", invocation, "network");
+    add_all(create, "volumes", invocation, "volume");
+    add_all(create, "ports", invocation, "publish");
+    add_text(create, invocation, "restart");
+    add_text(create, invocation, "user");
+    bool is_given = create->child != NULL;
+    if (is_given)
+        cJSON_AddItemToObject(body, "create", create);
+    else
+        cJSON_Delete(create);
+    if (replicas == NULL && is_given)
+        return complain(USAGE, "--network, --volume, --publish, --restart and --user are for the "
+                               "first containers of a service: say how many with --replicas");
+    if (replicas == NULL)
+        return DONE;
+    if (slice_to_u64(slice_from_string(replicas), &count) < 0 || count == 0 || count > REPLICAS_MAX)
+        return complain(USAGE, "--replicas takes a number from 1 to %d, not '%s'", REPLICAS_MAX,
+                        replicas);
+    cJSON_AddNumberToObject(body, "replicas", (double)count);
+    return DONE;
 }
 
 /* The request's body, or NULL after saying what is wrong. */
@@ -94,6 +138,10 @@ static struct cJSON *make_body(const struct invocation *invocation)
     if (invocation_option(invocation, "dry-run") != NULL)
         cJSON_AddTrueToObject(body, "dry_run");
     add_list(body, "force", invocation_option(invocation, "force"));
+    if (add_first(body, invocation) != DONE) {
+        cJSON_Delete(body);
+        return NULL;
+    }
     return body;
 }
 

@@ -65,6 +65,8 @@ static bool version_find(const struct service *service, const char *word,
         }
         if (!completed || (!is_named && is_text(rollout->strategy, "scale")))
             continue; /* a scale changes no version */
+        if (!is_named && !word && !rollout->previous_image_id)
+            continue; /* the first one: there was none before it */
         if (is_named || (word && is_text(rollout->image, word)))
             version_set(version, rollout, false);
         else if (!word || is_text(rollout->previous_image, word))
@@ -76,7 +78,8 @@ static bool version_find(const struct service *service, const char *word,
     admin_error(answer, 422, "no-version",
                 word ? "no rollout of \"%s\" that completed is called \"%s\" or was of that image; "
                        "`sluice history %s` lists them"
-                     : "no rollout of \"%s\" has completed: there is no earlier version",
+                     : "no rollout of \"%s\" that replaced a version has completed: there is no "
+                       "earlier one",
                 service_name(service), word, service_name(service));
     return false;
 }

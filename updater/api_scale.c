@@ -1,5 +1,6 @@
 /* POST /v1/services/S/scale: more or fewer of what runs. */
 #include "api.h"
+#include "api_first.h"
 #include "base/log.h"
 #include "preflight.h"
 #include "view_rollout.h"
@@ -7,18 +8,6 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
-
-static bool replicas_read(const cJSON *item, uint32_t *ret_replicas, struct admin_answer *answer)
-{
-    double value = cJSON_IsNumber(item) ? item->valuedouble : 0.;
-
-    *ret_replicas = value >= 1. && value <= (double)PLAN_REPLICAS_MAX ? (uint32_t)value : 0;
-    if (*ret_replicas > 0 && (double)*ret_replicas >= value)
-        return true;
-    admin_error(answer, 400, "bad-request", "replicas is a whole number from 1 to %u",
-                PLAN_REPLICAS_MAX);
-    return false;
-}
 
 static void begin(const struct rollout_request *wanted, const struct container *first,
                   struct admin_answer *answer)
@@ -55,14 +44,14 @@ void api_scale(struct service *service, const struct admin_request *request,
     char *user;
 
     if (!api_body_has_only(request->body, keys, ret_answer) ||
-        !replicas_read(cJSON_GetObjectItemCaseSensitive(request->body, "replicas"),
-                       &wanted.scale_to, ret_answer))
+        !api_replicas_read(cJSON_GetObjectItemCaseSensitive(request->body, "replicas"),
+                           &wanted.scale_to, ret_answer))
         return;
     if (reason && !cJSON_IsString(reason)) {
         admin_error(ret_answer, 400, "bad-request", "reason is a text");
         return;
     }
-    if (preflight_refuses_at_once(service, false, ret_answer))
+    if (preflight_refuses_at_once(service, false, false, ret_answer))
         return;
     count = rollout_olds(service, olds);
     if (count == wanted.scale_to) {

@@ -1,6 +1,7 @@
 /* The admin API's requests that change something. */
 #include "api.h"
 #include "api_changes.h"
+#include "api_first.h"
 #include "api_views.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -354,13 +355,15 @@ static bool wanted_read(const cJSON *body, struct preflight_request *wanted,
 void api_rollout_start(struct service *service, const struct admin_request *request,
                        struct admin_answer *ret_answer)
 {
-    static const char *const keys[] = {"image", "steps",   "preset", "reason",  "strategy", "order",
-                                       "pull",  "dry_run", "force",  "changes", NULL};
+    static const char *const keys[] = {"image",    "steps",  "preset",  "reason", "strategy",
+                                       "order",    "pull",   "dry_run", "force",  "changes",
+                                       "replicas", "create", NULL};
     const cJSON *body = request->body;
     const cJSON *steps, *preset;
     struct preflight_request wanted = {
         .service = service, .pull = service->config->rollout.images.pull, .uid = request->uid};
     struct config_step *read = NULL;
+    cJSON *template = NULL;
 
     if (!api_body_has_only(body, keys, ret_answer) || !wanted_read(body, &wanted, ret_answer) ||
         !way_read(body, &wanted.way, ret_answer))
@@ -383,6 +386,11 @@ void api_rollout_start(struct service *service, const struct admin_request *requ
         return;
     if (steps)
         wanted.way.steps = read;
-    start_changed(&wanted, cJSON_GetObjectItemCaseSensitive(body, "changes"), request, ret_answer);
+    if (api_first_read(service, body, &wanted.replicas, &template, ret_answer)) {
+        wanted.template = template;
+        start_changed(&wanted, cJSON_GetObjectItemCaseSensitive(body, "changes"), request,
+                      ret_answer);
+    }
+    cJSON_Delete(template);
     free(read);
 }

@@ -1,5 +1,5 @@
 /* Making a new container from an old one's configuration: inspect, take what its image supplied
- * away, create, connect, inspect. */
+ * away, create, connect, inspect. The first ones of a service are made from a template instead. */
 #include "act.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -28,7 +28,7 @@ struct create {
     char rollout[32];
     uint16_t ordinal;
     int64_t action_id;
-    char source[65]; /* the container whose configuration is taken */
+    char source[65]; /* the container whose configuration is taken; empty: the template is */
     char id[65];     /* of the one made; empty: none yet */
     char name[160];
     cJSON *inspect, *old_image, *new_image, *config, *connects;
@@ -200,6 +200,10 @@ static void connect_next(struct create *create)
 {
     const cJSON *network = create->connect;
 
+    if (!network && create->source[0] == '\0') { /* there is nothing that it must be like */
+        discovery_look(create->service, create->id, on_made, create);
+        return;
+    }
     if (!network) {
         const struct rollout *rollout = act_rollout(create->service, create->rollout);
         const struct create_check_request request = {
@@ -465,6 +469,12 @@ void act_create(struct rollout *rollout, const struct plan_action *action, int64
     rollout->creating++;
     rollout->creating_ordinal[action->ordinal] = true;
     rollout->redo[action->ordinal] = false;
+    if (rollout->template) {
+        create->inspect = cJSON_Duplicate(rollout->template, true);
+        engine_image_inspect(rollout->service->updater->engine, rollout->record.image_id,
+                             on_new_image, create);
+        return;
+    }
     if (!source) {
         create_fail(create, -ENOENT, FAILING_FINAL,
                     "no old container is left whose configuration could be taken");

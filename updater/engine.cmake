@@ -6,6 +6,7 @@ add_library(sluice_engine STATIC
     container_facts.c
     container_networks.c
     container_settings.c
+    container_template.c
     container_undo.c
     container_volumes.c
     credentials.c

@@ -37,6 +37,8 @@ const char *journal_error(const struct journal *journal);
 
 /* --- rollouts ------------------------------------------------------------------------------ */
 
+struct cJSON;
+
 struct journal_rollout {
     const char *id; /* "20261123-051500-4f2a" */
     const char *service, *strategy;
@@ -95,8 +97,11 @@ int journal_prune(struct journal *journal, const char *service, uint32_t keep,
     __attribute__((warn_unused_result));
 
 /* The spec as JSON (the caller frees it) and back. `ret_steps` is what ret_spec->steps points to;
- * the caller frees it. -EINVAL where the text is not a spec. */
-char *journal_spec_write(const struct plan_spec *spec) __attribute__((warn_unused_result));
+ * the caller frees it. -EINVAL where the text is not a spec. `template`: of a first deployment
+ * (container_template.h), else NULL; journal_spec_template() gives it back, the caller frees it. */
+char *journal_spec_write(const struct plan_spec *spec, const struct cJSON *template)
+    __attribute__((warn_unused_result));
+struct cJSON *journal_spec_template(const char *json) __attribute__((warn_unused_result));
 int journal_spec_read(const char *json, struct plan_spec *ret_spec, struct config_step **ret_steps)
     __attribute__((warn_unused_result));
 

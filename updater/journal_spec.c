@@ -81,7 +81,7 @@ static cJSON *write_drain(const struct config_drain *drain)
     return json;
 }
 
-char *journal_spec_write(const struct plan_spec *spec)
+char *journal_spec_write(const struct plan_spec *spec, const cJSON *template)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON *steps = cJSON_AddArrayToObject(json, "steps");
@@ -100,6 +100,8 @@ char *journal_spec_write(const struct plan_spec *spec)
     cJSON_AddNumberToObject(json, "progress_deadline_ms", spec->progress_deadline_ms);
     cJSON_AddNumberToObject(json, "monitor_ms", spec->monitor_ms);
     write_way(json, spec);
+    if (template != NULL)
+        cJSON_AddItemToObject(json, "template", cJSON_Duplicate(template, true));
     printed = cJSON_PrintUnformatted(json);
     text = memory_format("%s", printed != NULL ? printed : "");
     cJSON_free(printed);
@@ -314,4 +316,13 @@ out:
     free(read);
     cJSON_Delete(root);
     return error;
+}
+
+cJSON *journal_spec_template(const char *json)
+{
+    cJSON *root = cJSON_Parse(json);
+    cJSON *template = cJSON_DetachItemFromObjectCaseSensitive(root, "template");
+
+    cJSON_Delete(root);
+    return template;
 }

@@ -1,6 +1,7 @@
 /* The members of a rollout: what the journal keeps of each container that takes part. */
 #include "base/log.h"
 #include "base/memory.h"
+#include "container_template.h"
 #include "rollout.h"
 #include "steady.h"
 #include "updater.h"
@@ -135,6 +136,10 @@ static void next_name(const struct rollout *rollout, unsigned ordinal, char *nam
 
 void rollout_final_name(const struct rollout *rollout, unsigned ordinal, char *name, size_t size)
 {
+    if (rollout->template) { /* whoever else has come meanwhile */
+        container_template_name(service_name(rollout->service), ordinal, name, size);
+        return;
+    }
     for (unsigned i = 0; i < rollout->members.count; i++) {
         const struct member *member = &rollout->members.items[i];
 

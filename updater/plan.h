@@ -103,7 +103,7 @@ struct plan_container {
 };
 
 struct plan_spec {     /* fixed when the rollout starts; journalled with it */
-    uint32_t replicas; /* old ones found at the start */
+    uint32_t replicas; /* old ones found at the start; 0: none, a first deployment */
     uint32_t scale_to; /* so many are wanted, of what runs: nothing is replaced (plan_scale.c); 0:
                           a rollout */
     uint32_t max_unavailable; /* that may be missing of them */

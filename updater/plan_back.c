@@ -59,7 +59,8 @@ static void retire_new(struct planner *planner, unsigned old_healthy)
     const struct plan_observed *in = planner->in;
     unsigned floor = planner_floor(planner, false);
     bool is_coming = old_healthy == 0 && old_ones_are_coming(planner);
-    bool is_short = old_healthy < floor && planner_count_healthy(planner, true) > 0;
+    bool is_short =
+        in->spec->replicas > 0 && old_healthy < floor && planner_count_healthy(planner, true) > 0;
 
     if (planner_deadline(planner, is_short || is_coming))
         is_short = is_coming = false;
@@ -91,12 +92,13 @@ void plan_back(struct planner *planner)
     const struct plan_progress *progress = &planner->out->progress;
     unsigned old_healthy = planner_count_healthy(planner, false);
 
+    /* Of a first deployment nothing was there before: back is to nothing. */
     if (planner_replaces(planner)) {
         plan_back_replaced(planner);
         return;
     }
     bring_up_old(planner);
-    if (old_healthy == 0 && count_useful_new(planner) > 0) {
+    if (in->spec->replicas > 0 && old_healthy == 0 && count_useful_new(planner) > 0) {
         hold(planner);
         return;
     }

@@ -1,6 +1,7 @@
 #include "plan_preview.h"
 
 #include "base/memory.h"
+#include "container_template.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct preview_world { /* large, so not on the stack */
     bool gone[PLAN_CONTAINERS_MAX];
     bool window_done;
     struct plan_preview *preview;
+    const char *service;
     unsigned old_count;
     uint32_t promoted_step; /* the last at which an operator said go on; UINT32_MAX: none */
 };
@@ -63,6 +65,9 @@ static void note_action(struct preview_world *world, const struct plan_action *a
     noted->action = *action;
     if (action->kind == ACTION_CREATE) {
         noted->is_new = true;
+        if (world->old_count == 0)
+            container_template_name(world->service, action->ordinal, noted->name,
+                                    sizeof(noted->name));
         for (unsigned i = 0; i < world->old_count; i++) {
             if (world->in.containers[i].ordinal == action->ordinal &&
                 !world->in.containers[i].is_new)
@@ -276,13 +281,15 @@ static void run(struct preview_world *world)
                    world->out.waiting[0] != '\0' ? world->out.waiting : "it does not end");
 }
 
-void plan_preview(const struct plan_spec *spec, const struct plan_container *olds,
-                  unsigned old_count, struct plan_preview *ret_preview)
+void plan_preview(const struct plan_spec *spec, const char *service,
+                  const struct plan_container *olds, unsigned old_count,
+                  struct plan_preview *ret_preview)
 {
     struct preview_world *world = memory_new(sizeof(*world));
 
     memset(ret_preview, 0, sizeof(*ret_preview));
     world->preview = ret_preview;
+    world->service = service;
     world->promoted_step = UINT32_MAX;
     world->old_count = old_count < PLAN_REPLICAS_MAX ? old_count : PLAN_REPLICAS_MAX;
     world->in.spec = spec;

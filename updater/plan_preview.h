@@ -30,9 +30,11 @@ struct plan_preview {
     char stuck[PLAN_WHY_BYTES]; /* what it waits for where it does not end; empty: it ends */
 };
 
-/* `olds` as they run now; their ordinals are given in that order. */
-void plan_preview(const struct plan_spec *spec, const struct plan_container *olds,
-                  unsigned old_count, struct plan_preview *ret_preview);
+/* `olds` as they run now; their ordinals are given in that order. `service`: what the first ones
+ * are named after where there are none. */
+void plan_preview(const struct plan_spec *spec, const char *service,
+                  const struct plan_container *olds, unsigned old_count,
+                  struct plan_preview *ret_preview);
 void plan_preview_done(struct plan_preview *preview);
 
 #endif

@@ -8,13 +8,23 @@ static bool name_is_final(const struct plan_container *container)
     return container->final_name[0] == '\0' || strcmp(container->name, container->final_name) == 0;
 }
 
-static bool name_is_taken(const struct planner *planner, const char *name)
+/* By whom: an index; -1: nobody. */
+static int name_owner(const struct planner *planner, const char *name)
 {
     for (unsigned i = 0; i < planner->in->container_count; i++) {
         if (strcmp(planner->in->containers[i].name, name) == 0)
-            return true;
+            return (int)i;
     }
-    return false;
+    return -1;
+}
+
+/* In a scale somebody may have made one of that name meanwhile: it stays, and so does the other's
+ * name. */
+static bool name_stays_taken(const struct planner *planner, int owner)
+{
+    return owner >= 0 && planner->in->spec->scale_to > 0 &&
+           !planner->in->containers[owner].is_new &&
+           plan_stays(planner->in->spec, planner->in->containers[owner].ordinal);
 }
 
 static unsigned count_leaving(const struct planner *planner)
@@ -33,12 +43,16 @@ static unsigned rename_new(struct planner *planner)
 
     for (unsigned i = 0; i < planner->in->container_count; i++) {
         const struct plan_container *container = &planner->in->containers[i];
+        int owner;
 
         if (!container->is_new || name_is_final(container) || planner_is_surplus(planner, i) ||
             container->state == CONTAINER_REMOVING)
             continue;
+        owner = name_owner(planner, container->final_name);
+        if (name_stays_taken(planner, owner))
+            continue;
         left++;
-        if (name_is_taken(planner, container->final_name))
+        if (owner >= 0)
             continue;
         if (container_gave_up(container, ACTION_RENAME) && !container->busy) {
             planner_need_attention(planner, "%s could not be renamed to %s in %u tries",
@@ -46,7 +60,9 @@ static unsigned rename_new(struct planner *planner)
                                    (unsigned)container->attempts);
             return left;
         }
-        planner_act_on(planner, ACTION_RENAME, i, "the old one of this name is gone");
+        planner_act_on(planner, ACTION_RENAME, i,
+                       planner->in->spec->scale_to > 0 ? "it stays"
+                                                       : "the old one of this name is gone");
     }
     return left;
 }

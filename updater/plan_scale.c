@@ -2,7 +2,8 @@
  *
  * Up: new ones come up as in a rollout (plan_forward.c), but in the stable group: in rotation, with
  * slow start, once they are healthy. Where one fails, all of them go again (plan_back.c). Down:
- * those of the highest ordinals are drained, stopped and removed. */
+ * those of the highest ordinals are drained, stopped and removed. A first deployment is a scale up
+ * from none. */
 #include "plan_parts.h"
 
 static bool goes(const struct planner *planner, unsigned index)

@@ -30,6 +30,8 @@ struct preflight {
     char *image, *pinned, *reason, *user, *digest;
     struct config_step *steps; /* way.steps */
     struct rollout_way way;
+    cJSON *template; /* of a first deployment of so many; NULL: of what runs */
+    uint32_t replicas;
     cJSON *changes, *undo;           /* on purpose, and what takes them back; NULL: none */
     char beside_why[PLAN_WHY_BYTES]; /* why the order is stop-first; empty: it need not be */
     enum config_pull pull;
@@ -63,6 +65,7 @@ static void preflight_free(struct preflight *preflight)
     free(preflight->pulled_id);
     free(preflight->aborted_by);
     free(preflight->steps);
+    cJSON_Delete(preflight->template);
     cJSON_Delete(preflight->changes);
     cJSON_Delete(preflight->undo);
     plan_preview_done(&preflight->preview);
@@ -129,6 +132,8 @@ static struct rollout_request request_of(const struct preflight *preflight)
         .changes = preflight->changes,
         .undo = preflight->undo,
         .beside_why = preflight->beside_why[0] ? preflight->beside_why : NULL,
+        .scale_to = preflight->replicas,
+        .template = preflight->template,
     };
 }
 
@@ -154,14 +159,47 @@ static void keep(const struct preflight *preflight)
         log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(journal));
 }
 
+/* Those that are there, whether they run or not; what is swept is not counted. */
+static unsigned count_containers(const struct service *service)
+{
+    unsigned count = 0;
+
+    for (struct list *node = service->containers.next; node != &service->containers;
+         node = node->next)
+        count += !container_of(node, struct container, node)->leftover;
+    return count;
+}
+
+static void refuse_containers(const struct service *service, struct admin_answer *answer)
+{
+    struct container *olds[SERVICE_CONTAINERS_MAX];
+    unsigned count = count_containers(service), running = rollout_olds(service, olds);
+
+    admin_error(answer, 422, "has-containers",
+                running > 0 ? "\"%s\" has %u containers already: `sluice scale %s=N` changes how "
+                              "many, `sluice rollout %s` without --replicas what they run"
+                            : "\"%s\" has %u containers already, but none of them runs: start "
+                              "or remove them first",
+                service_name(service), count, service_name(service), service_name(service));
+}
+
 static void begin(struct preflight *preflight)
 {
     struct service *service = preflight->service;
     const struct rollout_request request = request_of(preflight);
     struct admin_answer answer = {0};
     struct container *olds[SERVICE_CONTAINERS_MAX];
-    int error = rollout_olds(service, olds) > 0 ? rollout_begin(&request) : -ENOENT;
+    int error = 0;
 
+    if (preflight->replicas > 0 && count_containers(service) > 0) { /* they came while we looked */
+        refuse_containers(service, &answer);
+        finish(preflight, &answer);
+        return;
+    }
+    if (preflight->replicas > 0 || rollout_olds(service, olds) > 0)
+        error = rollout_begin(&request);
+    else
+        error = -ENOENT;
     if (error == -ENOENT) { /* the last one ended while we looked */
         admin_error(&answer, 422, "no-containers", "no container of \"%s\" runs any more",
                     service_name(service));
@@ -250,14 +288,20 @@ static void preview(struct preflight *preflight)
         (void)slice_copy_string(slice_from_string(facts->olds[i].name), olds[i].name,
                                 sizeof(olds[i].name));
     preflight->beside_why[0] = '\0';
-    (void)preflight_beside(facts, preflight->beside_why);
+    if (preflight->replicas == 0)
+        (void)preflight_beside(facts, preflight->beside_why);
+    else
+        count = 0; /* none runs */
     preflight->spec =
         rollout_spec(preflight->service->config, &preflight->way, (uint32_t)count,
                      preflight->beside_why[0] ? preflight->beside_why : NULL, preflight->room);
-    preflight->facts.strategy = strategy_words[preflight->spec.strategy];
+    if (preflight->replicas > 0)
+        rollout_spec_scale(&preflight->spec, preflight->replicas);
+    preflight->facts.strategy =
+        preflight->replicas > 0 ? "first" : strategy_words[preflight->spec.strategy];
     plan_preview_done(&preflight->preview);
-    if (count > 0)
-        plan_preview(&preflight->spec, olds, (unsigned)count, &preflight->preview);
+    if (count > 0 || preflight->replicas > 0)
+        plan_preview(&preflight->spec, facts->service, olds, (unsigned)count, &preflight->preview);
     free(olds);
 }
 
@@ -285,6 +329,8 @@ static void undo_note(struct preflight *preflight)
 
     cJSON_Delete(preflight->undo);
     preflight->undo = NULL;
+    if (preflight->replicas > 0)
+        return;
     for (size_t i = 0; i < facts->old_count && preflight->changes && !preflight->undo; i++) {
         if (facts->olds[i].inspect)
             preflight->undo = container_changes_undo(facts->olds[i].inspect,
@@ -365,7 +411,7 @@ static void gather(struct preflight *preflight)
 }
 
 /* What can be said without asking the engine, and what a dry run cannot plan for either. */
-bool preflight_refuses_at_once(const struct service *service, bool dry_run,
+bool preflight_refuses_at_once(const struct service *service, bool dry_run, bool first,
                                struct admin_answer *answer)
 {
     const struct updater *updater = service->updater;
@@ -390,12 +436,16 @@ bool preflight_refuses_at_once(const struct service *service, bool dry_run,
         admin_error(answer, 503, "engine-unreachable",
                     "the containers of \"%s\" are still being looked for; try again",
                     service_name(service));
-    else if (rollout_olds(service, olds) == 0)
+    else if (first && count_containers(service) > 0)
+        refuse_containers(service, answer);
+    else if (!first && rollout_olds(service, olds) == 0)
         admin_error(answer, 422, "no-containers",
-                    "no container of \"%s\" runs (label %s%s%s): there is nothing to update",
+                    "no container of \"%s\" runs (label %s%s%s): there is nothing to update; "
+                    "`sluice rollout %s --image IMAGE --replicas N` makes the first ones",
                     service_name(service), service->config->label_key,
                     service->config->label_value ? "=" : "",
-                    service->config->label_value ? service->config->label_value : "");
+                    service->config->label_value ? service->config->label_value : "",
+                    service_name(service));
     else
         return false;
     return true;
@@ -422,6 +472,8 @@ static struct preflight *preflight_new(const struct preflight_request *wanted)
     preflight->image = image_of(wanted);
     preflight->pinned = memory_copy_string(wanted->image_id);
     preflight->changes = wanted->changes ? cJSON_Duplicate(wanted->changes, true) : NULL;
+    preflight->template = wanted->template ? cJSON_Duplicate(wanted->template, true) : NULL;
+    preflight->replicas = wanted->replicas;
     preflight->reason = memory_copy_string(wanted->reason);
     preflight->user = api_user_name(wanted->uid);
     preflight->dry_run = wanted->dry_run;
@@ -438,6 +490,8 @@ static struct preflight *preflight_new(const struct preflight_request *wanted)
     preflight->facts = (struct preflight_facts){
         .service = service_name(service),
         .config = service->config,
+        .first = preflight->replicas,
+        .template = preflight->template,
         .changes = preflight->changes,
         .keeps_image = !wanted->image,
         .image = preflight->image,
@@ -455,7 +509,8 @@ void preflight_start(const struct preflight_request *wanted, const struct admin_
 {
     struct preflight *preflight;
 
-    if (preflight_refuses_at_once(wanted->service, wanted->dry_run, ret_answer))
+    if (preflight_refuses_at_once(wanted->service, wanted->dry_run, wanted->replicas > 0,
+                                  ret_answer))
         return;
     preflight = preflight_new(wanted);
     if (wanted->dry_run) /* of which there may be as many as like */

@@ -24,6 +24,8 @@ struct preflight_request { /* borrowed; copied */
     const char *image_id; /* the very one that is meant by `image`; NULL: what it means now */
     const struct cJSON *changes; /* container_changes.h; NULL: none */
     struct rollout_way way;
+    uint32_t replicas;            /* a first deployment of so many; 0: a rollout of what runs */
+    const struct cJSON *template; /* container_template.h, of a first deployment; else NULL */
     enum config_pull pull;
     bool dry_run;
     const char *forced[PREFLIGHT_FORCED_MAX + 1]; /* checks that do not refuse; NULL-terminated */
@@ -34,8 +36,9 @@ struct preflight_request { /* borrowed; copied */
 void preflight_start(const struct preflight_request *wanted, const struct admin_request *request,
                      struct admin_answer *ret_answer);
 
-/* What can be said without asking anybody: true where the answer says why not. */
-bool preflight_refuses_at_once(const struct service *service, bool dry_run,
+/* What can be said without asking anybody: true where the answer says why not. `first`: the service
+ * must not have containers, else it must. */
+bool preflight_refuses_at_once(const struct service *service, bool dry_run, bool first,
                                struct admin_answer *answer);
 
 /* The pull that is going on, or NULL. */

@@ -1,5 +1,6 @@
 /* Checks: can each container be made again, beside the old one? */
 #include "container.h"
+#include "container_template.h"
 #include "engine_json.h"
 #include "preflight_parts.h"
 
@@ -35,6 +36,17 @@ static void say_beside(const struct preflight_facts *facts, const struct preflig
                       old->name, why);
 }
 
+/* Several of the first ones run beside one another, and later ones beside them. */
+static void check_first(const struct preflight_facts *facts, struct preflight_result *result)
+{
+    char why[256] = "";
+
+    if (facts->first > 1 && container_beside(facts->olds[0].inspect, why) < 0)
+        preflight_say(result, PREFLIGHT_REFUSED, "%u containers cannot run beside one another: %s",
+                      (unsigned)facts->first, why);
+    preflight_say(result, PREFLIGHT_OK, "%u can be made", (unsigned)facts->first);
+}
+
 /* Tried without making anything. */
 void check_recreate(const struct preflight_facts *facts, struct preflight_result *result)
 {
@@ -50,19 +62,71 @@ void check_recreate(const struct preflight_facts *facts, struct preflight_result
             preflight_say(result, PREFLIGHT_REFUSED, "%s cannot be made again: %s", old->name, why);
             continue;
         }
-        say_beside(facts, old, result);
+        if (facts->first == 0)
+            say_beside(facts, old, result);
         cJSON_Delete(create);
         cJSON_Delete(connects);
     }
-    if (facts->spec->order == ORDER_STOP_FIRST)
+    if (facts->first > 0)
+        check_first(facts, result);
+    else if (facts->spec->order == ORDER_STOP_FIRST)
         preflight_say(result, PREFLIGHT_OK, "stop-first, each old one makes room: %s",
                       facts->spec->order_why);
     else
         preflight_say(result, PREFLIGHT_OK, "each can be made again beside the old one");
 }
 
+static bool name_is_taken(const struct preflight_facts *facts, const char *name)
+{
+    const cJSON *other;
+
+    cJSON_ArrayForEach(other, facts->others)
+    {
+        const char *its = engine_json_string(other, "Name");
+
+        if (its != NULL && strcmp(its[0] == '/' ? its + 1 : its, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* As the engine takes them: letters, digits, and after the first one "_.-" too. */
+static bool name_is_good(const char *name)
+{
+    static const char all[] = "_.-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+    return name[0] != '\0' && strspn(name, all) == strlen(name) && strchr("_.-", name[0]) == NULL;
+}
+
+static void check_first_names(const struct preflight_facts *facts, struct preflight_result *result)
+{
+    char first[NAME_MAX_BYTES + 2] = "", last[sizeof(first)] = "";
+
+    if (strlen(facts->service) + 4 > NAME_MAX_BYTES || !name_is_good(facts->service)) {
+        preflight_say(result, PREFLIGHT_REFUSED,
+                      "containers cannot be named after \"%.40s\": the engine takes letters, "
+                      "digits and _.- only, %u at most",
+                      facts->service, NAME_MAX_BYTES);
+        return;
+    }
+    for (unsigned i = 0; i < facts->first; i++) {
+        container_template_name(facts->service, i, last, sizeof(last));
+        if (i == 0)
+            memcpy(first, last, sizeof(first));
+        if (name_is_taken(facts, last))
+            preflight_say(result, PREFLIGHT_REFUSED,
+                          "a container that is not of \"%s\" is called %s", facts->service, last);
+    }
+    preflight_say(result, PREFLIGHT_OK,
+                  facts->first > 1 ? "they get the names %s to %s" : "its name is %s", first, last);
+}
+
 void check_names(const struct preflight_facts *facts, struct preflight_result *result)
 {
+    if (facts->first > 0) {
+        check_first_names(facts, result);
+        return;
+    }
     for (size_t i = 0; i < facts->old_count; i++) {
         if (strlen(facts->olds[i].name) > NAME_MAX_BYTES)
             preflight_say(result, PREFLIGHT_REFUSED,
@@ -137,7 +201,15 @@ static void check_mounts(const struct preflight_facts *facts, const struct prefl
         if (source == NULL || path == NULL || !engine_json_true(mount, "RW") ||
             count_writers(facts, source) > 1)
             continue;
-        if (holds_a_database(path))
+        if (facts->first > 0 && holds_a_database(path))
+            preflight_say(result, PREFLIGHT_REFUSED,
+                          "%.64s (%s) is where a database is kept, and %u containers would write "
+                          "to it at once",
+                          source, path, (unsigned)facts->first);
+        else if (facts->first > 0)
+            preflight_say(result, PREFLIGHT_WARNING, "%u containers will write to %.64s (%s)",
+                          (unsigned)facts->first, source, path);
+        else if (holds_a_database(path))
             preflight_say(result, PREFLIGHT_REFUSED,
                           "%s keeps a database on %.64s (%s), and both versions would write to it "
                           "at once while they run beside one another",
@@ -152,6 +224,10 @@ static void check_mounts(const struct preflight_facts *facts, const struct prefl
 
 void check_volumes(const struct preflight_facts *facts, struct preflight_result *result)
 {
+    if (facts->first == 1) {
+        preflight_say(result, PREFLIGHT_OK, "there is one container to write to its volumes");
+        return;
+    }
     if (facts->preview->beside_max == 0) {
         preflight_say(result, PREFLIGHT_OK, "old and new ones do not run beside one another");
         return;

@@ -123,7 +123,11 @@ void check_networks(const struct preflight_facts *facts, struct preflight_result
             (uint64_t)cJSON_GetArraySize(engine_json_get(network->inspect, "Containers"));
         uint64_t room = network_room(network->inspect);
 
-        if (network->is_gone)
+        if (network->is_gone && facts->first > 0)
+            preflight_say(result, PREFLIGHT_REFUSED,
+                          "the engine has no network %.80s: `docker network create` makes it",
+                          network->name);
+        else if (network->is_gone)
             preflight_say(result, PREFLIGHT_REFUSED,
                           "network %.80s, which a container is on, is gone: a new one could not "
                           "be connected",

@@ -58,7 +58,8 @@ static void answered(struct gather *gather)
         gather->facts->others = NULL;
     }
     preflight_host_read(gather->service, facts->info,
-                        facts->old_count > 0 ? facts->olds[0].id : NULL, &facts->host);
+                        facts->old_count > 0 && facts->first == 0 ? facts->olds[0].id : NULL,
+                        &facts->host);
     gather->done(gather->context, gather->failure.error != 0 ? &gather->failure : NULL);
     free(gather->failure_words);
     free(gather);
@@ -97,7 +98,8 @@ static void on_stats(void *context, const struct engine_reply *reply)
 {
     struct gather_part *part = context;
 
-    preflight_use_read(part->old->inspect, reply->error == 0 ? reply->json : NULL, &part->old->use);
+    preflight_use_read(part->old->inspect, part->gather->facts->changes,
+                       reply->error == 0 ? reply->json : NULL, &part->old->use);
     part_done(part);
 }
 
@@ -156,7 +158,7 @@ static void on_inspect(void *context, const struct engine_reply *reply)
         part->old->inspect = cJSON_Duplicate(reply->json, true);
         engine_image_inspect(gather->engine, image != NULL ? image : "", on_its_image,
                              part_new(gather, part->old));
-        preflight_use_read(reply->json, NULL, &part->old->use);
+        preflight_use_read(reply->json, gather->facts->changes, NULL, &part->old->use);
         if (engine_version_compare(engine_api_version(gather->engine), API_ONE_SHOT) >= 0)
             engine_stats(gather->engine, part->old->id, on_stats, part_new(gather, part->old));
         ask_networks(gather, part->old);
@@ -311,10 +313,24 @@ static void on_all(void *context, const struct engine_reply *reply)
 
 /* --- the service's containers --------------------------------------------------------------- */
 
+/* None is there: what the first ones are made like stands for them. */
+static void template_enter(struct preflight_facts *facts)
+{
+    struct preflight_old *old = &facts->olds[0];
+
+    old->id = memory_copy_string("");
+    old->name = memory_copy_string(facts->service);
+    old->image = memory_copy_string("");
+    old->image_id = memory_copy_string("");
+    old->inspect = cJSON_Duplicate(facts->template, true);
+    preflight_use_read(old->inspect, facts->changes, NULL, &old->use);
+    facts->old_count = 1;
+}
+
 static void olds_collect(const struct service *service, struct preflight_facts *facts)
 {
     struct container *olds[SERVICE_CONTAINERS_MAX];
-    unsigned count = rollout_olds(service, olds);
+    unsigned count = facts->template != NULL ? 0 : rollout_olds(service, olds);
 
     facts->olds = memory_new_array(count + 1, sizeof(*facts->olds));
     facts->old_count = count;
@@ -327,6 +343,8 @@ static void olds_collect(const struct service *service, struct preflight_facts *
         old->image_id = memory_copy_string(olds[i]->facts.image_id);
         (void)snprintf(old->why, sizeof(old->why), "%s", olds[i]->why);
     }
+    if (facts->template != NULL)
+        template_enter(facts);
     facts->leftover_count = 0;
     for (struct list *node = service->containers.next; node != &service->containers;
          node = node->next)
@@ -360,7 +378,9 @@ struct gather *preflight_gather(struct service *service, struct preflight_facts 
     olds_collect(service, facts);
     engine_image_inspect(gather->engine, image_name(facts), on_image, gather);
     engine_info(gather->engine, on_info, gather);
-    for (size_t i = 0; i < facts->old_count; i++)
+    if (facts->template != NULL)
+        ask_networks(gather, &facts->olds[0]);
+    for (size_t i = 0; i < facts->old_count && facts->template == NULL; i++)
         engine_inspect(gather->engine, facts->olds[i].id, on_inspect,
                        part_new(gather, &facts->olds[i]));
     gather->pending++;

@@ -61,22 +61,41 @@ static struct memory_need memory_need(const struct preflight_facts *facts)
 {
     uint64_t used[PLAN_REPLICAS_MAX] = {0}, limits[PLAN_REPLICAS_MAX] = {0};
     struct memory_need need = {0};
-    size_t count = facts->old_count < PLAN_REPLICAS_MAX ? facts->old_count : PLAN_REPLICAS_MAX;
+    size_t count = facts->first > 0 ? facts->first : facts->old_count;
 
+    if (count > PLAN_REPLICAS_MAX)
+        count = PLAN_REPLICAS_MAX;
     for (size_t i = 0; i < count; i++) {
-        const struct preflight_use *use = &facts->olds[i].use;
+        const struct preflight_old *old = &facts->olds[facts->first > 0 ? 0 : i];
+        const struct preflight_use *use = &old->use;
 
         used[i] = use->memory_used;
         limits[i] = use->memory_limit;
         need.measured = need.measured || use->measured;
         if (use->memory_limit > need.largest_limit) {
             need.largest_limit = use->memory_limit;
-            need.largest_name = facts->olds[i].name;
+            need.largest_name = old->name;
         }
     }
     need.used = preflight_sum_largest(used, count, facts->preview->beside_max);
     need.limits = preflight_sum_largest(limits, count, facts->preview->beside_max);
     return need;
+}
+
+/* A limit that was changed may be too small for what runs under the old one. */
+static void check_limits(const struct preflight_facts *facts, struct preflight_result *result)
+{
+    char used[SIZE_BYTES], limit[SIZE_BYTES];
+
+    for (size_t i = 0; i < facts->old_count; i++) {
+        const struct preflight_use *use = &facts->olds[i].use;
+
+        if (use->measured && use->memory_limit > 0 && use->memory_used > use->memory_limit)
+            preflight_say(result, PREFLIGHT_WARNING,
+                          "%s uses %s, and one like it is to have no more than %s",
+                          facts->olds[i].name, size_text(use->memory_used, used),
+                          size_text(use->memory_limit, limit));
+    }
 }
 
 /* A limit is what one may come to; several together seldom do, so their sum only warns. */
@@ -89,6 +108,7 @@ void check_memory(const struct preflight_facts *facts, struct preflight_result *
     size_text(available, left);
     size_text(need.used, needed);
     size_text(need.limits, limit);
+    check_limits(facts, result);
     if (facts->preview->beside_max == 0)
         preflight_say(result, PREFLIGHT_OK, "no container more than now runs at any time");
     else if (!facts->host.is_here)
@@ -100,11 +120,16 @@ void check_memory(const struct preflight_facts *facts, struct preflight_result *
                       facts->preview->beside_max, needed, left);
     else if (need.largest_limit > available)
         preflight_say(result, PREFLIGHT_REFUSED,
-                      "a second container like %s may use %s by its limit, but %s are free",
+                      "a container like %s may use %s by its limit, but %s are free",
                       need.largest_name, size_text(need.largest_limit, limit), left);
     else if (need.limits > available)
         preflight_say(result, PREFLIGHT_WARNING,
                       "%u more containers may use %s by their limits, but %s are free",
+                      facts->preview->beside_max, limit, left);
+    else if (!need.measured && need.limits > 0)
+        preflight_say(result, PREFLIGHT_OK,
+                      "%u more containers may use %s by their limits; %s are "
+                      "free",
                       facts->preview->beside_max, limit, left);
     else if (!need.measured)
         preflight_say(result, PREFLIGHT_SKIPPED,

@@ -138,8 +138,9 @@ void check_platform(const struct preflight_facts *facts, struct preflight_result
         preflight_say(result, PREFLIGHT_SKIPPED, "what processor the image is for is not known%s",
                       facts->its_image == NULL ? " before it is here" : "");
     else if (strcmp(its, runs) != 0)
-        preflight_say(result, PREFLIGHT_REFUSED, "the image is for %.40s, what runs is for %.40s",
-                      its, runs);
+        preflight_say(result, PREFLIGHT_REFUSED, "the image is for %.40s, %s is for %.40s", its,
+                      facts->first > 0 ? "the engine" : "what runs", runs);
     else
-        preflight_say(result, PREFLIGHT_OK, "the image is for %.40s, as what runs", its);
+        preflight_say(result, PREFLIGHT_OK, "the image is for %.40s%s", its,
+                      facts->first > 0 ? ", as the engine is" : ", as what runs");
 }

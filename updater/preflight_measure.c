@@ -33,7 +33,20 @@ static uint64_t memory_in_use(const cJSON *memory)
     return usage > not_negative(cached) ? usage - not_negative(cached) : 0;
 }
 
-void preflight_use_read(const cJSON *inspect, const cJSON *stats, struct preflight_use *ret_use)
+/* The limits that somebody asks for stand over those that it has. */
+static void change_limits(const cJSON *changes, struct preflight_use *use)
+{
+    const cJSON *memory = engine_json_get(changes, "memory");
+    const cJSON *cpus = engine_json_get(changes, "cpus");
+
+    if (cJSON_IsNumber(memory) && memory->valuedouble >= 0.)
+        use->memory_limit = (uint64_t)memory->valuedouble;
+    if (cJSON_IsNumber(cpus) && cpus->valuedouble >= 0.)
+        use->nano_cpus = (uint64_t)(cpus->valuedouble * 1e9 + 0.5);
+}
+
+void preflight_use_read(const cJSON *inspect, const cJSON *changes, const cJSON *stats,
+                        struct preflight_use *ret_use)
 {
     const cJSON *host = engine_json_get(inspect, "HostConfig");
     const cJSON *memory = engine_json_get(stats, "memory_stats");
@@ -52,6 +65,7 @@ void preflight_use_read(const cJSON *inspect, const cJSON *stats, struct preflig
     if (ret_use->nano_cpus == 0 && quota > 0)
         ret_use->nano_cpus =
             (uint64_t)((double)quota / (double)(period > 0 ? period : 100000) * 1e9);
+    change_limits(changes, ret_use);
 }
 
 uint64_t preflight_meminfo(const char *text, const char *key)

@@ -6,9 +6,10 @@
 
 struct service;
 
-/* Limits as the container has them, and what it uses; `stats` may be NULL. Pure. */
-void preflight_use_read(const struct cJSON *inspect, const struct cJSON *stats,
-                        struct preflight_use *ret_use);
+/* What it uses, and the limits of one like it with these changes (container_changes.h; NULL: none).
+ * `stats` may be NULL. Pure. */
+void preflight_use_read(const struct cJSON *inspect, const struct cJSON *changes,
+                        const struct cJSON *stats, struct preflight_use *ret_use);
 /* A value of /proc/meminfo in bytes; 0: not there. Pure. */
 uint64_t preflight_meminfo(const char *text, const char *key);
 /* Load and number of threads, of /proc/loadavg. Pure. */

@@ -21,7 +21,7 @@ struct cJSON;
 /* --- what is known ------------------------------------------------------------------------- */
 
 struct preflight_use {                            /* of one container */
-    uint64_t memory_limit, nano_cpus, pids_limit; /* 0: none */
+    uint64_t memory_limit, nano_cpus, pids_limit; /* of a new one like it; 0: none */
     uint64_t memory_used, pids;
     bool measured; /* memory_used and pids are known */
 };
@@ -81,6 +81,9 @@ struct preflight_facts {
 
     struct preflight_old *olds;
     size_t old_count;
+    uint32_t first; /* so many are to be made, of a service that has none: olds[0] is what they are
+                       made like, and does not run; 0: the olds run */
+    const struct cJSON *template; /* container_template.h: that one; NULL: they run */
     struct cJSON
         *others; /* [{"Id", "Name", "HostConfig"}] of all other containers; NULL: not known */
     struct preflight_network *networks;

@@ -67,7 +67,10 @@ static void check_container_health(const struct preflight_facts *facts,
     if (old->inspect == NULL || limit_ms == 0)
         return;
     time_text(limit_ms, limit);
-    if (!is_healthcheck(check))
+    if (facts->first > 0 && facts->its_image == NULL)
+        preflight_say(result, PREFLIGHT_SKIPPED,
+                      "whether it has a HEALTHCHECK is known once the image is here");
+    else if (!is_healthcheck(check))
         preflight_say(result, PREFLIGHT_REFUSED,
                       "its health is asked of the container (healthcheck: container), but a new "
                       "one like %s has no HEALTHCHECK: nobody would look whether it works",

@@ -24,7 +24,10 @@ void check_containers(const struct preflight_facts *facts, struct preflight_resu
                       "%s is not reached: %s; a new one like it will not be either",
                       facts->olds[i].name, facts->olds[i].why);
     }
-    if (facts->old_count == 0)
+    if (facts->first > 0)
+        preflight_say(result, PREFLIGHT_OK, "none is there: the first %u are made",
+                      (unsigned)facts->first);
+    else if (facts->old_count == 0)
         preflight_say(result, PREFLIGHT_REFUSED, "no container of \"%s\" runs any more",
                       facts->service);
     else if (facts->old_count > PLAN_REPLICAS_MAX)
@@ -45,7 +48,9 @@ void check_versions(const struct preflight_facts *facts, struct preflight_result
                           first->name, first->image, first->image_id, other->name, other->image,
                           other->image_id);
     }
-    preflight_say(result, PREFLIGHT_OK, "all run one version");
+    preflight_say(result, PREFLIGHT_OK,
+                  facts->first > 0 ? "none runs: there is no way back but to none"
+                                   : "all run one version");
 }
 
 void check_attention(const struct preflight_facts *facts, struct preflight_result *result)

@@ -107,7 +107,9 @@ static void add_head(struct text *text, const cJSON *rollout)
     add(text, "# ");
     add_foreign(text, string(rollout, "service"));
     add(text, ": ");
-    add_foreign(text, string(rollout, "previous_image"));
+    add_foreign(text, string(rollout, "previous_image")[0] != '\0'
+                          ? string(rollout, "previous_image")
+                          : "nothing"); /* the first containers of the service */
     add(text, " → ");
     add_foreign(text, string(rollout, "image"));
     add(text, ", %s\n\n| | |\n| --- | --- |\n", string(rollout, "state"));

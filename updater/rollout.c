@@ -141,6 +141,7 @@ void rollout_free(struct rollout *rollout)
     journal_rollout_done(&rollout->record);
     window_free(rollout->window);
     cJSON_Delete(rollout->changes);
+    cJSON_Delete(rollout->template);
     free(rollout->steps);
     free(rollout);
 }
@@ -201,6 +202,8 @@ static int rollout_take(struct service *service)
 
     if (!error)
         error = journal_spec_read(rollout->record.spec, &rollout->spec, &rollout->steps);
+    if (!error)
+        rollout->template = journal_spec_template(rollout->record.spec);
     if (!error)
         error = changes_load(journal, rollout_id(rollout), &rollout->changes);
     if (!error)
@@ -315,25 +318,27 @@ int rollout_begin(const struct rollout_request *request)
     char id[32];
     int error;
 
-    check(count > 0);
+    check(count > 0 || (request->template && request->scale_to > 0));
     if (request->scale_to > 0)
         rollout_spec_scale(&spec, request->scale_to);
-    spec_text = journal_spec_write(&spec);
+    spec_text = journal_spec_write(&spec, request->template);
     id_make(id);
     const struct journal_rollout record = {
         .id = id,
         .service = service_name(service),
-        .strategy = spec.scale_to > 0 ? "scale" : strategy_words[spec.strategy],
+        .strategy = request->template   ? "first"
+                    : spec.scale_to > 0 ? "scale"
+                                        : strategy_words[spec.strategy],
         .spec = spec_text,
         .image = request->image,
         .image_id = request->image_id,
         .digest = request->digest,
-        .previous_image = old[0]->facts.image,
-        .previous_image_id = old[0]->facts.image_id,
+        .previous_image = count > 0 ? old[0]->facts.image : NULL,
+        .previous_image_id = count > 0 ? old[0]->facts.image_id : NULL,
         .reason = request->reason,
         .user = request->user,
         .created_ms = steady_wall_ms(),
-        .replicas = count,
+        .replicas = count > 0 ? count : spec.scale_to,
         .progress = {.phase = PHASE_FORWARD},
     };
     crash_at("begin", "before");

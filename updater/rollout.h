@@ -58,6 +58,7 @@ struct rollout {
     struct config_step *steps;     /* spec.steps */
     struct plan_progress progress; /* as journalled */
     struct cJSON *changes;         /* container_changes.h; NULL: none */
+    struct cJSON *template;        /* container_template.h, of a first deployment; NULL: none */
     bool wish_pause, wish_promote, wish_abort;
     struct plan_drain_orders drain_orders;
     struct member_list members;
@@ -90,6 +91,8 @@ struct rollout_request { /* what was asked for, checked by preflight */
     const struct cJSON *changes, *undo; /* container_changes.h; NULL: none */
     const char *beside_why; /* why no new one can run beside its old one; NULL: it can */
     uint32_t scale_to;      /* a scale to so many, of the image given; 0: a rollout */
+    const struct cJSON
+        *template; /* container_template.h: a scale from none; NULL: there are some */
 };
 /* The old ones: those that run now, in order; the others are not ours to replace. */
 unsigned rollout_olds(const struct service *service,

@@ -100,7 +100,7 @@ static void add_running(cJSON *object, const struct preflight_facts *facts)
 {
     cJSON *array = cJSON_AddArrayToObject(object, "running");
 
-    for (size_t i = 0; i < facts->old_count; i++) {
+    for (size_t i = 0; i < facts->old_count && facts->first == 0; i++) {
         const struct preflight_old *old = &facts->olds[i];
         cJSON *entry = cJSON_CreateObject();
 
@@ -116,6 +116,18 @@ static void add_running(cJSON *object, const struct preflight_facts *facts)
 }
 
 /* --- what would be done -------------------------------------------------------------------- */
+
+/* Of a first deployment: how many, and what is made as in `settings` of those that run. */
+static void add_first(cJSON *object, const struct preflight_facts *facts)
+{
+    cJSON *create;
+
+    if (facts->first == 0)
+        return;
+    create = cJSON_AddObjectToObject(object, "create");
+    cJSON_AddNumberToObject(create, "replicas", facts->first);
+    cJSON_AddItemToObject(create, "settings", view_settings(facts->template));
+}
 
 static void add_image(cJSON *object, const struct preflight_facts *facts)
 {
@@ -169,6 +181,7 @@ cJSON *view_plan(const struct preflight_facts *facts, const struct preflight_res
     cJSON_AddStringToObject(object, "would", preflight_refusal(results) ? "refuse" : "begin");
     add_image(object, facts);
     add_running(object, facts);
+    add_first(object, facts);
     add_actions(object, facts->preview);
     cJSON_AddItemToObject(object, "checks", preflight_results_view(results));
     return object;

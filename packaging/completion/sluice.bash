@@ -10,7 +10,7 @@ _sluice_options()
     run) echo '--state --admin --engine --workers --endpoints --json --help' ;;
     check) echo '--canonical --json --help' ;;
     watch) echo '--once --admin --json --help' ;;
-    rollout) echo '--image --strategy --order --steps --interval --preset --env --label --memory --cpus --command --reason --pull --no-pull --dry-run --force --detach --admin --json --help' ;;
+    rollout) echo '--image --strategy --order --steps --interval --preset --env --label --memory --cpus --command --replicas --network --volume --publish --restart --user --reason --pull --no-pull --dry-run --force --detach --admin --json --help' ;;
     rollback) echo '--reason --dry-run --detach --admin --json --help' ;;
     scale) echo '--reason --detach --admin --json --help' ;;
     hold) echo '--timeout --admin --json --help' ;;
@@ -37,7 +37,7 @@ _sluice()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --admin) _sluice_admin=${COMP_WORDS[++i]} ;;
-        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --preset | --env | --label | --memory | --cpus | --command | --reason | --force | --limit | --timeout | \
+        --state | --engine | --workers | --endpoints | --image | --steps | --interval | --preset | --env | --label | --memory | --cpus | --command | --replicas | --network | --volume | --publish | --restart | --user | --reason | --force | --limit | --timeout | \
             --end | --extend)
             ((i++))
             ;;
@@ -58,6 +58,10 @@ _sluice()
         mapfile -t COMPREPLY < <(compgen -W 'careful fast at_once' -- "$word")
         return
         ;;
+    --restart)
+        mapfile -t COMPREPLY < <(compgen -W 'no always unless-stopped on-failure' -- "$word")
+        return
+        ;;
     --interval | --timeout)
         mapfile -t COMPREPLY < <(compgen -W '10s 30s 1m 5m' -- "$word")
         return
@@ -70,7 +74,7 @@ _sluice()
         mapfile -t COMPREPLY < <(compgen -W '1m 5m 30m websockets=5m tcp=5m' -- "$word")
         return
         ;;
-    --engine | --workers | --image | --env | --label | --memory | --cpus | --command | --reason | --force | --limit) return ;;
+    --engine | --workers | --image | --env | --label | --memory | --cpus | --command | --replicas | --network | --volume | --publish | --user | --reason | --force | --limit) return ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_sluice_options "$command")" -- "$word")

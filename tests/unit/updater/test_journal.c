@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -459,7 +460,7 @@ static void a_spec_survives_the_way_through_json(void **state)
                                                        {4, ON_TIMEOUT_CLOSE},
                                                        {5, ON_TIMEOUT_FAIL}},
                                            .close_spread_ms = 6}};
-    char *json = journal_spec_write(&in);
+    char *json = journal_spec_write(&in, NULL);
     struct plan_spec out;
     struct config_step *read;
 
@@ -506,6 +507,23 @@ static void a_spec_of_the_first_schema_is_a_canary_that_starts_first(void **stat
     assert_int_equal(spec.order, ORDER_START_FIRST);
     assert_int_equal(spec.hold_ms, 0);
     free(steps);
+}
+
+static void the_template_of_the_first_ones_comes_back(void **state)
+{
+    const struct plan_spec spec = {.scale_to = 2};
+    cJSON *template = cJSON_Parse("{\"Config\":{\"User\":\"1000\"}}");
+    char *json = journal_spec_write(&spec, template), *without = journal_spec_write(&spec, NULL);
+    cJSON *read = journal_spec_template(json);
+
+    (void)state;
+    assert_true(cJSON_Compare(read, template, true));
+    assert_null(journal_spec_template(without));
+    assert_null(journal_spec_template("no JSON"));
+    cJSON_Delete(read);
+    cJSON_Delete(template);
+    free(without);
+    free(json);
 }
 
 static void a_spec_of_three_classes_is_still_read(void **state)
@@ -875,6 +893,7 @@ int main(void)
         TEST(the_log_keeps_the_newest_lines_within_its_limit),
         TEST(a_service_is_kept_with_its_weight),
         TEST(a_spec_survives_the_way_through_json),
+        TEST(the_template_of_the_first_ones_comes_back),
         TEST(a_spec_of_three_classes_is_still_read),
         TEST(a_spec_of_the_first_schema_is_a_canary_that_starts_first),
         TEST(what_is_no_spec_is_refused),

@@ -48,7 +48,7 @@ static void tells_all_that_a_canary_rollout_does(void **state)
     const struct plan_spec spec = spec_of(3);
 
     (void)state;
-    plan_preview(&spec, olds, 3, &preview);
+    plan_preview(&spec, "web", olds, 3, &preview);
     assert_int_equal(preview.outcome, OUTCOME_COMPLETED);
     assert_string_equal(preview.stuck, "");
     assert_int_equal(count_of(ACTION_CREATE, true), 3);
@@ -67,7 +67,7 @@ static void gives_new_ones_the_names_that_they_will_have(void **state)
     const struct plan_spec spec = spec_of(2);
 
     (void)state;
-    plan_preview(&spec, olds, 2, &preview);
+    plan_preview(&spec, "web", olds, 2, &preview);
     assert_int_equal(preview.actions[0].action.kind, ACTION_CREATE);
     assert_string_equal(preview.actions[0].name, "web-1");
     assert_true(preview.actions[0].is_new);
@@ -80,7 +80,7 @@ static void says_where_it_waits_for_an_operator(void **state)
     unsigned promotes = 0;
 
     (void)state;
-    plan_preview(&spec, olds, 1, &preview);
+    plan_preview(&spec, "web", olds, 1, &preview);
     for (size_t i = 0; i < preview.count; i++)
         promotes += preview.actions[i].promotes;
     assert_int_equal(promotes, 2); /* two pauses, one behind the other */
@@ -102,7 +102,7 @@ static void takes_an_analysis_to_pass(void **state)
     spec.steps = judged;
     spec.step_count = sizeof(judged) / sizeof(judged[0]);
     spec.analysis = judged[1].analysis;
-    plan_preview(&spec, olds, 1, &preview);
+    plan_preview(&spec, "web", olds, 1, &preview);
     assert_string_equal(preview.stuck, "");
     assert_int_equal(preview.outcome, OUTCOME_COMPLETED);
     assert_true(preview.took_ms >= 60000 + 3600000 + 5000);
@@ -113,7 +113,7 @@ static void holds_as_many_replicas_as_there_may_be(void **state)
     const struct plan_spec spec = spec_of(PLAN_REPLICAS_MAX);
 
     (void)state;
-    plan_preview(&spec, olds, PLAN_REPLICAS_MAX, &preview);
+    plan_preview(&spec, "web", olds, PLAN_REPLICAS_MAX, &preview);
     assert_int_equal(preview.outcome, OUTCOME_COMPLETED);
     assert_int_equal(count_of(ACTION_REMOVE, false), PLAN_REPLICAS_MAX);
     assert_int_equal(preview.beside_max, PLAN_REPLICAS_MAX);
@@ -135,12 +135,27 @@ static void an_analysis_passes_by_itself_and_match_and_mirror_are_set_once(void 
     spec.step_count = sizeof(judged) / sizeof(judged[0]);
     spec.analysis = judged[3].analysis;
     spec.monitor_ms = 24 * 3600 * 1000; /* a long bake is no plan without an end */
-    plan_preview(&spec, olds, 2, &preview);
+    plan_preview(&spec, "web", olds, 2, &preview);
     assert_int_equal(preview.outcome, OUTCOME_COMPLETED);
     assert_int_equal(count_of(ACTION_SET_WEIGHT, false), 4);
     assert_true(preview.took_ms >= 60000 + spec.monitor_ms);
     for (size_t i = 0; i < preview.count; i++)
         assert_false(preview.actions[i].promotes);
+}
+
+static void tells_what_a_first_deployment_makes(void **state)
+{
+    const struct plan_spec spec = {
+        .scale_to = 3, .health_timeout_ms = 20000, .progress_deadline_ms = 600000};
+
+    (void)state;
+    plan_preview(&spec, "web", olds, 0, &preview);
+    assert_int_equal(preview.outcome, OUTCOME_COMPLETED);
+    assert_int_equal(preview.beside_max, 3);
+    assert_int_equal(count_of(ACTION_CREATE, true), 3);
+    assert_int_equal(count_of(ACTION_READY, true), 3);
+    assert_int_equal(count_of(ACTION_SET_WEIGHT, false), 0);
+    assert_string_equal(preview.actions[0].name, "web-1");
 }
 
 int main(void)
@@ -149,6 +164,7 @@ int main(void)
         cmocka_unit_test_teardown(tells_all_that_a_canary_rollout_does, free_preview),
         cmocka_unit_test_teardown(gives_new_ones_the_names_that_they_will_have, free_preview),
         cmocka_unit_test_teardown(says_where_it_waits_for_an_operator, free_preview),
+        cmocka_unit_test_teardown(tells_what_a_first_deployment_makes, free_preview),
         cmocka_unit_test_teardown(takes_an_analysis_to_pass, free_preview),
         cmocka_unit_test_teardown(holds_as_many_replicas_as_there_may_be, free_preview),
         cmocka_unit_test_teardown(an_analysis_passes_by_itself_and_match_and_mirror_are_set_once,

@@ -97,6 +97,97 @@ static void test_down_ends_when_they_are_gone(void **state)
     assert_int_equal(out.progress.outcome, OUTCOME_COMPLETED);
 }
 
+/* --- from none: a first deployment --------------------------------------------------------- */
+
+static void wants_first(uint32_t replicas)
+{
+    wants(replicas);
+    spec.replicas = 0;
+    in.container_count = 0;
+}
+
+static void test_the_first_ones_are_made(void **state)
+{
+    (void)state;
+    wants_first(2);
+    next();
+    assert_int_equal(count(ACTION_CREATE), 2);
+    assert_int_equal(out.actions[0].ordinal + out.actions[1].ordinal, 0 + 1);
+    assert_int_equal(out.action_count, 2);
+    (void)add(true, 0);
+    (void)add(true, 1);
+    in.progress = out.progress;
+    next();
+    assert_int_equal(out.action_count, 0);
+    assert_non_null(strstr(out.waiting, "watching the new containers"));
+}
+
+/* Nothing was there before that could serve instead: they do not wait for it. */
+static void test_the_first_ones_go_again_though_they_serve(void **state)
+{
+    (void)state;
+    wants_first(3);
+    for (uint16_t i = 0; i < 3; i++)
+        (void)add(true, i);
+    in.containers[1].verdict = VERDICT_UNHEALTHY;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_BACK);
+    assert_int_equal(count(ACTION_DRAIN), 3);
+    in.progress = out.progress;
+    for (uint16_t i = 0; i < 3; i++) {
+        in.containers[i].backend = BACKEND_FREE;
+        in.containers[i].state = CONTAINER_EXITED;
+    }
+    next();
+    assert_int_equal(count(ACTION_REMOVE), 3);
+    in.container_count = 0;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_ROLLED_BACK);
+}
+
+static void test_the_first_ones_are_taken_back_by_an_abort(void **state)
+{
+    (void)state;
+    wants_first(1);
+    (void)add(true, 0);
+    in.wish_abort = true;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_BACK);
+    assert_int_equal(count(ACTION_DRAIN), 1);
+    in.container_count = 0;
+    in.progress = out.progress;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_ABORTED);
+}
+
+static void test_a_create_that_is_refused_leaves_nothing(void **state)
+{
+    (void)state;
+    wants_first(2);
+    in.create_error_final = true;
+    snprintf(in.create_error, sizeof(in.create_error), "no such volume driver");
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_ROLLED_BACK);
+    assert_non_null(strstr(out.progress.why, "no such volume driver"));
+}
+
+/* Somebody starts one of the service meanwhile: theirs is left alone. */
+static void test_a_strangers_container_is_left_alone(void **state)
+{
+    (void)state;
+    wants_first(1);
+    in.progress.phase = PHASE_PROMOTED;
+    (void)add(true, 0);
+    (void)add(false, 0); /* it has the name that ours was to get */
+    next();
+    assert_int_equal(out.action_count, 0);
+    assert_int_equal(out.progress.outcome, OUTCOME_COMPLETED);
+    in.progress.phase = PHASE_BACK;
+    next();
+    assert_int_equal(count(ACTION_DRAIN), 1);
+    assert_int_equal(the(ACTION_DRAIN)->container, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +197,11 @@ int main(void)
         cmocka_unit_test_setup(test_down_drains_the_highest, reset),
         cmocka_unit_test_setup(test_down_keeps_the_last_that_serve, reset),
         cmocka_unit_test_setup(test_down_ends_when_they_are_gone, reset),
+        cmocka_unit_test_setup(test_the_first_ones_are_made, reset),
+        cmocka_unit_test_setup(test_the_first_ones_go_again_though_they_serve, reset),
+        cmocka_unit_test_setup(test_the_first_ones_are_taken_back_by_an_abort, reset),
+        cmocka_unit_test_setup(test_a_create_that_is_refused_leaves_nothing, reset),
+        cmocka_unit_test_setup(test_a_strangers_container_is_left_alone, reset),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -305,6 +305,19 @@ static void warns_where_only_all_limits_together_are_too_much(void **state)
     expect("memory", PREFLIGHT_SKIPPED, "another host");
 }
 
+static void counts_limits_that_are_asked_for(void **state)
+{
+    cJSON *changes = parse("{\"memory\": 52428800, \"cpus\": 4.5}");
+    cJSON *stats = parse("{\"memory_stats\": {\"usage\": 104857600}}");
+
+    (void)state;
+    preflight_use_read(olds[0].inspect, changes, stats, &olds[0].use);
+    expect("memory", PREFLIGHT_WARNING, "web-1 uses 100 MiB, and one like it is to have no more");
+    expect("cpu", PREFLIGHT_REFUSED, "4.5 CPUs");
+    cJSON_Delete(changes);
+    cJSON_Delete(stats);
+}
+
 static void says_that_memory_was_not_measured(void **state)
 {
     (void)state;
@@ -478,17 +491,95 @@ static void reads_what_a_container_uses(void **state)
     struct preflight_use use;
 
     (void)state;
-    preflight_use_read(inspect, stats, &use);
+    preflight_use_read(inspect, NULL, stats, &use);
     assert_int_equal(use.memory_limit, 512 * MIB);
     assert_int_equal(use.memory_used, 104856600);
     assert_int_equal(use.pids, 7);
     assert_int_equal(use.pids_limit, 0);
     assert_int_equal(use.nano_cpus, 1500000000);
     assert_true(use.measured);
-    preflight_use_read(NULL, NULL, &use);
+    preflight_use_read(NULL, NULL, NULL, &use);
     assert_false(use.measured);
     cJSON_Delete(inspect);
     cJSON_Delete(stats);
+}
+
+/* --- a first deployment --- */
+
+static void set_first(uint32_t replicas, const char *template)
+{
+    static char none[] = "", name[] = "web";
+
+    facts.first = replicas;
+    facts.old_count = 1;
+    olds[0].id = olds[0].image = olds[0].image_id = none;
+    olds[0].name = name;
+    olds[0].use = (struct preflight_use){0};
+    cJSON_Delete(olds[0].its_image);
+    olds[0].its_image = NULL;
+    set_inspect(0, template);
+    facts.template = olds[0].inspect;
+    preview.beside_max = replicas;
+}
+
+#define TEMPLATE(host, mounts)                                                                     \
+    "{\"Id\": \"\", \"Config\": {\"Labels\": {}}, \"HostConfig\": {\"NetworkMode\": "              \
+    "\"bridge\"" host                                                                              \
+    "}, \"NetworkSettings\": {\"Networks\": {\"bridge\": {}}}, \"Mounts\": [" mounts "]}"
+
+static void lets_the_first_ones_pass(void **state)
+{
+    (void)state;
+    set_first(2, TEMPLATE("", ""));
+    for (const struct preflight_check *check = preflight_checks; check->name != NULL; check++) {
+        const struct preflight_result *result = result_of(check->name);
+
+        if (result->outcome > PREFLIGHT_SKIPPED)
+            fail_msg("%s: %s", check->name, result->message);
+    }
+    expect("containers", PREFLIGHT_OK, "the first 2 are made");
+    expect("names", PREFLIGHT_OK, "web-1 to web-2");
+    set_image(NULL);
+    config.check.kind = CHECK_CONTAINER;
+    expect("health", PREFLIGHT_SKIPPED, "once the image is here");
+}
+
+static void refuses_first_ones_that_cannot_be(void **state)
+{
+    (void)state;
+    set_first(2, TEMPLATE(", \"PortBindings\": {\"80/tcp\": [{\"HostPort\": \"80\"}]}", ""));
+    expect("recreate", PREFLIGHT_REFUSED, "cannot run beside one another");
+    facts.first = 1;
+    expect("recreate", PREFLIGHT_OK, "1 can be made");
+    cJSON_Delete(facts.others);
+    facts.others = parse("[{\"Id\": \"x\", \"Name\": \"/web-1\"}]");
+    expect("names", PREFLIGHT_REFUSED, "is called web-1");
+    facts.service = "my shop";
+    expect("names", PREFLIGHT_REFUSED, "letters");
+    network = (struct preflight_network){.name = names[2], .is_gone = true};
+    facts.networks = &network;
+    facts.network_count = 1;
+    expect("networks", PREFLIGHT_REFUSED, "docker network create");
+}
+
+static void refuses_first_ones_that_share_a_database(void **state)
+{
+    (void)state;
+    set_first(2, TEMPLATE("", "{\"Type\": \"volume\", \"Name\": \"data\", \"Destination\": "
+                              "\"/data/db\", \"RW\": true}"));
+    expect("volumes", PREFLIGHT_REFUSED, "2 containers would write");
+    facts.first = 1;
+    expect("volumes", PREFLIGHT_OK, "one container");
+}
+
+static void counts_the_limits_of_each_of_the_first_ones(void **state)
+{
+    (void)state;
+    set_first(3, TEMPLATE("", ""));
+    olds[0].use.memory_limit = 4 * GIB;
+    expect("memory", PREFLIGHT_WARNING, "12 GiB by their limits");
+    olds[0].use.memory_limit = 1 * GIB;
+    expect("memory", PREFLIGHT_OK, "3.0 GiB by their limits");
 }
 
 static void reads_what_the_kernel_says(void **state)
@@ -525,6 +616,7 @@ int main(void)
         TEST(refuses_two_databases_on_one_volume_and_warns_of_other_writers),
         TEST(refuses_memory_that_is_not_there),
         TEST(warns_where_only_all_limits_together_are_too_much),
+        TEST(counts_limits_that_are_asked_for),
         TEST(says_that_memory_was_not_measured),
         TEST(refuses_more_cpus_than_there_are_and_warns_of_a_busy_host),
         TEST(guesses_the_size_of_an_image_that_is_to_be_pulled),
@@ -539,6 +631,10 @@ int main(void)
         TEST(refuses_an_image_whose_port_is_not_the_only_one),
         TEST(refuses_a_plan_that_does_not_end),
         TEST(warns_of_a_grace_that_is_cut_short),
+        TEST(lets_the_first_ones_pass),
+        TEST(refuses_first_ones_that_cannot_be),
+        TEST(refuses_first_ones_that_share_a_database),
+        TEST(counts_the_limits_of_each_of_the_first_ones),
         cmocka_unit_test(reads_what_a_container_uses),
         cmocka_unit_test(reads_what_the_kernel_says),
     };
