@@ -176,12 +176,17 @@ void scoreboard_look(struct scoreboard *board);
 
 /* --- the writer's ------------------------------------------------------------------------- */
 
+#ifdef BARE /* bench/run alone: what counting costs */
+#define score_add(counter, by)    ((void)(counter), (void)(by))
+#define score_subtract(gauge, by) ((void)(gauge), (void)(by))
+#else
 #define score_add(counter, by)                                                                     \
     atomic_store_explicit((counter), atomic_load_explicit((counter), memory_order_relaxed) + (by), \
                           memory_order_relaxed)
 #define score_subtract(gauge, by)                                                                  \
     atomic_store_explicit((gauge), atomic_load_explicit((gauge), memory_order_relaxed) - (by),     \
                           memory_order_relaxed)
+#endif
 #define score_get(counter)        atomic_load_explicit((counter), memory_order_relaxed)
 #define score_set(counter, value) atomic_store_explicit((counter), (value), memory_order_relaxed)
 

@@ -28,6 +28,11 @@ if(UNCONFINED)
     add_compile_definitions(UNCONFINED)
 endif()
 
+# For bench/run only, to tell what they cost: without counts on the scoreboard, split and users. Nothing drains.
+if(BARE)
+    add_compile_definitions(BARE)
+endif()
+
 if(SANITIZE)
     add_compile_options(-fsanitize=${SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
     add_link_options(-fsanitize=${SANITIZE})

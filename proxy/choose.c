@@ -178,6 +178,13 @@ static bool group_serves(const struct exchange *x, const struct service *service
     return false;
 }
 
+#ifdef BARE
+static void decide_group(struct exchange *x, uint32_t index, const bool serves[GROUP_COUNT])
+{
+    (void)index;
+    x->group = serves[GROUP_STABLE] ? GROUP_STABLE : GROUP_CANARY;
+}
+#else
 static void decide_group(struct exchange *x, uint32_t index, const bool serves[GROUP_COUNT])
 {
     struct worker *worker = x->worker;
@@ -195,6 +202,7 @@ static void decide_group(struct exchange *x, uint32_t index, const bool serves[G
         score_set(&worker->row->split[index],
                   split_count(score_get(&worker->row->split[index]), service->weight, x->group));
 }
+#endif
 
 /* Whether room was made last on one that this exchange may take: it need not be looked for. */
 static bool takes_freed(const struct exchange *x, const struct service *service)

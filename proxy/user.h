@@ -14,6 +14,9 @@ struct http1_request;
 bool user_look(struct exchange *x, const struct http1_request *request);
 static inline bool user_identify(struct exchange *x, const struct http1_request *request)
 {
+#ifdef BARE
+    return false;
+#endif
     return (x->config->sticky.kind != STICKY_NONE || x->config->preview.kind != PREVIEW_NONE) &&
            user_look(x, request);
 }
