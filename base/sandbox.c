@@ -23,6 +23,10 @@
 #define FILE_CAPABILITIES                                                                          \
     (CAPABILITY_BIT(CAP_CHOWN) | CAPABILITY_BIT(CAP_DAC_OVERRIDE) | CAPABILITY_BIT(CAP_FOWNER))
 
+/* To run commands as `user`, and to end them. */
+#define USER_CAPABILITIES                                                                          \
+    (CAPABILITY_BIT(CAP_SETUID) | CAPABILITY_BIT(CAP_SETGID) | CAPABILITY_BIT(CAP_KILL))
+
 static const struct {
     bool unprivileged; /* becomes `user` where it was started as root */
     bool dies_with_parent;
@@ -34,6 +38,14 @@ static const struct {
     [ROLE_HEALTH] = {.unprivileged = true, .dies_with_parent = true},
     [ROLE_UPDATER] = {.dies_with_parent = true, .capabilities = FILE_CAPABILITIES},
 };
+
+/* A role that keeps its user is given one only where it runs commands as that one. */
+static uint64_t kept_by(enum role role, const char *user)
+{
+    bool runs_as = !roles[role].unprivileged && user != NULL;
+
+    return roles[role].capabilities | (runs_as ? USER_CAPABILITIES : 0);
+}
 
 static int change_user(const struct passwd *entry)
 {
@@ -52,8 +64,7 @@ static int give_up_root(enum role role, const char *user, const char **ret_missi
     errno = 0;
     if (roles[role].unprivileged && (entry = getpwnam(user)) == NULL)
         return errno != 0 ? -errno : -ENOENT;
-    if (roles[role].capabilities != ALL_CAPABILITIES &&
-        capabilities_bound(roles[role].capabilities) < 0)
+    if (kept_by(role, user) != ALL_CAPABILITIES && capabilities_bound(kept_by(role, user)) < 0)
         *ret_missing = "bounding-set"; /* no new privileges holds what it would have held */
 #ifndef INSTRUMENTED                   /* sanitizers and coverage read and write files at the end */
     if (roles[role].faces_strangers && empty_root_enter() < 0)
@@ -88,6 +99,7 @@ static int die_with_parent(void)
 
 int sandbox_enter(enum role role, const char *user, const char **ret_missing)
 {
+    uint64_t kept = kept_by(role, user);
     int error = 0;
 
     check((unsigned)role < ROLE_COUNT);
@@ -98,8 +110,8 @@ int sandbox_enter(enum role role, const char *user, const char **ret_missing)
 #endif
     if (geteuid() == 0)
         error = give_up_root(role, user, ret_missing);
-    if (error == 0 && roles[role].capabilities != ALL_CAPABILITIES)
-        error = capabilities_drop(roles[role].capabilities);
+    if (error == 0 && kept != ALL_CAPABILITIES)
+        error = capabilities_drop(kept);
     if (error == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         error = -errno;
     if (error == 0 && roles[role].faces_strangers)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,12 +47,23 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Before the parent-death signal, which a change of user clears. */
+static int become(const struct script_user *user)
+{
+    if (setgroups(0, NULL) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
+        setresuid(user->uid, user->uid, user->uid) < 0)
+        return -errno;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
 _Noreturn static void run(const struct script_options *options, int input, int output)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     int errors = options->errors_apart ? null : output;
 
     setpgid(0, 0);
+    if (options->user.is_set && become(&options->user) < 0)
+        _exit(126);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     reset_signals();
     if (dup2(input >= 0 ? input : null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
@@ -213,6 +225,11 @@ out:
     if (input >= 0)
         close(input);
     return error;
+}
+
+void script_terminate(struct script *script)
+{
+    kill(-script->pid, SIGTERM);
 }
 
 void script_kill(struct script *script)

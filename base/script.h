@@ -11,6 +11,8 @@
 
 #include "slice.h"
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 
 struct ev_loop;
@@ -20,12 +22,19 @@ struct script;
 #define SCRIPT_OUTPUT_BYTES     128u /* kept of what it prints; the rest is read and lost */
 #define SCRIPT_OUTPUT_BYTES_MAX (64u * 1024)
 
+struct script_user { /* whom it becomes, without groups; needs CAP_SETUID, CAP_SETGID, CAP_KILL */
+    bool is_set;
+    uid_t uid;
+    gid_t gid;
+};
+
 struct script_options {
     char *const *argv;        /* NULL-terminated; argv[0] is looked up in a fixed PATH */
     char *const *environment; /* "NAME=value", NULL-terminated */
     struct list *running;     /* the list that it sits on while its process lives */
     struct slice input;       /* what it reads on stdin; empty: nothing */
     size_t output_bytes;      /* kept of what it prints; 0: SCRIPT_OUTPUT_BYTES */
+    struct script_user user;  /* not set: it stays who we are */
     bool errors_apart;        /* what it prints on stderr is thrown away, not mixed in */
     /* Called once, when the process has ended, unless abandoned. `status` as of waitpid(2);
      * `output`: the beginning of what it printed on stdout and stderr; a zero byte follows. */
@@ -36,6 +45,8 @@ struct script_options {
 /* Returns 0 or -errno. Strings are not used after the return. */
 int script_start(struct ev_loop *loop, const struct script_options *options,
                  struct script **ret_script) __attribute__((warn_unused_result));
+/* SIGTERM to the whole group. */
+void script_terminate(struct script *script);
 /* Kills the whole group; on_end follows when it has ended. */
 void script_kill(struct script *script);
 /* Kills the whole group; on_end is not called. It is reaped when it has ended. */

@@ -77,6 +77,7 @@ enum exit_code command_watch(const struct invocation *invocation);
 enum exit_code command_verb(const struct invocation *invocation); /* pause, resume, ... */
 enum exit_code command_history(const struct invocation *invocation);
 enum exit_code command_report(const struct invocation *invocation);
+enum exit_code command_confirm(const struct invocation *invocation);
 enum exit_code command_note(const struct invocation *invocation);
 enum exit_code command_weight(const struct invocation *invocation);
 enum exit_code command_hold(const struct invocation *invocation);

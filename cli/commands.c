@@ -238,6 +238,22 @@ const struct command commands[] = {
         .run = command_verb,
     },
     {
+        .name = "confirm",
+        .summary = "say yes to what a rollout waits for: a gate, or a hook that failed",
+        .usage = "SERVICE | ROLLOUT [--name HOOK]",
+        .text =
+            "For gates at confirm_* points, a webhook's place included, and for hooks and\n"
+            "verifications that failed with `on_failure: pause`. Who said yes is kept. The way to\n"
+            "say no is `sluice abort`.\n",
+        .examples = "sluice confirm web\n"
+                    "sluice confirm web --name desk\n",
+        .exits = EXITS_CHANGE,
+        .options = {{"name", "HOOK", "which, where several wait"}},
+        .arguments_min = 1,
+        .arguments_max = 1,
+        .run = command_confirm,
+    },
+    {
         .name = "history",
         .summary = "list past rollouts, or show one in full",
         .usage = "[SERVICE | ROLLOUT] [--limit N]",

@@ -15,7 +15,7 @@ struct group {
 static const struct group groups[] = {
     {"Run it", {"run", "check", "version"}},
     {"See", {"status", "watch", "drain", "history", "report"}},
-    {"Roll out", {"rollout", "rollback", "pause", "resume", "promote", "abort", "note"}},
+    {"Roll out", {"rollout", "rollback", "pause", "resume", "promote", "abort", "confirm", "note"}},
     {"Shift by hand", {"weight", "scale", "hold", "release"}},
 };
 

@@ -1,4 +1,5 @@
-/* report, note: what is kept of a rollout for people. A service's name means its newest one. */
+/* report, note, confirm: what is kept of a rollout for people. A service's name means its newest
+ * one. */
 #include "api.h"
 #include "base/memory.h"
 #include "command.h"
@@ -79,6 +80,35 @@ enum exit_code command_note(const struct invocation *invocation)
             printf("noted with rollout %s of %s%s\n", json_text(reply.json, "id"),
                    json_text(reply.json, "service"),
                    is_lesson ? "; the next rollout's start shows it" : "");
+    }
+    code = api_exit_code(&reply);
+    api_reply_done(&reply);
+    cJSON_Delete(body);
+    free(path);
+    free(escaped);
+    free(id);
+    return code;
+}
+
+enum exit_code command_confirm(const struct invocation *invocation)
+{
+    const char *name = invocation_option(invocation, "name");
+    char *id = NULL;
+    struct api_reply reply;
+    enum exit_code code = newest_rollout(invocation, invocation->arguments[0], &id);
+    if (code != DONE)
+        return code;
+    char *escaped = api_escape(id);
+    char *path = memory_format("/v1/rollouts/%s/confirm", escaped);
+    struct cJSON *body = name != NULL ? cJSON_CreateObject() : NULL;
+    if (name != NULL)
+        cJSON_AddStringToObject(body, "name", name);
+    if (api_ask(invocation, "POST", path, body, &reply)) {
+        if (invocation->json)
+            json_print(reply.json);
+        else
+            printf("confirmed; rollout %s of %s goes on\n", json_text(reply.json, "id"),
+                   json_text(reply.json, "service"));
     }
     code = api_exit_code(&reply);
     api_reply_done(&reply);

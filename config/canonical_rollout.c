@@ -135,6 +135,10 @@ cJSON *rollout_to_json(const struct config_rollout *rollout)
         put(json, "steps", steps_to_json(rollout->steps, rollout->step_count));
     if (rollout->analysis.on)
         put(json, "analysis", analysis_to_json(&rollout->analysis));
+    cJSON *tasks = must(config_tasks_to_json(rollout->tasks, rollout->task_count));
+    put(json, "hooks", cJSON_DetachItemFromObjectCaseSensitive(tasks, "hooks"));
+    put(json, "verify", cJSON_DetachItemFromObjectCaseSensitive(tasks, "verify"));
+    cJSON_Delete(tasks);
     put(json, "drain", drain_to_json(&rollout->drain));
     put_duration(json, "progress_deadline", rollout->progress_deadline_ms);
     put_duration(json, "health_timeout", rollout->health_timeout_ms);

@@ -95,6 +95,7 @@ void service_check(struct reader *reader, const struct node *node, struct config
         reader_tell(reader, node_get(node, "healthcheck")->key_line,
                     "healthcheck: found container with static backends, allowed with discover");
     check_health_times(reader, node, service);
+    tasks_check(reader, node, service);
 }
 
 int config_find_service(const struct config *config, const char *name)

@@ -167,6 +167,7 @@ static void service_done(struct config_service *service)
         free(*argument);
     free(service->check.script);
     free(service->rollout.steps);
+    config_tasks_free(service->rollout.tasks, service->rollout.task_count);
     free(service->limits.trusted);
     free(service->sticky.name);
     free(service->hash.name);

@@ -9,6 +9,7 @@
 #include "base/address.h"
 #include "base/network.h"
 #include "match.h"
+#include "task.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -275,6 +276,8 @@ struct config_rollout {
     struct config_step *steps; /* default: 5, 25, 50, 100 per cent with 30 s pauses between */
     size_t step_count;
     struct config_analysis analysis; /* `on` where it is given: through the whole rollout */
+    struct config_task *tasks;       /* hooks and verifications, in the file's order */
+    size_t task_count;
     struct config_drain drain;
     uint32_t progress_deadline_ms; /* no progress for so long: rolled back; default 10 min, or
                                       health_timeout where that is longer */

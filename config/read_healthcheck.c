@@ -22,17 +22,24 @@ static bool parse_status(const char *text, uint64_t *ret_min, uint64_t *ret_max)
     return *ret_min >= 100 && *ret_max <= 599 && *ret_min <= *ret_max;
 }
 
-static void read_status(struct reader *reader, const struct node *node, void *target)
+void status_range_read(struct reader *reader, const struct node *node, uint16_t *ret_min,
+                       uint16_t *ret_max)
 {
-    struct config_check *check = target;
     uint64_t min = 0, max = 0;
 
     if (node->kind != NODE_SCALAR || !parse_status(node->text, &min, &max)) {
         reader_refuse(reader, node, "a status or a range, from 100 to 599, such as 204 or 200-399");
         return;
     }
-    check->status_min = (uint16_t)min;
-    check->status_max = (uint16_t)max;
+    *ret_min = (uint16_t)min;
+    *ret_max = (uint16_t)max;
+}
+
+static void read_status(struct reader *reader, const struct node *node, void *target)
+{
+    struct config_check *check = target;
+
+    status_range_read(reader, node, &check->status_min, &check->status_max);
 }
 
 static void read_body(struct reader *reader, const struct node *node, void *target)
@@ -76,16 +83,17 @@ const struct table http_check_table = TABLE("http_check", http_check_fields);
 const struct table tcp_check_table = {.name = "tcp_check"};
 const struct table container_check_table = {.name = "container_check"};
 
-static void script_from_shell(struct config_check *check, const char *command)
+static char **command_of_shell(const char *line)
 {
-    check->script = memory_new_array(4, sizeof(char *));
-    check->script[0] = memory_copy_string("/bin/sh");
-    check->script[1] = memory_copy_string("-c");
-    check->script[2] = memory_copy_string(command);
+    char **command = memory_new_array(4, sizeof(char *));
+
+    command[0] = memory_copy_string("/bin/sh");
+    command[1] = memory_copy_string("-c");
+    command[2] = memory_copy_string(line);
+    return command;
 }
 
-static void script_from_list(struct reader *reader, const struct node *node,
-                             struct config_check *check)
+static void command_of_list(struct reader *reader, const struct node *node, char ***place)
 {
     if (!reader_wants_list(reader, node, SCRIPT_ARGUMENTS_MAX))
         return;
@@ -94,7 +102,7 @@ static void script_from_list(struct reader *reader, const struct node *node,
                     SCRIPT_ARGUMENTS_MAX);
         return;
     }
-    check->script = memory_new_array(node->count + 1, sizeof(char *));
+    *place = memory_new_array(node->count + 1, sizeof(char *));
     for (size_t i = 0, used = 0; i < node->count; i++) {
         const struct node *item = node->items[i];
         size_t mark = reader_enter_index(reader, i);
@@ -103,9 +111,24 @@ static void script_from_list(struct reader *reader, const struct node *node,
                 reader_refuse(reader, item, "%s, up to %d bytes", i == 0 ? "a program" : "text",
                               SCRIPT_ARGUMENT_BYTES_MAX);
             else
-                check->script[used++] = memory_copy_string(item->text);
+                (*place)[used++] = memory_copy_string(item->text);
         }
         reader_leave(reader, mark);
+    }
+}
+
+void command_read(struct reader *reader, const struct node *node, char ***place)
+{
+    if (node->kind == NODE_SEQUENCE)
+        command_of_list(reader, node, place);
+    else if (node->kind == NODE_MAPPING || node->scalar == SCALAR_NULL)
+        reader_refuse(reader, node, "a list of arguments or a line for the shell");
+    else if (reader_wants_text(reader, node)) {
+        if (*node->text == '\0' || strlen(node->text) > SCRIPT_ARGUMENT_BYTES_MAX)
+            reader_refuse(reader, node, "a line for the shell, up to %d bytes",
+                          SCRIPT_ARGUMENT_BYTES_MAX);
+        else
+            *place = command_of_shell(node->text);
     }
 }
 
@@ -114,17 +137,7 @@ static void read_script(struct reader *reader, const struct node *node, void *ta
     struct config_check *check = target;
 
     check->kind = CHECK_SCRIPT;
-    if (node->kind == NODE_SEQUENCE)
-        script_from_list(reader, node, check);
-    else if (node->kind == NODE_MAPPING || node->scalar == SCALAR_NULL)
-        reader_refuse(reader, node, "a list of arguments or a line for the shell");
-    else if (reader_wants_text(reader, node)) {
-        if (*node->text == '\0' || strlen(node->text) > SCRIPT_ARGUMENT_BYTES_MAX)
-            reader_refuse(reader, node, "a line for the shell, up to %d bytes",
-                          SCRIPT_ARGUMENT_BYTES_MAX);
-        else
-            script_from_shell(check, node->text);
-    }
+    command_read(reader, node, &check->script);
 }
 
 static void read_http(struct reader *reader, const struct node *node, void *target)

@@ -207,6 +207,8 @@ static const struct field rollout_fields[] = {
     {.key = "interval", .kind = FIELD_OTHER},
     {.key = "preset", .kind = FIELD_OTHER},
     {.key = "analysis", .kind = FIELD_OTHER, .read = rollout_analysis_read},
+    {.key = "hooks", .kind = FIELD_OTHER}, /* and these two */
+    {.key = "verify", .kind = FIELD_OTHER},
     {.key = "drain", .kind = FIELD_OTHER, .read = drain_read},
     DURATION("progress_deadline", struct config_rollout, progress_deadline_ms, 1000,
              DURATION_MAX_MS, 10 * MINUTE_MS),
@@ -289,6 +291,7 @@ void rollout_read(struct reader *reader, const struct node *node, void *target)
     if (reader->problems.count == before)
         rolling_check(reader, node, rollout);
     rollout->bake_given = node_get(node, "bake_time") != NULL;
+    tasks_read(reader, node, rollout);
     if (preset == NULL)
         rollout_steps_read(reader, node, rollout);
     else if (node_get(node, "steps") != NULL || node_get(node, "interval") != NULL)

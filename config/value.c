@@ -248,6 +248,20 @@ bool text_is_clean(const char *text)
     return true;
 }
 
+bool web_url_is_valid(const char *text)
+{
+    size_t scheme = strncmp(text, "http://", 7) == 0    ? 7
+                    : strncmp(text, "https://", 8) == 0 ? 8
+                                                        : 0;
+
+    if (scheme == 0 || text[scheme] == '\0' || strchr("/?#:@", text[scheme]) != NULL)
+        return false;
+    for (const char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at <= 0x20 || (unsigned char)*at >= 0x7f)
+            return false;
+    return true;
+}
+
 bool engine_host_is_valid(const char *text)
 {
     if (strncmp(text, "unix://", 7) == 0)

@@ -58,6 +58,8 @@ bool cookie_value_is_valid(const char *text);
 /* UTF-8 after RFC 3629, without controls but tab and line ends. Returns the line, from 1, of the
  * first byte that is not; 0: all is well. */
 unsigned text_find_bad_line(const char *bytes, size_t length);
+/* http:// or https:// with a host, in visible ASCII. */
+bool web_url_is_valid(const char *text);
 /* unix:///path or tcp://host:port. */
 bool engine_host_is_valid(const char *text);
 

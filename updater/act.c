@@ -11,6 +11,7 @@
 #include "hold.h"
 #include "record.h"
 #include "steady.h"
+#include "task.h"
 #include "updater.h"
 
 #include <errno.h>
@@ -134,6 +135,7 @@ static void note_done(struct rollout *rollout, const struct act *act)
     case ACTION_END_KINDS:
     case ACTION_HOLD:
     case ACTION_RELEASE:
+    case ACTION_TASK:
         check(act->kind == ACTION_START); /* none of these is an action on the engine */
     }
     member_save(rollout, member);
@@ -370,6 +372,9 @@ void act(struct rollout *rollout, const struct plan_action *action, struct conta
     case ACTION_END_KINDS:
         if (has_slot)
             record_end_kinds(rollout, action, container);
+        break;
+    case ACTION_TASK:
+        task_begin(rollout, action->task, action->step);
         break;
     }
     crash_at(plan_action_name(action->kind), "done");

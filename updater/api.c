@@ -183,6 +183,9 @@ static void rollout_handle(struct updater *updater, const char *rest,
     } else if (strcmp(slash, "/report") == 0) {
         if (method_is(request, "GET", answer))
             api_report(updater, &record, request, answer);
+    } else if (strcmp(slash, "/confirm") == 0) {
+        if (method_is(request, "POST", answer))
+            api_confirm(updater, &record, request, answer);
     } else if (strcmp(slash, "/notes") == 0) {
         if (method_is(request, "POST", answer))
             api_note(updater, &record, request, answer);

@@ -46,6 +46,8 @@ void api_report(struct updater *updater, const struct journal_rollout *record,
                 const struct admin_request *request, struct admin_answer *ret_answer);
 void api_note(struct updater *updater, const struct journal_rollout *record,
               const struct admin_request *request, struct admin_answer *ret_answer);
+void api_confirm(struct updater *updater, const struct journal_rollout *record,
+                 const struct admin_request *request, struct admin_answer *ret_answer);
 /* The whole record, of one in progress too; the caller owns it. */
 struct cJSON *api_rollout_show(struct updater *updater, const struct journal_rollout *record);
 

@@ -105,3 +105,50 @@ void api_note(struct updater *updater, const struct journal_rollout *record,
     ret_answer->status = 201;
     ret_answer->body = api_rollout_show(updater, record);
 }
+
+/* NULL where none was given; false and an answer where it is no name. */
+static bool confirm_read(const cJSON *body, const char **ret_name, struct admin_answer *answer)
+{
+    static const char *const keys[] = {"name", NULL};
+    const cJSON *name;
+
+    if (!body)
+        return true;
+    if (!api_body_has_only(body, keys, answer))
+        return false;
+    name = cJSON_GetObjectItemCaseSensitive(body, "name");
+    if (name && !cJSON_IsString(name)) {
+        admin_error(answer, 400, "bad-request", "name is that of a hook or verification");
+        return false;
+    }
+    *ret_name = name ? name->valuestring : NULL;
+    return true;
+}
+
+void api_confirm(struct updater *updater, const struct journal_rollout *record,
+                 const struct admin_request *request, struct admin_answer *ret_answer)
+{
+    struct rollout *live = in_progress(updater, record);
+    char why[PLAN_WHY_BYTES] = "the rollout is not in progress: nothing waits for a yes";
+    const char *name = NULL;
+    int error = -ENOENT;
+    char *user;
+
+    if (!confirm_read(request->body, &name, ret_answer))
+        return;
+    user = api_user_name(request->uid);
+    if (live)
+        error = task_confirm(live, name, user, why);
+    free(user);
+    if (error == -ENOENT) {
+        admin_error(ret_answer, 409, "not-applicable", "%s", why);
+        return;
+    }
+    if (error) {
+        admin_error(ret_answer, 500, "journal", "%s", journal_error(updater->journal));
+        return;
+    }
+    events_rollout(live, "rollout_updated");
+    ret_answer->status = 200;
+    ret_answer->body = api_rollout_show(updater, record);
+}

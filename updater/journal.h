@@ -97,13 +97,15 @@ int journal_prune(struct journal *journal, const char *service, uint32_t keep,
     __attribute__((warn_unused_result));
 
 /* The spec as JSON (the caller frees it) and back. `ret_steps` is what ret_spec->steps points to;
- * the caller frees it. -EINVAL where the text is not a spec. `template`: of a first deployment
- * (container_template.h), else NULL; journal_spec_template() gives it back, the caller frees it. */
+ * the caller frees it, and what ret_spec->tasks points to by journal_spec_done(). -EINVAL where the
+ * text is not a spec. `template`: of a first deployment (container_template.h), else NULL;
+ * journal_spec_template() gives it back, the caller frees it. */
 char *journal_spec_write(const struct plan_spec *spec, const struct cJSON *template)
     __attribute__((warn_unused_result));
 struct cJSON *journal_spec_template(const char *json) __attribute__((warn_unused_result));
 int journal_spec_read(const char *json, struct plan_spec *ret_spec, struct config_step **ret_steps)
     __attribute__((warn_unused_result));
+void journal_spec_done(struct plan_spec *spec);
 
 /* --- plans and actions --------------------------------------------------------------------- */
 
@@ -245,6 +247,39 @@ int journal_preflight_list(struct journal *journal, const char *rollout,
                            struct journal_preflight **ret_checks, size_t *ret_count)
     __attribute__((warn_unused_result));
 void journal_preflights_free(struct journal_preflight *checks, size_t count);
+
+struct journal_task { /* a hook or verification, at one step */
+    uint32_t position, step;
+    const char *name, *point, *kind;
+    const char *state; /* "running", "passed", "failed" */
+    uint32_t attempts;
+    uint64_t started_ms, ended_ms;
+    const char *user;    /* who confirmed it; NULL: nobody */
+    const char *message; /* what it said */
+    char *text;
+};
+/* Adds or replaces the row of (rollout, position, step). */
+int journal_task_save(struct journal *journal, const char *rollout, const struct journal_task *task)
+    __attribute__((warn_unused_result));
+/* In the order of their begin. */
+int journal_task_list(struct journal *journal, const char *rollout, struct journal_task **ret_tasks,
+                      size_t *ret_count) __attribute__((warn_unused_result));
+void journal_tasks_free(struct journal_task *tasks, size_t count);
+
+struct journal_check { /* looked up at the end */
+    const char *name;
+    bool passed;
+    const char *message;
+    char *text;
+};
+/* Replaces all of the rollout. */
+int journal_checks_save(struct journal *journal, const char *rollout,
+                        const struct journal_check *checks, size_t count)
+    __attribute__((warn_unused_result));
+int journal_check_list(struct journal *journal, const char *rollout,
+                       struct journal_check **ret_checks, size_t *ret_count)
+    __attribute__((warn_unused_result));
+void journal_checks_free(struct journal_check *checks, size_t count);
 
 /* --- services ------------------------------------------------------------------------------ */
 

@@ -102,6 +102,8 @@ char *journal_spec_write(const struct plan_spec *spec, const cJSON *template)
     write_way(json, spec);
     if (template != NULL)
         cJSON_AddItemToObject(json, "template", cJSON_Duplicate(template, true));
+    if (spec->task_count > 0)
+        cJSON_AddItemToObject(json, "tasks", config_tasks_to_json(spec->tasks, spec->task_count));
     printed = cJSON_PrintUnformatted(json);
     text = memory_format("%s", printed != NULL ? printed : "");
     cJSON_free(printed);
@@ -280,6 +282,26 @@ static bool read_way(const cJSON *json, struct plan_spec *spec)
     return true;
 }
 
+/* Specs of an older Sluice have none. */
+static bool read_tasks(const cJSON *json, struct plan_spec *spec)
+{
+    struct config_task *tasks = NULL;
+    char *text = json ? cJSON_PrintUnformatted(json) : NULL;
+    bool good = !json || (text && config_tasks_read_text(text, &tasks, &spec->task_count) == 0);
+
+    spec->tasks = tasks;
+    cJSON_free(text);
+    return good;
+}
+
+void journal_spec_done(struct plan_spec *spec)
+{
+    /* What the planner may only read is ours here. */
+    config_tasks_free((struct config_task *)(uintptr_t)spec->tasks, spec->task_count);
+    spec->tasks = NULL;
+    spec->task_count = 0;
+}
+
 int journal_spec_read(const char *json, struct plan_spec *ret_spec, struct config_step **ret_steps)
 {
     struct plan_spec spec = {0};
@@ -307,6 +329,8 @@ int journal_spec_read(const char *json, struct plan_spec *ret_spec, struct confi
             goto out;
         spec.step_count++;
     }
+    if (!read_tasks(cJSON_GetObjectItemCaseSensitive(root, "tasks"), &spec))
+        goto out;
     spec.steps = read;
     *ret_spec = spec;
     *ret_steps = read;

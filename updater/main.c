@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
+#include "base/http_client.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/sandbox.h"
@@ -16,9 +17,11 @@
 #include "journal.h"
 #include "preflight.h"
 #include "rollout.h"
+#include "runner.h"
 #include "secret.h"
 #include "static.h"
 #include "steady.h"
+#include "task.h"
 #include "turn.h"
 #include "updater.h"
 
@@ -227,12 +230,18 @@ static int updater_start(struct updater *updater)
 
     if (inherited_open(updater))
         return refuse("updater-refused", "the supervisor's descriptors are not as expected");
-    if (sandbox_enter(ROLE_UPDATER, NULL, &missing))
+    if (runner_open(updater))
+        return refuse("updater-refused", "there is no such user as `user` names");
+    if (sandbox_enter(ROLE_UPDATER,
+                      runner_is_needed(updater->config) ? updater->config->user : NULL, &missing))
         return EXIT_TRY_AGAIN;
     if (missing != NULL)
         log_event(LOG_WARNING, "sandbox-incomplete", "missing", missing);
     if (loop_start(updater))
         return refuse("updater-refused", "no epoll");
+    updater->web = http_client_open(updater->loop);
+    if (!updater->web)
+        return EXIT_TRY_AGAIN;
     code = journal_start(updater);
     if (code)
         return code;
@@ -264,6 +273,12 @@ static void updater_stop(struct updater *updater)
     discovery_stop(updater); /* answers that wait for the engine are given */
     admin_close(updater->admin);
     updater->admin = NULL;
+    for (size_t i = 0; i < updater->service_count; i++) {
+        if (updater->services[i].rollout)
+            tasks_stop(updater->services[i].rollout);
+    }
+    http_client_close(updater->web);
+    runner_close(updater);
     journal_close(updater->journal);
 }
 

@@ -159,6 +159,7 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
     ret_observed->wish_promote = rollout->wish_promote;
     ret_observed->wish_abort = rollout->wish_abort;
     window_observe(rollout->window, rollout, ret_observed);
+    tasks_observe(rollout, ret_observed);
     for (struct list *node = service->containers.next; node != &service->containers;
          node = node->next) {
         struct container *container = container_of(node, struct container, node);

@@ -188,6 +188,7 @@ const char *plan_action_name(enum plan_action_kind kind)
         [ACTION_RENAME] = "rename",
         [ACTION_HOLD] = "hold",
         [ACTION_RELEASE] = "release",
+        [ACTION_TASK] = "task",
     };
 
     return (size_t)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown";

@@ -12,6 +12,7 @@ add_library(sluice_plan STATIC
     plan_promoted.c
     plan_rolling.c
     plan_scale.c
+    plan_tasks.c
     rollout_spec.c)
 target_link_libraries(sluice_plan PUBLIC sluice_board PRIVATE m)
 
@@ -26,6 +27,7 @@ add_library(sluice_journal STATIC
     journal_preflight.c
     journal_rollouts.c
     journal_schema.c
-    journal_spec.c)
-target_link_libraries(sluice_journal PUBLIC sluice_plan PRIVATE sluice_config PkgConfig::SQLITE
+    journal_spec.c
+    journal_tasks.c)
+target_link_libraries(sluice_journal PUBLIC sluice_plan sluice_config PRIVATE PkgConfig::SQLITE
                                      PkgConfig::CJSON)

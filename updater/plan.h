@@ -102,6 +102,15 @@ struct plan_container {
     char final_name[128]; /* new: the name it is to get (its old one's); empty: keeps its own */
 };
 
+enum plan_task_state { PLAN_TASK_NONE, PLAN_TASK_RUNNING, PLAN_TASK_PASSED, PLAN_TASK_FAILED };
+
+struct plan_task { /* a hook or verification; its result is kept by the journal */
+    enum plan_task_state state;
+    uint32_t step;     /* that it was begun for; another step wants it anew */
+    uint64_t since_ms; /* wall clock: when it was begun */
+    char reason[160];  /* what it said last, where it did not pass */
+};
+
 struct plan_spec {     /* fixed when the rollout starts; journalled with it */
     uint32_t replicas; /* old ones found at the start; 0: none, a first deployment */
     uint32_t scale_to; /* so many are wanted, of what runs: nothing is replaced (plan_scale.c); 0:
@@ -118,6 +127,8 @@ struct plan_spec {     /* fixed when the rollout starts; journalled with it */
     const struct config_step *steps;
     size_t step_count;
     struct config_analysis analysis; /* `on`: judged through the whole rollout */
+    const struct config_task *tasks; /* hooks and verifications */
+    size_t task_count;
     struct config_drain drain;
     uint32_t health_timeout_ms, progress_deadline_ms, monitor_ms;
 };
@@ -161,6 +172,7 @@ struct plan_observed {
     /* the operator's wishes, each consumed through progress */
     bool wish_pause, wish_promote, wish_abort;
     bool paused_by_engine; /* wish_pause is ours: containers ended with the engine */
+    struct plan_task tasks[CONFIG_TASKS_MAX]; /* of spec->tasks, index by index */
     unsigned container_count;
     struct plan_container containers[PLAN_CONTAINERS_MAX]; /* this service's, old and new: a whole
                             list (until the first one, engine_reachable is false). One that is gone
@@ -182,6 +194,7 @@ enum plan_action_kind {
     ACTION_RENAME,     /* container to its final_name */
     ACTION_HOLD,       /* new exchanges wait for spec->hold_ms from now */
     ACTION_RELEASE,    /* they go on */
+    ACTION_TASK,       /* task, step: begin this hook or verification */
 };
 
 struct plan_action {
@@ -192,6 +205,8 @@ struct plan_action {
     uint32_t mirror;
     struct config_match match;
     uint8_t kinds; /* END_KINDS: bit per enum exchange_kind */
+    uint16_t task; /* TASK: index into spec->tasks */
+    uint32_t step; /* TASK */
     char why[PLAN_WHY_BYTES];
 };
 
@@ -215,7 +230,7 @@ const struct config_analysis *plan_analysis(const struct plan_spec *spec,
 static inline bool plan_action_has_container(enum plan_action_kind kind)
 {
     return kind != ACTION_CREATE && kind != ACTION_SET_WEIGHT && kind != ACTION_HOLD &&
-           kind != ACTION_RELEASE;
+           kind != ACTION_RELEASE && kind != ACTION_TASK;
 }
 
 void plan_next(const struct plan_observed *observed, struct plan *ret_plan);

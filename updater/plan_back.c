@@ -111,8 +111,8 @@ void plan_back(struct planner *planner)
         planner_wait(planner, "for the engine to answer: a container may still be made");
     else if (planner_awaits_restart(planner, false))
         return;
-    else if (planner_count(planner, true) == 0 && in->engine_reachable)
-        planner_end(planner, progress->aborted ? OUTCOME_ABORTED : OUTCOME_ROLLED_BACK);
-    else
+    else if (planner_count(planner, true) > 0 || !in->engine_reachable)
         planner_wait(planner, "for the engine to be reachable again");
+    else if (planner_tasks(planner, POINT_POST_ROLLOUT, 0))
+        planner_end(planner, progress->aborted ? OUTCOME_ABORTED : OUTCOME_ROLLED_BACK);
 }

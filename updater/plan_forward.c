@@ -113,7 +113,7 @@ static bool ordinal_is_up(struct planner *planner, unsigned index)
         planner_wait(planner, "for %s to be removed: it failed and is made again", container->name);
         return false;
     }
-    if (container_is_healthy(container))
+    if (container_is_healthy(container) || planner_awaits_verification(planner, container))
         return true;
     if (container->state == CONTAINER_CREATED && !planner_make_room(planner, container->ordinal))
         return false;
@@ -154,7 +154,7 @@ static bool may_create(struct planner *planner)
     return false;
 }
 
-/* True when the first `needed` ordinals are all in rotation and healthy. */
+/* True when the first `needed` ordinals are all in rotation, healthy and verified. */
 static bool raise_to(struct planner *planner, uint32_t needed)
 {
     uint32_t first = planner->in->spec->scale_to > 0 ? planner->in->spec->replicas : 0;
@@ -180,7 +180,7 @@ static bool raise_to(struct planner *planner, uint32_t needed)
             action->ordinal = (uint16_t)ordinal;
         made++;
     }
-    return all_up;
+    return planner_admit(planner, all_up);
 }
 
 static void enter_step(struct planner *planner)
@@ -250,6 +250,16 @@ static uint32_t ramped(struct planner *planner, uint32_t step, uint32_t weight)
     return planner_ramp(planner, step > 0 ? plan_weight_at(spec, step - 1) : 0, weight);
 }
 
+/* More of the clients' requests would meet the new version. */
+static bool brings_traffic(const struct planner *planner, uint32_t weight, uint32_t mirror,
+                           const struct config_match *match)
+{
+    const struct plan_observed *in = planner->in;
+
+    return weight > in->weight || mirror > in->mirror ||
+           (match->kind != MATCH_NONE && !config_match_equals(match, &in->match));
+}
+
 /* True when all that the step needs is healthy, every worker has its weight, and the old ones that
  * make way for it are gone. */
 static bool weight_holds(struct planner *planner, uint32_t step)
@@ -271,6 +281,9 @@ static bool weight_holds(struct planner *planner, uint32_t step)
         return true; /* they are stable ones: there is nothing to split */
     weight = ramped(planner, step, weight);
     is_whole = weight == plan_weight_at(in->spec, step);
+    if (brings_traffic(planner, weight, plan_mirror_at(in->spec, step), &match) &&
+        !planner_tasks_before_traffic(planner, step))
+        return false;
     snprintf(why, sizeof(why), "step %u: all it needs are healthy", (unsigned)step + 1);
     if (planner_route(planner, weight, plan_mirror_at(in->spec, step), &match, why)) {
         if (is_whole)
@@ -296,15 +309,18 @@ static bool step_is_done(struct planner *planner)
             planner->out->progress.step_entered = false; /* the watch starts anew */
         return false;
     }
+    if (is_watch && !planner_tasks(planner, POINT_VERIFY_SERVICE, step))
+        return false;
     enter_step(planner);
     if (is_watch)
-        return watch_is_over(planner);
+        return watch_is_over(planner) && planner_tasks(planner, POINT_CONFIRM_PROMOTION, step);
     switch (in->spec->steps[step].kind) {
     case STEP_PAUSE:
         return pause_is_over(planner, &in->spec->steps[step]);
     case STEP_ANALYSIS:
         return planner_analysis_is_over(planner);
     case STEP_SET_WEIGHT:
+        return planner_tasks(planner, POINT_ROLLOUT, step);
     case STEP_REPLICAS:
     case STEP_MATCH:
     case STEP_MIRROR:
@@ -351,12 +367,16 @@ void plan_forward(struct planner *planner)
         progress->aborted = true;
         return;
     }
-    if (find_failure(planner) || planner_analyse(planner))
+    if (find_failure(planner) || planner_analyse(planner) || planner_is_asked_back(planner))
         return;
     bring_up_old(planner);
     if (!planner_redo_failed(planner))
         return;
     retire_surplus(planner);
+    if (!planner_tasks(planner, POINT_CONFIRM_ROLLOUT, 0)) {
+        (void)planner_deadline(planner, false);
+        return;
+    }
     while (progress->phase == PHASE_FORWARD && step_is_done(planner)) {
         if (progress->step >= in->spec->step_count) {
             promote(planner);

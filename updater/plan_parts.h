@@ -79,6 +79,24 @@ bool planner_awaits_restart(struct planner *planner, bool is_new);
 /* No healthy one stays while some of the leaving group could serve: puts those back in rotation. */
 void planner_keep_serving(struct planner *planner, bool is_new);
 
+/* Begins the hooks and verifications of this point, one after the other. True once all are done for
+ * this step; else it says what it waits for, or has turned back. */
+bool planner_tasks(struct planner *planner, enum config_task_point point, uint32_t step);
+/* The same for all that stands before a rise of the weight, or any other traffic. */
+bool planner_tasks_before_traffic(struct planner *planner, uint32_t step);
+/* Stop-first: what is asked before an old one makes room. Once it has, requests may wait, and
+ * nobody is asked any more. */
+bool planner_tasks_before_room(struct planner *planner, uint32_t step);
+/* A healthy new one that is not in rotation yet, because it is to be verified before. */
+bool planner_awaits_verification(const struct planner *planner,
+                                 const struct plan_container *container);
+/* Verifies what awaits it, and takes it into rotation: all that a step needs together (`all_up`:
+ * they are there); stop-first each as it comes, for the next one makes room only when it serves.
+ * True once all are in rotation. */
+bool planner_admit(struct planner *planner, bool all_up);
+/* Turns back where a hook asks for it. */
+bool planner_is_asked_back(struct planner *planner);
+
 /* "30s", "1m30s", "500ms" */
 #define PLAN_DURATION_BYTES 24
 const char *planner_duration(uint64_t ms, char text[PLAN_DURATION_BYTES]);

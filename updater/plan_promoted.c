@@ -128,10 +128,10 @@ void planner_complete(struct planner *planner, unsigned leaving)
     else if (planner_awaits_restart(planner, true) ||
              (old_stay && planner_awaits_restart(planner, false)))
         return;
-    else if (leaving == 0 && in->engine_reachable)
-        planner_end(planner, OUTCOME_COMPLETED);
-    else
+    else if (leaving > 0 || !in->engine_reachable)
         planner_wait(planner, "for the engine to be reachable again");
+    else if (planner_tasks(planner, POINT_POST_ROLLOUT, 0))
+        planner_end(planner, OUTCOME_COMPLETED);
 }
 
 void plan_promoted(struct planner *planner)

@@ -72,6 +72,22 @@ static bool hold_for(struct planner *planner, const struct plan_container *conta
     return false;
 }
 
+/* A new one that is about to serve: with a little patience nothing need be held. */
+static bool another_comes(const struct planner *planner, const struct plan_container *leaving)
+{
+    if (planner->out->progress.phase != PHASE_FORWARD || leaving->is_new)
+        return false;
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        if (container->is_new && container->ordinal != leaving->ordinal &&
+            container_runs(container) && container->backend != BACKEND_DRAINING &&
+            !planner_is_failed(planner, container->ordinal) && !planner_is_surplus(planner, i))
+            return true;
+    }
+    return false;
+}
+
 /* Invariant 2, with its exception for stop-first. */
 static bool may_leave(struct planner *planner, unsigned index)
 {
@@ -84,8 +100,14 @@ static bool may_leave(struct planner *planner, unsigned index)
         planner->leaving++;
         return true;
     }
-    if (planner->in->spec->order == ORDER_STOP_FIRST && serving == 1 && floor == 1)
+    if (planner->in->spec->order == ORDER_STOP_FIRST && serving == 1 && floor == 1) {
+        if (another_comes(planner, container)) {
+            planner_wait(planner, "for another container to serve, before %s makes room",
+                         container->name);
+            return false;
+        }
         return hold_for(planner, container);
+    }
     planner_wait(planner, "for %u healthy containers beside %s before it goes, %u are", floor,
                  container->name, serving > 0 ? serving - 1 : 0);
     return false;
@@ -153,6 +175,8 @@ bool planner_make_room(struct planner *planner, unsigned ordinal)
         planner_wait(planner, "paused by an operator: `sluice resume` goes on");
         return false;
     }
+    if (!planner_tasks_before_room(planner, planner->out->progress.step))
+        return false;
     if (container->backend != BACKEND_READY || may_leave(planner, (unsigned)old))
         return planner_put_away(planner, (unsigned)old, "it makes room");
     return false;
@@ -509,8 +533,8 @@ void plan_back_replaced(struct planner *planner)
         planner_wait(planner, "for %u old containers to be healthy again", coming);
     else if (!in->engine_reachable)
         planner_wait(planner, "for the engine to be reachable again");
-    else if (planner_count(planner, true) == 0 && in->weight == 0)
-        planner_end(planner, progress->aborted ? OUTCOME_ABORTED : OUTCOME_ROLLED_BACK);
-    else
+    else if (planner_count(planner, true) > 0 || in->weight > 0)
         planner_wait(planner, "for the new containers to be gone");
+    else if (planner_tasks(planner, POINT_POST_ROLLOUT, 0))
+        planner_end(planner, progress->aborted ? OUTCOME_ABORTED : OUTCOME_ROLLED_BACK);
 }

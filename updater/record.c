@@ -74,6 +74,39 @@ static void add_notes(cJSON *object, const char *key, struct journal_note *notes
     journal_notes_free(notes, count);
 }
 
+/* Hooks and verifications apart, in the order of their begin. */
+static void add_tasks(cJSON *object, struct journal *journal, const char *rollout)
+{
+    cJSON *hooks = cJSON_AddArrayToObject(object, "hooks");
+    cJSON *verifications = cJSON_AddArrayToObject(object, "verifications");
+    struct journal_task *tasks;
+    size_t count;
+
+    if (journal_task_list(journal, rollout, &tasks, &count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        cJSON *task = cJSON_CreateObject();
+        uint64_t end_ms = tasks[i].ended_ms ? tasks[i].ended_ms : steady_wall_ms();
+        bool is_hook = strncmp(tasks[i].point, "verify_", 7) != 0;
+
+        cJSON_AddStringToObject(task, "name", tasks[i].name);
+        cJSON_AddStringToObject(task, "on", is_hook ? tasks[i].point : tasks[i].point + 7);
+        cJSON_AddNumberToObject(task, "step", tasks[i].step);
+        cJSON_AddStringToObject(task, "kind", tasks[i].kind);
+        cJSON_AddStringToObject(task, "state", tasks[i].state);
+        cJSON_AddNumberToObject(task, "attempts", tasks[i].attempts);
+        view_add_time(task, "started", tasks[i].started_ms);
+        view_add_time(task, "ended", tasks[i].ended_ms);
+        cJSON_AddNumberToObject(
+            task, "duration_ms",
+            end_ms > tasks[i].started_ms ? (double)(end_ms - tasks[i].started_ms) : 0.);
+        view_add_string(task, "user", tasks[i].user);
+        cJSON_AddStringToObject(task, "message", tasks[i].message ? tasks[i].message : "");
+        cJSON_AddItemToArray(is_hook ? hooks : verifications, task);
+    }
+    journal_tasks_free(tasks, count);
+}
+
 static void add_failures(cJSON *object, struct journal *journal, const char *rollout)
 {
     cJSON *array = cJSON_AddArrayToObject(object, "failures");
@@ -110,6 +143,7 @@ void record_view(cJSON *object, struct journal *journal, const struct journal_ro
         notes = NULL, count = 0;
     add_notes(object, "lessons", notes, count);
     add_failures(object, journal, record->id);
+    add_tasks(object, journal, record->id);
 }
 
 /* --- files ---------------------------------------------------------------------------------- */

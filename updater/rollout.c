@@ -48,7 +48,7 @@ bool rollout_is_paused(const struct rollout *rollout)
 
     if (progress->phase != PHASE_FORWARD)
         return false;
-    return rollout->wish_pause || progress->failure_pause ||
+    return rollout->wish_pause || progress->failure_pause || tasks_wait_for_people(rollout) ||
            (progress->step_entered && progress->step < spec->step_count &&
             spec->steps[progress->step].kind == STEP_PAUSE &&
             spec->steps[progress->step].until_promoted);
@@ -137,6 +137,8 @@ void rollout_free(struct rollout *rollout)
     if (!rollout)
         return;
     timer_stop(rollout->service->updater->loop, &rollout->look_again);
+    tasks_stop(rollout);
+    journal_spec_done(&rollout->spec);
     member_list_done(&rollout->members);
     journal_rollout_done(&rollout->record);
     window_free(rollout->window);
@@ -219,6 +221,7 @@ static int rollout_take(struct service *service)
     rollout->wish_pause = rollout->record.wish_pause;
     rollout->wish_promote = rollout->record.wish_promote;
     rollout->wish_abort = rollout->record.wish_abort;
+    tasks_load(rollout);
     service->rollout = rollout;
     table_set_salt(service->updater->table, service->row,
                    salt_of_rollout(service->updater, rollout_id(rollout)));

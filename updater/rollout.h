@@ -10,6 +10,7 @@
 #include "plan.h"
 #include "rollout_spec.h"
 #include "service.h"
+#include "task.h"
 #include "window.h"
 
 #include <stdbool.h>
@@ -62,7 +63,8 @@ struct rollout {
     bool wish_pause, wish_promote, wish_abort;
     struct plan_drain_orders drain_orders;
     struct member_list members;
-    uint32_t creating; /* creates in flight */
+    struct task tasks[CONFIG_TASKS_MAX]; /* of spec.tasks, index by index */
+    uint32_t creating;                   /* creates in flight */
     bool creating_ordinal[PLAN_REPLICAS_MAX];
     uint32_t create_attempts;
     uint64_t create_retry_ms; /* clock_ms() */

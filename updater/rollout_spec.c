@@ -142,6 +142,8 @@ struct plan_spec rollout_spec(const struct config_service *config, const struct 
         .steps = way->steps ? way->steps : rollout->steps,
         .step_count = way->steps ? way->step_count : rollout->step_count,
         .analysis = rollout->analysis,
+        .tasks = rollout->tasks,
+        .task_count = rollout->task_count,
         .drain = rollout->drain,
         .health_timeout_ms = health_timeout(config),
         .progress_deadline_ms = rollout->progress_deadline_ms,

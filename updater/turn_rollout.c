@@ -175,7 +175,7 @@ static void look_again(struct rollout *rollout, const struct plan *plan)
     uint64_t wall_ms = steady_wall_ms();
     uint64_t after_ms = UINT64_MAX, now_ms = clock_ms();
     const uint64_t others[] = {rollout->create_retry_ms, rollout->orphans_until_ms,
-                               stops_land_ms(rollout)};
+                               stops_land_ms(rollout), tasks_turn(rollout)};
 
     if (plan->look_again_ms)
         after_ms = plan->look_again_ms > wall_ms ? plan->look_again_ms - wall_ms : 0;

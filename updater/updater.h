@@ -6,6 +6,8 @@
 #ifndef UPDATER_UPDATER_H
 #define UPDATER_UPDATER_H
 
+#include "base/list.h"
+#include "base/script.h"
 #include "base/timer.h"
 #include "board/scoreboard.h"
 #include "board/verdicts.h"
@@ -46,6 +48,9 @@ struct updater {
     uint64_t looks; /* inspects started */
     ev_timer list_again;
     struct admin *admin;
+    struct http_client *web; /* to all but the engine: hooks, verifications */
+    struct list commands;    /* that run */
+    struct script_user command_user;
     struct service *services;
     size_t service_count;
     ev_io bell;

@@ -210,6 +210,7 @@ static void add_steps(cJSON *object, struct journal *journal, const struct journ
     cJSON_AddNumberToObject(object, "step", record->progress.step);
     cJSON_AddNumberToObject(object, "step_count", (double)spec.step_count);
     journal_steps_free(records, count);
+    journal_spec_done(&spec);
     free(steps);
 }
 
@@ -343,4 +344,19 @@ cJSON *view_rollout_live(const struct rollout *rollout)
 cJSON *view_rollout_event(const struct rollout *rollout)
 {
     return view_live(rollout, VIEW_EVENT_LINES);
+}
+
+cJSON *view_rollout_brief(const struct rollout *rollout)
+{
+    struct journal_rollout record = rollout->record;
+    uint32_t weight =
+        rollout->service->updater->table->draft.services[rollout->service->row].weight;
+    cJSON *object = cJSON_CreateObject();
+
+    record.progress = rollout->progress;
+    add_head(object, &record, rollout);
+    cJSON_AddNumberToObject(object, "weight", view_percent(weight));
+    cJSON_AddNumberToObject(object, "step", rollout->progress.step);
+    cJSON_AddNumberToObject(object, "step_count", (double)rollout->spec.step_count);
+    return object;
 }

@@ -14,6 +14,8 @@ struct cJSON *view_rollout_live(const struct rollout *rollout);
 /* The same with only the end of its log: events are many, and a log may be long. */
 #define VIEW_EVENT_LINES 16u
 struct cJSON *view_rollout_event(const struct rollout *rollout);
+/* Its head alone, with its weight and step: what hooks are told. */
+struct cJSON *view_rollout_brief(const struct rollout *rollout);
 /* An entry of rollout.drains. */
 struct cJSON *view_member_drain(const struct member *member);
 

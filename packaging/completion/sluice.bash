@@ -1,7 +1,7 @@
 # Completion of `sluice` for bash: commands, options, services and rollouts of the daemon that answers.
 # Installed as /usr/share/bash-completion/completions/sluice, or sourced by hand.
 
-_sluice_commands='run check status watch rollout rollback pause resume promote abort history report note weight scale hold release drain version help'
+_sluice_commands='run check status watch rollout rollback pause resume promote abort confirm history report note weight scale hold release drain version help'
 
 # Options of a command, those of every command included.
 _sluice_options()
@@ -15,6 +15,7 @@ _sluice_options()
     scale) echo '--reason --detach --admin --json --help' ;;
     hold) echo '--timeout --admin --json --help' ;;
     drain) echo '--end --extend --watch --admin --json --help' ;;
+    confirm) echo '--name --admin --json --help' ;;
     note) echo '--lesson --admin --json --help' ;;
     history) echo '--limit --admin --json --help' ;;
     version | help) echo '--json --help' ;;
@@ -36,6 +37,7 @@ _sluice()
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
+        --name) ((i++)) ;;
         --admin) _sluice_admin=${COMP_WORDS[++i]} ;;
         --state | --engine | --workers | --endpoints | --image | --steps | --interval | --preset | --env | --label | --memory | --cpus | --command | --replicas | --network | --volume | --publish | --restart | --user | --reason | --force | --limit | --timeout | \
             --end | --extend)
@@ -46,6 +48,7 @@ _sluice()
         esac
     done
     case $before in
+    --name) return ;;
     --admin | --state | --endpoints)
         mapfile -t COMPREPLY < <(compgen -f -- "$word")
         return

@@ -8,7 +8,7 @@ import pytest
 
 from fake_daemon import ROLLOUT, backend, drain, drained, error, rollout, service, step_done
 
-COMMANDS = ["run", "check", "status", "watch", "rollout", "pause", "resume", "promote", "abort",
+COMMANDS = ["run", "check", "status", "watch", "rollout", "pause", "resume", "promote", "abort", "confirm",
             "history", "report", "note", "weight", "drain", "version", "help"]
 
 
@@ -71,7 +71,8 @@ def test_version(run):
 @pytest.mark.parametrize("words", [
     ("status",), ("status", "web"), ("rollout", "web", "--image", "web:v2"), ("watch",),
     ("watch", "web", "--once"), ("pause", "web"), ("resume", "web"), ("promote", "web"),
-    ("abort", "web"), ("report", "web"), ("note", "web", "x"), ("history",), ("history", "web"), ("weight", "web", "5"), ("drain", "web")])
+    ("abort", "web"), ("confirm", "web"),
+    ("report", "web"), ("note", "web", "x"), ("history",), ("history", "web"), ("weight", "web", "5"), ("drain", "web")])
 def test_no_daemon_is_4_and_says_how_to_start_one(run, daemon, words):
     daemon.stop()
     result = run(*words)
@@ -304,6 +305,18 @@ def test_a_note_is_sent_with_the_newest_rollout(run, daemon):
     daemon.answers["GET", "/v1/rollouts"] = 200, {"rollouts": []}
     result = run("note", "web", "x")
     assert result.code == 3 and "no rollout yet" in result.err
+
+
+def test_confirm_says_yes_to_one(run, daemon):
+    daemon.answers["GET", "/v1/rollouts"] = 200, {"rollouts": [rollout(id="20261123-1")]}
+    daemon.answers["POST", "/v1/rollouts/20261123-1/confirm"] = 200, rollout(id="20261123-1")
+    assert "confirmed; rollout 20261123-1 of web goes on" in run("confirm", "web").out
+    assert daemon.requests[-1][2] is None
+    assert run("confirm", "web", "--name", "desk").code == 0
+    assert daemon.requests[-1][2] == {"name": "desk"}
+    daemon.answers["POST", "/v1/rollouts/20261123-1/confirm"] = error(409, "not-applicable", "nothing waits")
+    result = run("confirm", "web")
+    assert result.code == 3 and "nothing waits" in result.err
 
 
 def test_check_says_what_is_wrong(run, tmp_path):

@@ -35,7 +35,7 @@ def test_commands_are_those_of_the_help(sluice):
 
 
 @pytest.mark.parametrize("command", ["run", "check", "status", "watch", "rollout", "pause", "resume",
-                                     "promote", "abort", "history", "report", "note", "weight", "scale", "drain", "version",
+                                     "promote", "abort", "confirm", "history", "report", "note", "weight", "scale", "drain", "version",
                                      "help"])
 def test_options_are_those_of_the_commands_help(sluice, command):
     shown = subprocess.run([sluice, command, "--help"], capture_output=True, text=True,

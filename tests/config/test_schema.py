@@ -30,7 +30,14 @@ def check(*arguments):
 def load(path):
     text = path.read_text()
     # YAML allows no tab here, JSON does: PyYAML reads such a file as JSON only.
-    return json.loads(text) if text.startswith("{") else yaml.safe_load(text)
+    return json.loads(text) if text.startswith("{") else keys_are_texts(yaml.safe_load(text))
+
+
+def keys_are_texts(value):
+    """PyYAML takes the key `on` for YAML 1.1's truth."""
+    if isinstance(value, dict):
+        return {"on" if key is True else key: keys_are_texts(inner) for key, inner in value.items()}
+    return [keys_are_texts(inner) for inner in value] if isinstance(value, list) else value
 
 
 def name(path):

@@ -99,6 +99,8 @@ static void check_step_end(struct world *world, const struct plan_observed *obse
     if (left->kind == STEP_SET_WEIGHT) {
         if (world->table.weight != left->weight)
             check_break(world, "step %u ended at weight %u", step, world->table.weight);
+        if (!tasks_allow(world, POINT_ROLLOUT, step))
+            check_break(world, "step %u ended before its hooks", step);
         for (unsigned i = 0; i < world->worker_count; i++) {
             if (world->workers[i].live && world->workers[i].view.weight != left->weight)
                 check_break(world, "step %u ended before worker %u took its weight", step, i);
@@ -133,6 +135,9 @@ static void check_promotion(struct world *world, const struct plan_observed *obs
                     world->spec.replicas);
     if (world->wish_pause)
         check_break(world, "promoted while an operator had paused the rollout");
+    if (!tasks_allow(world, POINT_VERIFY_SERVICE, (uint32_t)world->spec.step_count) ||
+        !tasks_allow(world, POINT_CONFIRM_PROMOTION, (uint32_t)world->spec.step_count))
+        check_break(world, "promoted before it was verified and confirmed");
 }
 
 /* A class that holds it, is past its time, and whose policy is to fail. */
@@ -299,6 +304,11 @@ static void check_set_weight(struct world *world, uint32_t weight)
     if (world->progress.phase == PHASE_FORWARD &&
         (!is_weight_of_step(world, weight) || world->wish_pause))
         check_break(world, "weight %u is not the step's, or it is paused", weight);
+    if (world->progress.phase == PHASE_FORWARD && weight > world->table.weight &&
+        !(tasks_allow(world, POINT_VERIFY_CANARY, world->progress.step) &&
+          tasks_allow(world, POINT_PRE_ROLLOUT, 0) &&
+          tasks_allow(world, POINT_CONFIRM_TRAFFIC_INCREASE, world->progress.step)))
+        check_break(world, "weight %u before it was verified and confirmed", weight);
     if (world->progress.phase == PHASE_PROMOTED && weight != WEIGHT_MAX)
         check_break(world, "weight %u after the promotion", weight);
     if (world->progress.phase == PHASE_PROMOTED && alive(world, false) == 0)
@@ -425,6 +435,8 @@ static void check_engine_action(struct world *world, const struct plan_action *a
          world->wish_pause || action->ordinal >= world->spec.replicas))
         check_break(world, "create of %u in phase %s, paused %d", action->ordinal,
                     plan_phase_name(world->progress.phase), world->wish_pause);
+    if (action->kind == ACTION_CREATE && !tasks_allow(world, POINT_CONFIRM_ROLLOUT, 0))
+        check_break(world, "create of %u before the rollout was confirmed", action->ordinal);
     if (action->kind == ACTION_RENAME && world->progress.phase != PHASE_PROMOTED)
         check_break(world, "rename before the promotion");
     for (int i = 0; i < OPERATIONS_MAX && index >= 0; i++) {
@@ -472,6 +484,7 @@ void check_action(struct world *world, const struct plan_observed *observed,
     case ACTION_PUBLISH:
     case ACTION_READY:
     case ACTION_RELEASE:
+    case ACTION_TASK:
         return;
     case ACTION_STOP:
         check_stop(world, index);

@@ -45,6 +45,8 @@ static void change_spec(enum mutation mutation)
     }
     if (mutation == MUTATION_FORGIVE_ALL)
         spec.max_failures = 100;
+    if (mutation == MUTATION_SKIP_TASKS)
+        spec.task_count = 0;
     for (size_t i = 0; mutation == MUTATION_SKIP_PAUSES && i < spec.step_count; i++) {
         steps[i].pause_ms = 0;
         steps[i].until_promoted = false;
@@ -108,8 +110,17 @@ static void lie(enum mutation mutation)
     case MUTATION_FORGET_RELEASE:
     case MUTATION_REMOVE_THE_KEPT:
         break;
+    case MUTATION_BEGIN_TASKS_AGAIN:
+    case MUTATION_PASS_WHAT_RUNS:
+        for (size_t i = 0; i < lied.spec->task_count; i++) {
+            if (lied.tasks[i].state == PLAN_TASK_RUNNING)
+                lied.tasks[i].state =
+                    mutation == MUTATION_PASS_WHAT_RUNS ? PLAN_TASK_PASSED : PLAN_TASK_NONE;
+        }
+        break;
     case MUTATION_FORGIVE_ALL:
     case MUTATION_END_EXCHANGES_EARLY:
+    case MUTATION_SKIP_TASKS:
     case MUTATION_SKIP_PAUSES:
     case MUTATION_END_WHATEVER_THE_POLICY:
         change_spec(mutation);
@@ -242,7 +253,10 @@ const char *mutation_name(enum mutation mutation)
                                                       "forget to release",
                                                       "forget the way back",
                                                       "remove the kept",
-                                                      "forgive all failures"};
+                                                      "forgive all failures",
+                                                      "skip tasks",
+                                                      "begin tasks again",
+                                                      "pass what runs"};
 
     return names[mutation];
 }
@@ -285,7 +299,9 @@ const char *fault_name(enum fault fault)
                                                    "a class ended",
                                                    "removal hangs",
                                                    "everything restarted",
-                                                   "new version fails requests"};
+                                                   "new version fails requests",
+                                                   "hook fails",
+                                                   "hook asks for the way back"};
 
     return names[fault];
 }

@@ -235,6 +235,7 @@ static void observe(struct world *world)
     observed.wish_pause = world->wish_pause;
     observed.wish_promote = world->wish_promote;
     observed.wish_abort = world->wish_abort;
+    tasks_observe(world, &observed);
     observed.container_count = 0;
     for (int i = 0; i < world->container_count; i++) {
         if (world->containers[i].seen)
@@ -303,6 +304,10 @@ static void act(struct world *world, const struct plan_action *action)
                action->kind == ACTION_SET_WEIGHT ? action->weight : action->ordinal, action->why);
     if (action->kind == ACTION_STOP)
         world->containers[index].stop_lands = world->now + CREATE_TICKS_MAX;
+    if (action->kind == ACTION_TASK) {
+        tasks_begin(world, action->task, action->step);
+        return;
+    }
     if (action->kind == ACTION_CREATE)
         intend_create(world, action->ordinal);
     if (action->kind == ACTION_CREATE || action->kind == ACTION_START ||
@@ -530,6 +535,7 @@ void updater_tick(struct world *world)
         if (world->now < world->up_at)
             return;
         world->is_up = world->is_awake = true;
+        tasks_resume(world);
         world->listed_at = world->now + world_random(world, 4);
     }
     if (crashes(world) && world_chance(world, 2000)) {
@@ -542,6 +548,7 @@ void updater_tick(struct world *world)
         return;
     }
     hear_events(world);
+    tasks_tick(world);
     operator_tick(world);
     if (world->now == world->table.held_until || world->now == world->image_at ||
         world->now == world->create_retry_at)

@@ -303,6 +303,7 @@ static void choose_spec(struct world *world)
         spec->analysis = choose_analysis(world);
     choose_steps(world);
     choose_way(world);
+    tasks_init(world);
 }
 
 void world_init(struct world *world, uint64_t seed)

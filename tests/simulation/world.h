@@ -15,6 +15,7 @@
 #define OPERATIONS_MAX 64
 #define INTENTS_MAX    32
 #define STEPS_MAX      24 /* ten replicas one by one, with a delay between */
+#define SIM_TASKS_MAX  5
 #define TICKS_MAX      8000u
 #define CREATE_TICKS_MAX                                                                           \
     12u /* the engine answers a create, or will never make it, in this time                        \
@@ -58,6 +59,8 @@ enum fault {
     FAULT_REMOVAL_HANGS,
     FAULT_BOARDS_LOST,
     FAULT_FAILING_VERSION,
+    FAULT_TASK_FAILS,
+    FAULT_ASKED_BACK,
     FAULT_COUNT,
 };
 
@@ -92,7 +95,17 @@ enum mutation {
     MUTATION_FORGET_THE_WAY_BACK,
     MUTATION_REMOVE_THE_KEPT,
     MUTATION_FORGIVE_ALL,
+    MUTATION_SKIP_TASKS,
+    MUTATION_BEGIN_TASKS_AGAIN,
+    MUTATION_PASS_WHAT_RUNS,
     MUTATION_COUNT,
+};
+
+struct sim_task { /* as the journal has it, and what will come of it */
+    enum plan_task_state state;
+    uint32_t step;
+    uint64_t since, done_at;
+    bool fails;
 };
 
 struct sim_container {
@@ -179,6 +192,9 @@ struct world {
     uint32_t fault_rate;     /* per 10,000 ticks and kind */
     bool is_bad_version;     /* never healthy */
     bool is_failing_version; /* healthy, and every other request fails */
+    struct config_task config_tasks[SIM_TASKS_MAX];
+    char task_names[SIM_TASKS_MAX][16];
+    struct sim_task tasks[SIM_TASKS_MAX];
     /* engine */
     int container_count;
     struct sim_container containers[CONTAINERS_MAX];
@@ -242,6 +258,15 @@ bool traffic_is_held(const struct world *world); /* by every live worker, for no
 bool traffic_is_drained(const struct world *world, int container);
 void traffic_lose_boards(struct world *world); /* everything of Sluice was restarted */
 void traffic_end_all(struct world *world, int container);
+
+/* --- tasks.c: hooks and verifications --------------------------------------------------------- */
+void tasks_init(struct world *world);
+void tasks_tick(struct world *world);
+void tasks_begin(struct world *world, uint16_t index, uint32_t step);
+void tasks_resume(struct world *world); /* by the next updater */
+void tasks_observe(const struct world *world, struct plan_observed *observed);
+/* Whether all of this point have been done for this step, or are not waited for. */
+bool tasks_allow(const struct world *world, enum config_task_point point, uint32_t step);
 
 /* --- updater_model.c: observe, journal, act -------------------------------------------------- */
 void updater_tick(struct world *world);
