@@ -128,6 +128,8 @@ static void add_actions(const struct cJSON *plan, struct lines *lines)
         table_cell(&table, "%s", kind);
         if (json_get(action, "weight") != NULL)
             table_cell(&table, "%s", text_weight(json_number(action, "weight"), text));
+        else if (json_text(action, "task")[0] != '\0')
+            table_cell(&table, "%s", json_text(action, "task"));
         else if (json_text(action, "container")[0] != '\0')
             table_cell(&table, "%s (%s)", json_text(action, "container"), is_new ? "new" : "old");
         else

@@ -74,6 +74,9 @@ static void note_action(struct preview_world *world, const struct plan_action *a
                 (void)snprintf(noted->name, sizeof(noted->name), "%s",
                                world->in.containers[i].name);
         }
+    } else if (action->kind == ACTION_TASK) {
+        (void)snprintf(noted->name, sizeof(noted->name), "%s",
+                       world->in.spec->tasks[action->task].name);
     } else if (plan_action_has_container(action->kind)) {
         noted->is_new = container->is_new;
         (void)snprintf(noted->name, sizeof(noted->name), "%s",
@@ -149,6 +152,13 @@ static void apply(struct preview_world *world, const struct plan_action *action)
         break;
     case ACTION_RELEASE:
         world->in.hold_left_ms = 0;
+        break;
+    case ACTION_TASK: /* every hook says yes, and none asks for the way back */
+        world->in.tasks[action->task].step = action->step;
+        world->in.tasks[action->task].since_ms = world->in.now_ms;
+        world->in.tasks[action->task].state =
+            world->in.spec->tasks[action->task].point == POINT_ROLLBACK ? PLAN_TASK_RUNNING
+                                                                        : PLAN_TASK_PASSED;
         break;
     }
 }

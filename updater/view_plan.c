@@ -150,7 +150,9 @@ static void add_action(cJSON *array, const struct plan_preview_action *noted)
                             noted->promotes ? "wait_for_promote" : plan_action_name(kind));
     if (!noted->promotes && kind == ACTION_SET_WEIGHT)
         cJSON_AddNumberToObject(entry, "weight", view_percent(noted->action.weight));
-    if (noted->name[0]) {
+    if (!noted->promotes && kind == ACTION_TASK) {
+        cJSON_AddStringToObject(entry, "task", noted->name);
+    } else if (noted->name[0]) {
         cJSON_AddStringToObject(entry, "container", noted->name);
         cJSON_AddBoolToObject(entry, "new", noted->is_new);
     }

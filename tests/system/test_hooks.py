@@ -283,3 +283,12 @@ def test_a_result_is_neither_forgotten_nor_doubled_wherever_the_updater_dies(ope
         assert len(told) == (2 if name == "a" and point == "task:answered" else 1)
         assert [hook["state"] for hook in hooks_of(done, name)] == ["passed"]
     shop.closes_well()
+
+
+def test_a_dry_run_shows_where_hooks_come_and_asks_nobody(open_shop, receiver):
+    shop = open_shop("hdry", [{"name": "smoke", "on": "pre_rollout", "webhook": receiver.url("/smoke")},
+                              {"name": "alarm", "on": "rollback", "webhook": receiver.url("/alarm")}])
+    result = shop.sluice.cli("rollout", "hdry", "--image", "slt-demo:v2", "--dry-run")
+    assert result.returncode == 0, result.stderr
+    lines = [line for line in result.stdout.splitlines() if "task" in line or "set_weight" in line]
+    assert any("smoke" in line for line in lines) and receiver.requests == []
