@@ -180,7 +180,7 @@ static bool raise_to(struct planner *planner, uint32_t needed)
             action->ordinal = (uint16_t)ordinal;
         made++;
     }
-    return planner_admit(planner, all_up);
+    return planner_admit(planner, needed, all_up);
 }
 
 static void enter_step(struct planner *planner)

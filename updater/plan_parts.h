@@ -90,10 +90,10 @@ bool planner_tasks_before_room(struct planner *planner, uint32_t step);
 /* A healthy new one that is not in rotation yet, because it is to be verified before. */
 bool planner_awaits_verification(const struct planner *planner,
                                  const struct plan_container *container);
-/* Verifies what awaits it, and takes it into rotation: all that a step needs together (`all_up`:
- * they are there); stop-first each as it comes, for the next one makes room only when it serves.
- * True once all are in rotation. */
-bool planner_admit(struct planner *planner, bool all_up);
+/* Verifies what awaits it of the first `needed` ordinals, and takes it into rotation: all together
+ * (`all_up`: they are there); stop-first each as it comes, for the next one makes room only when it
+ * serves. True once all are in rotation. */
+bool planner_admit(struct planner *planner, uint32_t needed, bool all_up);
 /* Turns back where a hook asks for it. */
 bool planner_is_asked_back(struct planner *planner);
 

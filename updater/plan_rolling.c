@@ -442,6 +442,13 @@ static bool is_needed_no_more(const struct planner *planner, const struct plan_c
            !planner->in->containers[old].kept;
 }
 
+/* Nothing serves, and health says that this one could, whatever the engine told of it last. */
+static bool may_be_needed(const struct planner *planner, const struct plan_container *container)
+{
+    return container->backend == BACKEND_DRAINING && container->verdict == VERDICT_HEALTHY &&
+           count_serving(planner) == 0 && !planner->out->progress.holding;
+}
+
 static void put_new_away(struct planner *planner, bool weight_fits, bool is_over)
 {
     for (unsigned i = planner->in->container_count; i-- > 0;) {
@@ -450,8 +457,10 @@ static void put_new_away(struct planner *planner, bool weight_fits, bool is_over
 
         if (!container->is_new || planner->out->progress.phase == PHASE_ENDED)
             continue;
-        if (!is_gone && (container->backend == BACKEND_DRAINING ||
-                         new_may_go(planner, i, weight_fits, is_over)))
+        if (!is_gone && !is_over && may_be_needed(planner, container))
+            planner_wait(planner, "for any container to serve, before %s goes", container->name);
+        else if (!is_gone && (container->backend == BACKEND_DRAINING ||
+                              new_may_go(planner, i, weight_fits, is_over)))
             (void)planner_put_away(planner, i, "it goes");
         else if (is_gone && (container->state == CONTAINER_CREATED || is_over ||
                              is_needed_no_more(planner, container)))

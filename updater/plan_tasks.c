@@ -54,6 +54,10 @@ static void begin(struct planner *planner, unsigned index, uint32_t step)
         planner_wait(planner, "paused by an operator: `sluice resume` goes on");
         return;
     }
+    for (unsigned i = 0; i < planner->out->action_count; i++) {
+        if (planner->out->actions[i].kind == ACTION_TASK && planner->out->actions[i].task == index)
+            return; /* several containers wait for it */
+    }
     action = planner_act(planner, ACTION_TASK, "%s %s", word_of(task), task->name);
     if (action != NULL) {
         action->task = (uint16_t)index;
@@ -90,7 +94,6 @@ static bool await(struct planner *planner, unsigned index)
     uint64_t at_ms = seen->since_ms + task->wait_ms;
     char limit[PLAN_DURATION_BYTES];
 
-    planner->on_schedule = true;
     if (config_task_is_gate(task) && planner->in->now_ms >= at_ms) {
         char reason[PLAN_DURATION_BYTES + 32];
 
@@ -100,6 +103,7 @@ static bool await(struct planner *planner, unsigned index)
     }
     if (is_too_long_for_the_hold(planner, index))
         return goes_on_without(planner, task, "no yes within half of `hold.timeout`");
+    planner->on_schedule = true;
     if (config_task_is_gate(task))
         planner_look_at(planner, at_ms);
     if (task->kind == TASK_GATE)
@@ -121,7 +125,7 @@ static bool is_outdated(const struct planner *planner, unsigned index)
 
         if (container->is_new && container->backend == BACKEND_STARTING &&
             container->published_ms > planner->in->tasks[index].since_ms &&
-            !planner_is_surplus(planner, i))
+            !planner_is_surplus(planner, i) && !planner_is_failed(planner, container->ordinal))
             return true;
     }
     return false;
@@ -179,7 +183,7 @@ bool planner_awaits_verification(const struct planner *planner,
            container->backend == BACKEND_STARTING && container->verdict == VERDICT_HEALTHY;
 }
 
-bool planner_admit(struct planner *planner, bool all_up)
+bool planner_admit(struct planner *planner, uint32_t needed, bool all_up)
 {
     const struct plan_observed *in = planner->in;
     bool waits[PLAN_CONTAINERS_MAX] = {false};
@@ -188,8 +192,9 @@ bool planner_admit(struct planner *planner, bool all_up)
     for (unsigned i = 0; i < in->container_count; i++) {
         const struct plan_container *container = &in->containers[i];
 
-        if (!container->is_new || !container_runs(container) || container_is_healthy(container) ||
-            planner_is_surplus(planner, i) || planner_is_failed(planner, container->ordinal))
+        if (!container->is_new || container->ordinal >= needed || !container_runs(container) ||
+            container_is_healthy(container) || planner_is_surplus(planner, i) ||
+            planner_is_failed(planner, container->ordinal))
             continue;
         waits[i] = planner_awaits_verification(planner, container);
         if (!waits[i])

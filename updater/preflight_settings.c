@@ -188,12 +188,34 @@ static void check_plan(const struct preflight_facts *facts, struct preflight_res
                       plan_outcome_name(facts->preview->outcome));
 }
 
+/* Exchanges that wait for the last one's replacement wait for its verifications too. */
+static void check_held_verifications(const struct preflight_facts *facts,
+                                     struct preflight_result *result)
+{
+    const struct plan_spec *spec = facts->spec;
+    uint64_t longest_ms = 0;
+    char its[TIME_BYTES], ours[TIME_BYTES];
+
+    if (spec->order != ORDER_STOP_FIRST || spec->replicas > 1)
+        return;
+    for (size_t i = 0; i < spec->task_count; i++) {
+        if (spec->tasks[i].point == POINT_VERIFY_CANARY)
+            longest_ms += spec->tasks[i].timeout_ms;
+    }
+    if (longest_ms > spec->hold_ms / 2)
+        preflight_say(result, PREFLIGHT_WARNING,
+                      "requests wait while the new container is verified, which may take %s, but "
+                      "after %s (half of hold.timeout) the rollout turns back",
+                      time_text(longest_ms, its), time_text(spec->hold_ms / 2, ours));
+}
+
 void check_settings(const struct preflight_facts *facts, struct preflight_result *result)
 {
     uint64_t grace_ms = facts->config->rollout.stop_grace_period_ms;
     char its[TIME_BYTES], ours[TIME_BYTES];
 
     check_plan(facts, result);
+    check_held_verifications(facts, result);
     for (size_t i = 0; i < facts->old_count; i++) {
         const cJSON *config = engine_json_get(facts->olds[i].inspect, "Config");
         int64_t own_s = engine_json_integer(config, "StopTimeout", 0);

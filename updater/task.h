@@ -50,7 +50,7 @@ int task_confirm(struct rollout *rollout, const char *name, const char *user,
 
 /* --- task_try.c ----------------------------------------------------------------------------- */
 
-/* Starts a try; task_tried() follows, never before this returns. */
+/* Starts a try; task_tried() follows, at once where it cannot even begin. */
 void task_try_start(struct rollout *rollout, unsigned index);
 void task_try_stop(struct task_try *try); /* untold; NULL is fine */
 

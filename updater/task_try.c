@@ -175,7 +175,7 @@ static void webhook_start(struct task_try *try, const struct config_task *config
     try->requests = memory_new_array(1, sizeof(*try->requests));
     try->count = 1;
     if (!request_start(try, &try->requests[0], &options))
-        try_fail(try, "libcurl does not take the URL %.200s", config->url);
+        try_fail(try, "libcurl does not take its URL"); /* which may hold a secret */
     free(delivery);
     cJSON_free(text);
     cJSON_Delete(payload);

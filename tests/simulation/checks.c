@@ -318,6 +318,14 @@ static void check_set_weight(struct world *world, uint32_t weight)
         check_break(world, "weight %u with %u new ones healthy", weight, new_ones);
 }
 
+/* A new one serves only once a verification has passed that began when it was there. */
+static void check_admission(struct world *world, const struct sim_container *container)
+{
+    if (world->progress.phase == PHASE_FORWARD && container->is_new &&
+        !tasks_have_verified(world, container->published))
+        check_break(world, "%s serves before it was verified", container->name);
+}
+
 /* Old ones leave after the promotion, new ones on the way back: nothing else. */
 static void check_leaving(struct world *world, const struct sim_container *container,
                           enum plan_action_kind kind)
@@ -481,8 +489,10 @@ void check_action(struct world *world, const struct plan_observed *observed,
         if (!check_is_stop_first(world))
             check_break(world, "exchanges are held, and the order is start-first");
         return;
-    case ACTION_PUBLISH:
     case ACTION_READY:
+        check_admission(world, &world->containers[index]);
+        return;
+    case ACTION_PUBLISH:
     case ACTION_RELEASE:
     case ACTION_TASK:
         return;
@@ -507,6 +517,9 @@ void check_applied(struct world *world)
 {
     unsigned left = check_healthy(world, false) + check_healthy(world, true);
 
+    if (tasks_held_for(world) * TICK_MS > world->spec.hold_ms / 2 + TICK_MS)
+        check_break(world, "exchanges wait for a verification since %llu ticks",
+                    (unsigned long long)tasks_held_for(world));
     if (world->table.held_until > world->now && !world->progress.holding)
         check_break(world, "exchanges are held, and the journal does not say so");
     if (left > 0)

@@ -114,10 +114,13 @@ void check_end(struct world *world)
         check_break(world, "held for ever");
     if (world->is_clean && outcome != OUTCOME_COMPLETED &&
         strstr(world->progress.why, "stayed inconclusive") == NULL &&
+        strstr(world->progress.why, "no yes within half of") == NULL &&
         !(check_is_in_turn(world) && may_turn_back(world)) &&
         !(outcome == OUTCOME_NEEDS_ATTENTION && may_fail(world)))
         check_break(world, "nothing went wrong, and yet: %s (%s)", plan_outcome_name(outcome),
                     world->progress.why);
+    if (outcome != OUTCOME_NEEDS_ATTENTION && !tasks_allow(world, POINT_POST_ROLLOUT, 0))
+        check_break(world, "ended (%s) before the hooks at its end", plan_outcome_name(outcome));
     if (outcome == OUTCOME_COMPLETED)
         check_completed(world);
     else if (outcome == OUTCOME_ROLLED_BACK || outcome == OUTCOME_ABORTED)

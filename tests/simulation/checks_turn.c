@@ -87,6 +87,8 @@ void check_turn(struct world *world, const struct sim_container *container,
     if (world->progress.phase != PHASE_FORWARD || kind == ACTION_REMOVE)
         check_break(world, "%s of %s in phase %s", plan_action_name(kind), container->name,
                     plan_phase_name(world->progress.phase));
+    if (check_is_stop_first(world) && !tasks_allow_room(world))
+        check_break(world, "%s of %s before its hooks", plan_action_name(kind), container->name);
     if (other == NULL ||
         (kind == ACTION_DRAIN && !check_is_stop_first(world) && !check_in_rotation(other)))
         check_break(world, "%s of %s, and its replacement is not there", plan_action_name(kind),

@@ -118,6 +118,14 @@ static void lie(enum mutation mutation)
                     mutation == MUTATION_PASS_WHAT_RUNS ? PLAN_TASK_PASSED : PLAN_TASK_NONE;
         }
         break;
+    case MUTATION_VERIFY_ONCE:
+    case MUTATION_HOLD_FOR_VERIFICATIONS:
+        for (size_t i = 0; i < lied.spec->task_count; i++) {
+            if ((lied.tasks[i].state == PLAN_TASK_RUNNING) ==
+                (mutation == MUTATION_HOLD_FOR_VERIFICATIONS))
+                lied.tasks[i].since_ms = lied.now_ms;
+        }
+        break;
     case MUTATION_FORGIVE_ALL:
     case MUTATION_END_EXCHANGES_EARLY:
     case MUTATION_SKIP_TASKS:
@@ -256,7 +264,9 @@ const char *mutation_name(enum mutation mutation)
                                                       "forgive all failures",
                                                       "skip tasks",
                                                       "begin tasks again",
-                                                      "pass what runs"};
+                                                      "pass what runs",
+                                                      "verify once for all",
+                                                      "hold for verifications"};
 
     return names[mutation];
 }

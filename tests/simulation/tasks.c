@@ -37,7 +37,9 @@ static void decide(struct world *world, size_t index)
     struct sim_task *task = &world->tasks[index];
     enum config_task_point point = world->config_tasks[index].point;
 
-    task->done_at = world->now + 1 + world_random(world, 20);
+    task->done_at = world->now + 1;
+    if (point != POINT_VERIFY_CANARY || !check_is_stop_first(world) || !world->is_clean)
+        task->done_at += world_random(world, 20); /* exchanges may be held for it meanwhile */
     task->fails = may_go_wrong(world) && world_chance(world, 200 + world->fault_rate * 4);
     if (task->fails) {
         world_fault(world, FAULT_TASK_FAILS, -1);
@@ -54,6 +56,20 @@ static void decide(struct world *world, size_t index)
     }
 }
 
+/* A verification before traffic, and another container has come since it began. */
+static bool is_to_be_seen_again(const struct world *world, size_t index)
+{
+    const struct sim_task *task = &world->tasks[index];
+    bool is_newer = false;
+
+    for (int i = 0; i < world->container_count; i++)
+        is_newer = is_newer || (world->containers[i].is_new && world->containers[i].seen &&
+                                world->containers[i].backend == BACKEND_STARTING &&
+                                world->containers[i].published > task->since);
+    return is_newer && task->state != PLAN_TASK_RUNNING &&
+           world->config_tasks[index].point == POINT_VERIFY_CANARY;
+}
+
 void tasks_begin(struct world *world, uint16_t index, uint32_t step)
 {
     struct sim_task *task = &world->tasks[index];
@@ -62,7 +78,7 @@ void tasks_begin(struct world *world, uint16_t index, uint32_t step)
         check_break(world, "task %u is none", index);
         return;
     }
-    if (task->state != PLAN_TASK_NONE && task->step == step)
+    if (task->state != PLAN_TASK_NONE && task->step == step && !is_to_be_seen_again(world, index))
         check_break(world, "%s was begun twice for step %u", world->task_names[index], step);
     *task = (struct sim_task){.state = PLAN_TASK_RUNNING, .step = step, .since = world->now};
     decide(world, index);
@@ -115,23 +131,72 @@ void tasks_observe(const struct world *world, struct plan_observed *observed)
     }
 }
 
+/* It runs, but nobody waits for its answer any more. */
+static bool is_ignored_now(const struct world *world, size_t index)
+{
+    const struct config_task *config = &world->config_tasks[index];
+    uint64_t waited_ms = (world->now - world->tasks[index].since) * TICK_MS;
+
+    if (config->on_failure != ON_FAILURE_IGNORE)
+        return false;
+    return config_task_is_gate(config)
+               ? waited_ms >= config->wait_ms
+               : config->point == POINT_VERIFY_CANARY && world->progress.holding;
+}
+
 bool tasks_allow(const struct world *world, enum config_task_point point, uint32_t step)
 {
     for (size_t i = 0; i < world->spec.task_count; i++) {
         const struct config_task *config = &world->config_tasks[i];
         const struct sim_task *task = &world->tasks[i];
-        bool is_ignored = config->on_failure == ON_FAILURE_IGNORE;
-        bool is_over =
-            config_task_is_gate(config) && (world->now - task->since) * TICK_MS >= config->wait_ms;
-
         if (config->point != point)
             continue;
         if (task->state == PLAN_TASK_NONE || task->step != step)
             return false;
-        if (task->state == PLAN_TASK_RUNNING && !(is_ignored && is_over))
+        if (task->state == PLAN_TASK_RUNNING && !is_ignored_now(world, i))
             return false;
-        if (task->state == PLAN_TASK_FAILED && !is_ignored)
+        if (task->state == PLAN_TASK_FAILED && config->on_failure != ON_FAILURE_IGNORE)
             return false;
     }
     return true;
+}
+
+bool tasks_have_verified(const struct world *world, uint64_t published)
+{
+    for (size_t i = 0; i < world->spec.task_count; i++) {
+        if (world->config_tasks[i].point == POINT_VERIFY_CANARY &&
+            world->tasks[i].since <= published && !is_ignored_now(world, i))
+            return false;
+    }
+    return tasks_allow(world, POINT_VERIFY_CANARY, world->progress.step);
+}
+
+bool tasks_allow_room(const struct world *world)
+{
+    return world->progress.phase != PHASE_FORWARD ||
+           (tasks_allow(world, POINT_PRE_ROLLOUT, 0) &&
+            tasks_allow(world, POINT_CONFIRM_TRAFFIC_INCREASE, world->progress.step));
+}
+
+uint64_t tasks_held_for(const struct world *world)
+{
+    uint64_t since = world->now;
+    bool waits = false;
+
+    for (int i = 0; i < world->container_count; i++)
+        waits = waits ||
+                (world->containers[i].is_new && world->containers[i].backend == BACKEND_STARTING &&
+                 world->containers[i].verdict == VERDICT_HEALTHY);
+    if (!waits || !world->progress.holding || world->progress.phase != PHASE_FORWARD ||
+        check_healthy(world, false) + check_healthy(world, true) > 0)
+        return 0;
+    for (size_t i = 0; i < world->spec.task_count; i++) {
+        const struct sim_task *task = &world->tasks[i];
+
+        if (world->config_tasks[i].point == POINT_VERIFY_CANARY &&
+            task->state == PLAN_TASK_RUNNING && task->step == world->progress.step &&
+            task->since < since && !is_ignored_now(world, i))
+            since = task->since;
+    }
+    return world->now - since;
 }

@@ -98,6 +98,8 @@ enum mutation {
     MUTATION_SKIP_TASKS,
     MUTATION_BEGIN_TASKS_AGAIN,
     MUTATION_PASS_WHAT_RUNS,
+    MUTATION_VERIFY_ONCE,
+    MUTATION_HOLD_FOR_VERIFICATIONS,
     MUTATION_COUNT,
 };
 
@@ -267,6 +269,12 @@ void tasks_resume(struct world *world); /* by the next updater */
 void tasks_observe(const struct world *world, struct plan_observed *observed);
 /* Whether all of this point have been done for this step, or are not waited for. */
 bool tasks_allow(const struct world *world, enum config_task_point point, uint32_t step);
+/* Verifications before traffic are done that began after `published`. */
+bool tasks_have_verified(const struct world *world, uint64_t published);
+/* Stop-first, of the present step: an old one may make room. */
+bool tasks_allow_room(const struct world *world);
+/* How long exchanges that are held have waited for a verification; 0: they do not. */
+uint64_t tasks_held_for(const struct world *world);
 
 /* --- updater_model.c: observe, journal, act -------------------------------------------------- */
 void updater_tick(struct world *world);

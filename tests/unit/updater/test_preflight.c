@@ -479,6 +479,19 @@ static void warns_of_a_grace_that_is_cut_short(void **state)
     expect("settings", PREFLIGHT_WARNING, "asks for 30s");
 }
 
+static void warns_of_verifications_that_the_hold_is_too_short_for(void **state)
+{
+    static const struct config_task task = {.point = POINT_VERIFY_CANARY, .timeout_ms = 10000};
+
+    (void)state;
+    spec.tasks = &task;
+    spec.task_count = spec.replicas = 1;
+    spec.hold_ms = 10000;
+    expect("settings", PREFLIGHT_OK, "");
+    spec.order = ORDER_STOP_FIRST;
+    expect("settings", PREFLIGHT_WARNING, "may take 10s, but after 5s (half of hold.timeout)");
+}
+
 /* --- measures --- */
 
 static void reads_what_a_container_uses(void **state)
@@ -635,6 +648,7 @@ int main(void)
         TEST(refuses_first_ones_that_cannot_be),
         TEST(refuses_first_ones_that_share_a_database),
         TEST(counts_the_limits_of_each_of_the_first_ones),
+        TEST(warns_of_verifications_that_the_hold_is_too_short_for),
         cmocka_unit_test(reads_what_a_container_uses),
         cmocka_unit_test(reads_what_the_kernel_says),
     };
