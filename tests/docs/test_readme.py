@@ -204,6 +204,7 @@ def plain(text):
 TLS = {"certificates": [{"cert": "/c"}], "client_certificates": {"ca": "/a"}, "hsts": "1d"}
 GIVEN = {f"listeners.NAME.tls.{key}" for key in ("certificates[].cert", "certificates[].key", "client_certificates.ca", "hsts")}
 GIVEN |= {"services.NAME.tls.name"}
+GIVEN |= {f"services.NAME.rollout.{key}" for key in ("hooks[].on", "hooks[].name", "hooks[].webhook", "verify[].name")}
 
 
 def canonical(tmp_path, extra, listener=None, top=None):
@@ -233,12 +234,14 @@ def test_the_references_defaults_are_those_of_the_program(tmp_path):
     full = canonical(tmp_path, {"healthcheck": {"http": {}}, "tls": {"name": "a"}, "rollout": {"analysis": True}}, {"tls": TLS},
                      {"access_log": {}})
     rolling = canonical(tmp_path, {"rollout": {"strategy": "rolling"}})  # has keys of its own
+    asked = canonical(tmp_path, {"rollout": {"hooks": [{"on": "pre_rollout", "webhook": "http://a/"}], "verify": [{"http": {}}]}})
     parts = ("access_log.", "services.NAME.healthcheck.", "services.NAME.rollout.analysis.", "services.NAME.tls.", "listeners.NAME.tls.")
     compared = 0
     for key, cells in rows().items():
         literal = re.fullmatch(r"`([^`]+)`(?:, `[^`]+`)?", cells[2])
         value = at(full if key.startswith(parts) else bare, key)
         value = at(rolling, key) if value is None else value
+        value = at(asked, key) if "hooks[]." in key or "verify[]." in key else value
         if isinstance(value, dict) and key.startswith("services.NAME.rollout.drain."):
             value = value["timeout"]  # given alone it is the same
         if literal:
