@@ -87,7 +87,7 @@ bool planner_tasks_before_traffic(struct planner *planner, uint32_t step);
 /* Stop-first: what is asked before an old one makes room. Once it has, requests may wait, and
  * nobody is asked any more. */
 bool planner_tasks_before_room(struct planner *planner, uint32_t step);
-/* A healthy new one that is not in rotation yet, because it is to be verified before. */
+/* A healthy new one that is not in rotation yet, because others have their say before. */
 bool planner_awaits_verification(const struct planner *planner,
                                  const struct plan_container *container);
 /* Verifies what awaits it of the first `needed` ordinals, and takes it into rotation: all together

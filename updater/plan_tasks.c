@@ -9,10 +9,11 @@ static const char *word_of(const struct config_task *task)
     return config_task_is_verification(task) ? "verification" : "hook";
 }
 
-/* A scale brings no other version: there is nothing to say yes to, but what it adds is verified. */
+/* A scale brings no other version: there is nothing to say yes to, but what it adds is verified. A
+ * first deployment does. */
 static bool is_asked(const struct plan_spec *spec, const struct config_task *task)
 {
-    return spec->scale_to == 0 ||
+    return spec->scale_to == 0 || spec->replicas == 0 ||
            (config_task_is_verification(task) && spec->scale_to > spec->replicas);
 }
 
@@ -175,11 +176,12 @@ bool planner_awaits_verification(const struct planner *planner,
                                  const struct plan_container *container)
 {
     const struct plan_spec *spec = planner->in->spec;
-    bool is_verified_first = false;
+    bool is_asked_first = false;
 
     for (unsigned i = 0; i < spec->task_count; i++)
-        is_verified_first = is_verified_first || spec->tasks[i].point == POINT_VERIFY_CANARY;
-    return is_verified_first && container->state == CONTAINER_RUNNING &&
+        is_asked_first = is_asked_first || spec->tasks[i].point == POINT_VERIFY_CANARY ||
+                         (spec->replicas == 0 && spec->tasks[i].point == POINT_PRE_ROLLOUT);
+    return is_asked_first && container->state == CONTAINER_RUNNING &&
            container->backend == BACKEND_STARTING && container->verdict == VERDICT_HEALTHY;
 }
 
@@ -205,8 +207,9 @@ bool planner_admit(struct planner *planner, uint32_t needed, bool all_up)
         return all_up;
     if (!all_up && in->spec->order != ORDER_STOP_FIRST)
         return false;
-    if (!planner_tasks(planner, POINT_VERIFY_CANARY, planner->out->progress.step))
-        return false;
+    if (!planner_tasks(planner, POINT_VERIFY_CANARY, planner->out->progress.step) ||
+        (in->spec->replicas == 0 && !planner_tasks(planner, POINT_PRE_ROLLOUT, 0)))
+        return false; /* the first ones have traffic at once: there is no weight to wait for */
     for (unsigned i = 0; i < in->container_count; i++) {
         if (waits[i])
             planner_bring_up(planner, i);

@@ -261,6 +261,25 @@ static void test_a_scale_verifies_what_it_adds_and_asks_nobody(void **state)
     assert_int_equal(out.progress.outcome, OUTCOME_COMPLETED);
 }
 
+static void test_the_first_ones_are_asked_for_before_they_serve(void **state)
+{
+    (void)state;
+    spec.replicas = 0;
+    spec.scale_to = 1;
+    spec.steps = NULL;
+    spec.step_count = in.container_count = 0;
+    (void)come_up(add(true, 0), NOW - 100);
+    next();
+    assert_string_equal(begun(), "smoke");
+    says(0, PLAN_TASK_PASSED, NOW);
+    next();
+    assert_string_equal(begun(), "warm");
+    assert_int_equal(out.action_count, 1);
+    says(1, PLAN_TASK_PASSED, NOW);
+    next();
+    assert_int_equal(the(ACTION_READY)->container, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +301,8 @@ int main(void)
         cmocka_unit_test_setup(test_the_watch_begins_after_the_service_was_verified,
                                reset_with_tasks),
         cmocka_unit_test_setup(test_rolling_ends_after_its_last_hook_both_ways, reset_with_tasks),
+        cmocka_unit_test_setup(test_the_first_ones_are_asked_for_before_they_serve,
+                               reset_with_tasks),
         cmocka_unit_test_setup(test_a_scale_verifies_what_it_adds_and_asks_nobody,
                                reset_with_tasks),
     };
