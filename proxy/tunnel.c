@@ -30,9 +30,10 @@ static void tell(struct tunnel *tunnel, struct tunnel_way *way, struct stream *t
     char frame[FRAME_CLOSE_BYTES_MAX];
     uint8_t mask[4];
     struct slice close = {frame, 0};
+    bool ended = way == &tunnel->out ? tunnel->client_ended : tunnel->upstream_ended;
 
     way->told = true;
-    if (way->frames.closed) /* its own */
+    if (way->frames.closed || ended) /* its own has gone there, or a FIN: nothing may follow */
         return;
     memcpy(mask, &random, sizeof(mask));
     close.length = frame_write_close(frame, way == &tunnel->out ? mask : NULL);

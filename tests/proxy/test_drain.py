@@ -409,6 +409,36 @@ def test_close_that_is_under_way_already_is_not_doubled(world):
     assert left(bench, epoch)[POLITELY][WEBSOCKET] + left(bench, epoch)[FORCED][WEBSOCKET] == 1
 
 
+@pytest.mark.parametrize("side", ["client", "backend"])
+def test_side_that_has_ended_its_sending_is_told_no_more_and_harms_nobody(world, side):
+    released = threading.Event()
+    a = world.backend()
+
+    def half_closing(c, r):
+        c.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        c.sock.shutdown(socket.SHUT_WR) if side == "backend" else c.sock.recv(1)  # its end, or the client's
+        released.wait(PATIENCE)
+        return False
+
+    a.on("/ws", half_closing)
+    bench = world.bench(web(a))
+    client = world.client(bench)
+    client.send(UPGRADE)
+    assert client.answer().status == 101
+    if side == "client":
+        client.sock.shutdown(socket.SHUT_WR)
+    else:
+        assert client.reader.rest() == b""
+    epoch, end = drain(bench, WEBSOCKET)
+    end()
+    if side == "client":
+        assert read_frame(client.reader) == (0x88, GOING_AWAY)
+    bench.until(lambda s: [h["ending"] for h in bench.ask("holds")] in ([2], []))
+    released.set()
+    client.close()
+    assert sum(x[WEBSOCKET] for x in left(bench, epoch)) == 1
+
+
 def test_upgrade_to_something_else_ends_by_fin(world):
     a = world.backend()
     a.on("/ws", upgrade)  # what it speaks is no WebSocket, whatever it says
