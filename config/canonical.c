@@ -481,6 +481,7 @@ char *config_to_json(const struct config *config)
     put_text(json, "user", config->user);
     put(json, "timeouts", timeouts_to_json(&config->timeouts));
     put(json, "limits", limits_to_json(&config->limits));
+    put(json, "notify", config_notify_to_json(config->notify, config->notify_count));
     put(json, "workers", cJSON_CreateNumber(config->workers));
     put(json, "access_log", access_log_to_json(&config->access_log));
     put(json, "error_pages", error_pages_to_json(&config->error_pages));

@@ -197,6 +197,7 @@ void config_free(struct config *config)
         service_done(&config->services[i]);
     free(config->listeners);
     free(config->services);
+    config_notify_free(config->notify, config->notify_count);
     free(config->access_log.file);
     config_error_pages_done(&config->error_pages);
     free(config->engine_host);

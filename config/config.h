@@ -387,6 +387,8 @@ struct config {
     char *user;             /* workers and health run as; default "nobody" */
     struct config_timeouts timeouts;
     struct config_limits limits;
+    struct config_notify *notify; /* who is told of rollouts */
+    size_t notify_count;
     uint32_t workers; /* 1 to 32; `auto`: one per processor that this process may use */
     struct config_access_log access_log;
     struct config_error_pages error_pages; /* where a service has none of its own */

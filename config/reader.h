@@ -76,7 +76,7 @@ extern const struct table config_table, listener_table, sni_table, service_table
     limits_table, service_limits_table, access_log_table, error_pages_table, rate_table,
     sticky_table, preview_table, preview_match_table, hash_table, queue_table, ejection_table,
     retries_table, hold_table, images_table, step_match_table, step_match_value_table,
-    analysis_table, preset_table, hook_table, verify_table, verify_http_table;
+    analysis_table, preset_table, hook_table, verify_table, verify_http_table, notify_table;
 
 /* Where in the document: returns what reader_leave() wants. */
 size_t reader_enter(struct reader *reader, const char *key);
@@ -141,6 +141,7 @@ void drain_defaults(struct config_drain *drain);
 void rollout_read(struct reader *reader, const struct node *node, void *target);
 /* Both lists of a rollout; in read_tasks.c. */
 void tasks_read(struct reader *reader, const struct node *node, struct config_rollout *rollout);
+void notify_read(struct reader *reader, const struct node *node, void *target);
 void tasks_check(struct reader *reader, const struct node *node,
                  const struct config_service *service);
 extern const char *const hook_point_words[], *const on_failure_words[]; /* NULL-terminated */

@@ -57,6 +57,25 @@ static inline bool config_task_is_verification(const struct config_task *task)
     return task->point == POINT_VERIFY_CANARY || task->point == POINT_VERIFY_SERVICE;
 }
 
+#define CONFIG_NOTIFY_MAX 16
+
+enum config_severity { SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_ERROR };
+enum config_notify_format { NOTIFY_JSON, NOTIFY_SLACK };
+
+struct config_notify { /* who is told of rollouts; nothing waits for it */
+    char *name;
+    char *url;      /* webhook; NULL: a command */
+    char **command; /* argv, NULL-terminated; run as `user` */
+    enum config_notify_format format;
+    enum config_severity severity; /* and above; default info */
+    uint32_t timeout_ms;           /* of one try; default 10 s */
+    uint16_t retries;              /* beyond the first; default 5 */
+};
+
+extern const char *const notify_severity_words[]; /* NULL-terminated */
+struct cJSON *config_notify_to_json(const struct config_notify *notify, size_t count);
+void config_notify_free(struct config_notify *notify, size_t count); /* NULL is fine */
+
 const char *config_task_point_name(enum config_task_point point); /* "confirm_rollout", ... */
 const char *config_task_kind_name(enum config_task_kind kind);    /* "webhook", ... */
 

@@ -5,9 +5,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "hold.h"
+#include "notify.h"
 #include "view_rollout.h"
 
 #include <cjson/cJSON.h>
+#include <string.h>
 
 #define SERVICE_EVENT_APART_MS 200u /* 5 a second per service */
 
@@ -103,6 +105,9 @@ void events_rollout(struct rollout *rollout, const char *event)
     rollout->service->changed = true;
     if (updater->admin)
         publish(updater, event, view_rollout_event(rollout));
+    /* To people an update is a start (Argo's word): rollout_begin() tells them of it. */
+    if (strcmp(event, "rollout_updated") != 0)
+        notify_rollout(rollout, event);
 }
 
 void events_hold(struct service *service, const char *event, const char *why)

@@ -15,6 +15,7 @@
 #include "engine.h"
 #include "hold.h"
 #include "journal.h"
+#include "notify.h"
 #include "preflight.h"
 #include "rollout.h"
 #include "runner.h"
@@ -252,6 +253,7 @@ static int updater_start(struct updater *updater)
     secret_give(updater);
     if (services_start(updater))
         return refuse("updater-refused", "no row left in the routing table");
+    notify_open(updater);
     code = admin_start(updater);
     if (code)
         return code;
@@ -277,6 +279,7 @@ static void updater_stop(struct updater *updater)
         if (updater->services[i].rollout)
             tasks_stop(updater->services[i].rollout);
     }
+    notify_close(updater);
     http_client_close(updater->web);
     runner_close(updater);
     journal_close(updater->journal);

@@ -3,6 +3,7 @@
 #include "api_views.h"
 #include "base/check.h"
 #include "hold.h"
+#include "notify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +250,15 @@ static void spliced_write(FILE *out, const struct updater *updater)
             (unsigned long long)bytes);
 }
 
+static void notify_write(FILE *out, const struct updater *updater)
+{
+    fprintf(out,
+            "# HELP sluice_notifications_dropped_total Notifications that nobody got.\n"
+            "# TYPE sluice_notifications_dropped_total counter\n"
+            "sluice_notifications_dropped_total %llu\n",
+            (unsigned long long)notify_dropped(updater));
+}
+
 static void refusals_write(FILE *out, const struct updater *updater)
 {
     fputs("# HELP sluice_refusals_total What the proxy refused, by reason.\n"
@@ -302,6 +312,7 @@ char *metrics_write(const struct updater *updater)
     refusals_write(out, updater);
     access_log_write(out, updater);
     spliced_write(out, updater);
+    notify_write(out, updater);
     workers_write(out, updater);
     check(fclose(out) == 0);
     return text;

@@ -3,6 +3,7 @@
 #include "api_views.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "checks.h"
 #include "report.h"
 #include "steady.h"
 #include "updater.h"
@@ -144,6 +145,7 @@ void record_view(cJSON *object, struct journal *journal, const struct journal_ro
     add_notes(object, "lessons", notes, count);
     add_failures(object, journal, record->id);
     add_tasks(object, journal, record->id);
+    checks_view(object, journal, record->id);
 }
 
 /* --- files ---------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "config/value.h"
 #include "crash.h"
 #include "events.h"
+#include "notify.h"
 #include "salt.h"
 #include "steady.h"
 #include "updater.h"
@@ -360,6 +361,7 @@ int rollout_begin(const struct rollout_request *request)
     if (spec.order_why[0])
         rollout_log(service->rollout, order_words[spec.order], NULL, spec.order_why);
     events_rollout(service->rollout, "rollout_updated");
+    notify_rollout(service->rollout, "rollout_updated");
     updater_wake(service->updater);
     return 0;
 }

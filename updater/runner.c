@@ -33,6 +33,10 @@ struct run {
 
 bool runner_is_needed(const struct config *config)
 {
+    for (size_t i = 0; i < config->notify_count; i++) {
+        if (config->notify[i].command)
+            return true;
+    }
     for (size_t i = 0; i < config->service_count; i++) {
         const struct config_rollout *rollout = &config->services[i].rollout;
 

@@ -1,6 +1,7 @@
 /* One turn of a rollout: what is journalled and told between planning and acting. */
 #include "act.h"
 #include "attention.h"
+#include "checks.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -92,6 +93,7 @@ static void end(struct rollout *rollout)
     if (rollout->progress.outcome == OUTCOME_COMPLETED)
         complete(rollout);
     crash_at("end", "done");
+    checks_run(rollout);
     if (rollout->progress.outcome != OUTCOME_COMPLETED)
         record_lesson(rollout, "%s: %s", plan_outcome_name(rollout->progress.outcome),
                       rollout->progress.why);

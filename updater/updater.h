@@ -21,6 +21,7 @@ struct admin;
 struct config;
 struct engine;
 struct journal;
+struct notify;
 
 struct shown_verdict { /* what was last told of a slot */
     uint32_t generation;
@@ -49,6 +50,7 @@ struct updater {
     ev_timer list_again;
     struct admin *admin;
     struct http_client *web; /* to all but the engine: hooks, verifications */
+    struct notify *notify;
     struct list commands;    /* that run */
     struct script_user command_user;
     struct service *services;

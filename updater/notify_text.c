@@ -1,0 +1,91 @@
+#include "notify_text.h"
+
+#include "base/memory.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum config_severity notify_severity(const char *event)
+{
+    if (strcmp(event, "rollout_needs_attention") == 0 || strcmp(event, "rollout_rolled_back") == 0)
+        return SEVERITY_ERROR;
+    if (strcmp(event, "rollout_paused") == 0 || strcmp(event, "rollout_aborted") == 0)
+        return SEVERITY_WARNING;
+    return SEVERITY_INFO;
+}
+
+static const char *text_of(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+/* "web: web:v1 → web:v2 rolled back: web-1 is unhealthy (20261123-051500-4f2a, asked for by ada)"
+ */
+void notify_add_text(cJSON *payload)
+{
+    const cJSON *rollout = cJSON_GetObjectItemCaseSensitive(payload, "rollout");
+    const char *event = text_of(payload, "event");
+    bool is_start = strcmp(event, "rollout_updated") == 0;
+    bool is_step = strcmp(event, "rollout_step_completed") == 0;
+    const char *why = text_of(rollout, "why");
+    const char *tail = strchr(event, '_');
+    char *what = memory_copy_string(is_start       ? "started"
+                                    : is_step      ? "took a step"
+                                    : tail != NULL ? tail + 1
+                                                   : event);
+    char *text;
+
+    for (char *at = what; *at != '\0'; at++)
+        if (*at == '_')
+            *at = ' ';
+    if (strcmp(event, "rollout_paused") == 0)
+        why = text_of(rollout, "waiting");
+    text = memory_format("%s: %s → %s %s%s%s (%s, asked for by %s)", text_of(rollout, "service"),
+                         text_of(rollout, "previous_image"), text_of(rollout, "image"), what,
+                         why[0] != '\0' ? ": " : "", why, text_of(rollout, "id"),
+                         text_of(rollout, "user"));
+    cJSON_AddStringToObject(payload, "text", text);
+    free(text);
+    free(what);
+}
+
+static char *slack_escape(const char *text)
+{
+    char *escaped = memory_new(strlen(text) * 5 + 1);
+    char *to = escaped;
+
+    for (; *text != '\0'; text++) {
+        const char *with = *text == '&'   ? "&amp;"
+                           : *text == '<' ? "&lt;"
+                           : *text == '>' ? "&gt;"
+                                          : NULL;
+
+        if (with != NULL)
+            to = stpcpy(to, with);
+        else
+            *to++ = *text;
+    }
+    return escaped;
+}
+
+char *notify_body(const cJSON *payload, enum config_notify_format format)
+{
+    cJSON *slack = NULL;
+    char *printed, *copy;
+
+    if (format == NOTIFY_SLACK) {
+        char *escaped = slack_escape(text_of(payload, "text"));
+
+        slack = cJSON_CreateObject();
+        cJSON_AddStringToObject(slack, "text", escaped);
+        free(escaped);
+    }
+    printed = cJSON_PrintUnformatted(slack != NULL ? slack : payload);
+    copy = memory_format("%s", printed != NULL ? printed : "{}");
+    cJSON_free(printed);
+    cJSON_Delete(slack);
+    return copy;
+}
