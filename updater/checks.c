@@ -15,37 +15,51 @@
 
 struct checks {
     struct rollout *rollout;
-    bool stays_new; /* completed: the new ones stay; else the old ones */
+    bool is_completed;
     struct journal_check items[CHECKS_MAX];
     char words[CHECKS_MAX][WORDS_BYTES];
     size_t count;
 };
 
-static void note(struct checks *checks, const char *name, bool passed, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* `advice`: what to do where it is not so. */
+static void note(struct checks *checks, const char *name, bool passed, const char *advice,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-static void note(struct checks *checks, const char *name, bool passed, const char *format, ...)
+static void note(struct checks *checks, const char *name, bool passed, const char *advice,
+                 const char *format, ...)
 {
     char *words = checks->words[checks->count];
     va_list arguments;
+    size_t length;
 
     va_start(arguments, format);
     (void)vsnprintf(words, WORDS_BYTES, format, arguments);
     va_end(arguments);
+    length = strlen(words);
+    if (!passed)
+        (void)snprintf(words + length, WORDS_BYTES - length, "; %s", advice);
     checks->items[checks->count++] =
         (struct journal_check){.name = name, .passed = passed, .message = words};
-}
-
-static bool is_new(const struct checks *checks, const struct container *container)
-{
-    return rollout_is_new(checks->rollout, container);
 }
 
 /* One of those that the service is made of from now on. */
 static bool stays(const struct checks *checks, const struct container *container)
 {
-    return !container->leftover && is_new(checks, container) == checks->stays_new &&
-           rollout_member_of_id(checks->rollout, container->facts.id) != NULL;
+    const struct plan_spec *spec = &checks->rollout->spec;
+    const struct member *member = rollout_member_of_id(checks->rollout, container->facts.id);
+
+    if (!member || container->leftover)
+        return false;
+    if (checks->is_completed && spec->scale_to > 0)
+        return plan_stays(spec, member->ordinal);
+    return member->is_new == checks->is_completed;
+}
+
+static unsigned wanted_count(const struct checks *checks)
+{
+    const struct plan_spec *spec = &checks->rollout->spec;
+
+    return checks->is_completed && spec->scale_to > 0 ? spec->scale_to : spec->replicas;
 }
 
 static bool serves(const struct container *container)
@@ -71,29 +85,34 @@ static bool has_its_name(const struct checks *checks, const struct container *co
 
 struct count {
     unsigned staying, serving, right_image, right_name, left;
-    char odd[128]; /* the first that is not as it should be */
+    char left_name[128]; /* of one */
 };
+
+/* The new ones have what was rolled out, the old ones what they had. */
+static bool has_its_image(const struct checks *checks, const struct container *container)
+{
+    const struct member *member = rollout_member_of_id(checks->rollout, container->facts.id);
+    const char *wanted = member->is_new ? checks->rollout->record.image_id : member->image_id;
+
+    return !wanted || wanted[0] == '\0' || strcmp(container->facts.image_id, wanted) == 0;
+}
 
 static void look_at(const struct checks *checks, const struct container *container,
                     struct count *count)
 {
-    const struct journal_rollout *record = &checks->rollout->record;
-    const char *wanted = checks->stays_new ? record->image_id : record->previous_image_id;
-    bool has_image = !wanted || strcmp(container->facts.image_id, wanted) == 0;
-
-    if (!stays(checks, container)) {
-        /* What was stopped before the rollout, or is nobody's of it, is not left over by it. */
-        if (is_new(checks, container) ||
-            (checks->stays_new && rollout_member_of_id(checks->rollout, container->facts.id))) {
-            count->left++;
-            (void)snprintf(count->odd, sizeof(count->odd), "%s", container->facts.name);
-        }
+    if (stays(checks, container)) {
+        count->staying++;
+        count->serving += serves(container);
+        count->right_image += has_its_image(checks, container);
+        count->right_name += has_its_name(checks, container);
         return;
     }
-    count->staying++;
-    count->serving += serves(container);
-    count->right_image += has_image;
-    count->right_name += has_its_name(checks, container);
+    /* What was stopped before the rollout, or is nobody's of it, is not left over by it. */
+    if (!rollout_is_new(checks->rollout, container) &&
+        !rollout_member_of_id(checks->rollout, container->facts.id))
+        return;
+    count->left++;
+    (void)snprintf(count->left_name, sizeof(count->left_name), "%s", container->facts.name);
 }
 
 static void look_at_all(const struct checks *checks, struct count *count)
@@ -111,11 +130,12 @@ static void check_record(struct checks *checks)
     struct journal_service saved;
     bool is_ours;
 
-    if (!checks->stays_new || journal_service_load(rollout->service->updater->journal,
-                                                   service_name(rollout->service), &saved))
+    if (!checks->is_completed || journal_service_load(rollout->service->updater->journal,
+                                                      service_name(rollout->service), &saved))
         return;
     is_ours = saved.stable_rollout && strcmp(saved.stable_rollout, rollout_id(rollout)) == 0;
-    note(checks, "the record names this rollout as the stable one", is_ours, "%s",
+    note(checks, "the record names this rollout as the stable one", is_ours,
+         "a rollback goes by it: look at `sluice history`", "%s",
          saved.stable_rollout ? saved.stable_rollout : "none");
     journal_service_done(&saved);
 }
@@ -146,23 +166,30 @@ static void tell(struct checks *checks)
 void checks_run(struct rollout *rollout)
 {
     struct checks checks = {.rollout = rollout,
-                            .stays_new = rollout->progress.outcome == OUTCOME_COMPLETED};
+                            .is_completed = rollout->progress.outcome == OUTCOME_COMPLETED};
     struct count count = {0};
-    unsigned replicas = rollout->spec.replicas;
+    unsigned wanted = wanted_count(&checks);
+    const char *image = checks.is_completed ? rollout->record.digest : NULL;
+
+    if (checks.is_completed && !image)
+        image = rollout->record.image_id;
 
     if (rollout->progress.outcome == OUTCOME_NEEDS_ATTENTION)
         return;
     look_at_all(&checks, &count);
-    note(&checks, "all replicas are there", count.staying >= replicas, "%u of %u", count.staying,
-         replicas);
-    note(&checks, "all run the image", count.right_image == count.staying, "%u of %u",
-         count.right_image, count.staying);
-    note(&checks, "all are healthy and in rotation", count.serving == count.staying, "%u of %u",
-         count.serving, count.staying);
-    note(&checks, "all have their names", count.right_name == count.staying, "%u of %u",
+    note(&checks, "all replicas are there", count.staying >= wanted,
+         "`sluice scale` makes what is missing", "%u of %u", count.staying, wanted);
+    note(&checks, "all run the image", count.right_image == count.staying,
+         "somebody else made the others: roll out again", "%u of %u%s%s", count.right_image,
+         count.staying, image ? ": " : "", image ? image : "");
+    note(&checks, "all are healthy and in rotation", count.serving == count.staying,
+         "`sluice status` says which, and why", "%u of %u", count.serving, count.staying);
+    note(&checks, "all have their names", count.right_name == count.staying,
+         "`docker rename` puts it right, and so does the next rollout", "%u of %u",
          count.right_name, count.staying);
-    note(&checks, "no container is left over", count.left == 0, "%u%s%s", count.left,
-         count.left > 0 ? ": " : "", count.odd);
+    note(&checks, "no container is left over", count.left == 0,
+         "look at it, then `docker rm -f` it", "%u%s%s", count.left, count.left > 0 ? ": " : "",
+         count.left_name);
     check_record(&checks);
     tell(&checks);
 }

@@ -103,6 +103,7 @@ void events_rollout(struct rollout *rollout, const char *event)
     struct updater *updater = rollout->service->updater;
 
     rollout->service->changed = true;
+    rollout->told_paused = rollout->told_paused || strcmp(event, "rollout_paused") == 0;
     if (updater->admin)
         publish(updater, event, view_rollout_event(rollout));
     /* To people an update is a start (Argo's word): rollout_begin() tells them of it. */

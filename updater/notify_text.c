@@ -22,6 +22,18 @@ static const char *text_of(const cJSON *object, const char *key)
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
+/* "web:v1 → web:v2", "scale of web:v1" or "first deployment of web:v1"; the caller frees it. */
+static char *subject_of(const cJSON *rollout)
+{
+    const char *strategy = text_of(rollout, "strategy"), *image = text_of(rollout, "image");
+
+    if (strcmp(strategy, "scale") == 0)
+        return memory_format("scale of %s", image);
+    if (strcmp(strategy, "first") == 0)
+        return memory_format("first deployment of %s", image);
+    return memory_format("%s → %s", text_of(rollout, "previous_image"), image);
+}
+
 /* "web: web:v1 → web:v2 rolled back: web-1 is unhealthy (20261123-051500-4f2a, asked for by ada)"
  */
 void notify_add_text(cJSON *payload)
@@ -36,6 +48,7 @@ void notify_add_text(cJSON *payload)
                                     : is_step      ? "took a step"
                                     : tail != NULL ? tail + 1
                                                    : event);
+    char *subject = subject_of(rollout);
     char *text;
 
     for (char *at = what; *at != '\0'; at++)
@@ -43,12 +56,12 @@ void notify_add_text(cJSON *payload)
             *at = ' ';
     if (strcmp(event, "rollout_paused") == 0)
         why = text_of(rollout, "waiting");
-    text = memory_format("%s: %s → %s %s%s%s (%s, asked for by %s)", text_of(rollout, "service"),
-                         text_of(rollout, "previous_image"), text_of(rollout, "image"), what,
-                         why[0] != '\0' ? ": " : "", why, text_of(rollout, "id"),
+    text = memory_format("%s: %s %s%s%s (%s, asked for by %s)", text_of(rollout, "service"),
+                         subject, what, why[0] != '\0' ? ": " : "", why, text_of(rollout, "id"),
                          text_of(rollout, "user"));
     cJSON_AddStringToObject(payload, "text", text);
     free(text);
+    free(subject);
     free(what);
 }
 

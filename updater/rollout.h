@@ -76,6 +76,7 @@ struct rollout {
     uint32_t name_suffix;         /* rises when a name is taken by a stranger */
     bool ended;                   /* told and recorded; freed at the end of the turn */
     bool paused_by_engine;        /* wish_pause is not an operator's */
+    bool told_paused;             /* that it waits for people; told anew by the next updater */
     uint64_t engine_pause_ms; /* updater's engine_back_ms for which it was paused; 0: it was not */
     char waiting[PLAN_WHY_BYTES];
     char logged[PLAN_WHY_BYTES]; /* the journal trouble last logged */

@@ -121,8 +121,6 @@ void task_begin(struct rollout *rollout, unsigned index, uint32_t step)
     }
     task_log(rollout, "task-begun", index);
     crash_at("task", "begun");
-    if (rollout->spec.tasks[index].kind == TASK_GATE)
-        events_rollout(rollout, "rollout_paused");
 }
 
 static bool asks_on(const struct config_task *config)
@@ -148,7 +146,7 @@ static void task_end(struct rollout *rollout, unsigned index, enum plan_task_sta
     task_log(rollout, state == PLAN_TASK_PASSED ? "task-passed" : "task-failed", index);
     if (state == PLAN_TASK_PASSED && !asks_on(config) && task->attempts > 1)
         record_lesson(rollout, "%s passed at try %u only", config->name, task->attempts);
-    events_rollout(rollout, tasks_wait_for_people(rollout) ? "rollout_paused" : "rollout_updated");
+    events_rollout(rollout, "rollout_updated");
 }
 
 void task_tried(struct rollout *rollout, unsigned index, bool passed, const char *message)

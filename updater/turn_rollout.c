@@ -1,10 +1,10 @@
 /* One turn of a rollout: what is journalled and told between planning and acting. */
 #include "act.h"
 #include "attention.h"
-#include "checks.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "checks.h"
 #include "crash.h"
 #include "discovery.h"
 #include "events.h"
@@ -108,8 +108,7 @@ static void end(struct rollout *rollout)
     rollout->ended = true;
 }
 
-static void tell(struct rollout *rollout, const struct plan_progress *before, bool was_paused,
-                 const char *waiting)
+static void tell(struct rollout *rollout, const struct plan_progress *before, const char *waiting)
 {
     const struct plan_progress *now = &rollout->progress;
     bool changed = before->phase != now->phase || strcmp(waiting, rollout->waiting) != 0;
@@ -118,9 +117,10 @@ static void tell(struct rollout *rollout, const struct plan_progress *before, bo
     tell_steps(rollout, before);
     if (before->phase != now->phase && now->phase != PHASE_ENDED)
         rollout_log(rollout, plan_phase_name(now->phase), NULL, now->why);
+    rollout->told_paused = rollout->told_paused && rollout_is_paused(rollout);
     if (now->phase == PHASE_ENDED)
         end(rollout);
-    else if (rollout_is_paused(rollout) && !was_paused)
+    else if (rollout_is_paused(rollout) && !rollout->told_paused)
         events_rollout(rollout, "rollout_paused");
     else if (changed)
         events_rollout(rollout, "rollout_updated");
@@ -139,7 +139,6 @@ static void backoff_end(struct service *service)
 static void adopt(struct rollout *rollout, const struct plan_observed *observed,
                   const struct plan *plan)
 {
-    bool was_paused = rollout_is_paused(rollout);
     struct plan_progress before = rollout->progress;
 
     if (before.phase == PHASE_FORWARD &&
@@ -152,7 +151,7 @@ static void adopt(struct rollout *rollout, const struct plan_observed *observed,
         rollout->wish_promote = false;
     if (plan->progress.phase == PHASE_BACK || plan->progress.phase == PHASE_ENDED)
         rollout->wish_abort = false;
-    tell(rollout, &before, was_paused, plan->waiting);
+    tell(rollout, &before, plan->waiting);
 }
 
 /* The next time at which a stop that was cut off cannot land any more; 0: there is none. */

@@ -51,7 +51,7 @@ struct updater {
     struct admin *admin;
     struct http_client *web; /* to all but the engine: hooks, verifications */
     struct notify *notify;
-    struct list commands;    /* that run */
+    struct list commands; /* that run */
     struct script_user command_user;
     struct service *services;
     size_t service_count;

@@ -205,6 +205,7 @@ TLS = {"certificates": [{"cert": "/c"}], "client_certificates": {"ca": "/a"}, "h
 GIVEN = {f"listeners.NAME.tls.{key}" for key in ("certificates[].cert", "certificates[].key", "client_certificates.ca", "hsts")}
 GIVEN |= {"services.NAME.tls.name"}
 GIVEN |= {f"services.NAME.rollout.{key}" for key in ("hooks[].on", "hooks[].name", "hooks[].webhook", "verify[].name")}
+GIVEN |= {"notify[].name", "notify[].webhook"}
 
 
 def canonical(tmp_path, extra, listener=None, top=None):
@@ -234,14 +235,15 @@ def test_the_references_defaults_are_those_of_the_program(tmp_path):
     full = canonical(tmp_path, {"healthcheck": {"http": {}}, "tls": {"name": "a"}, "rollout": {"analysis": True}}, {"tls": TLS},
                      {"access_log": {}})
     rolling = canonical(tmp_path, {"rollout": {"strategy": "rolling"}})  # has keys of its own
-    asked = canonical(tmp_path, {"rollout": {"hooks": [{"on": "pre_rollout", "webhook": "http://a/"}], "verify": [{"http": {}}]}})
+    asked = canonical(tmp_path, {"rollout": {"hooks": [{"on": "pre_rollout", "webhook": "http://a/"}], "verify": [{"http": {}}]}},
+                      top={"notify": [{"webhook": "http://a/"}]})
     parts = ("access_log.", "services.NAME.healthcheck.", "services.NAME.rollout.analysis.", "services.NAME.tls.", "listeners.NAME.tls.")
     compared = 0
     for key, cells in rows().items():
         literal = re.fullmatch(r"`([^`]+)`(?:, `[^`]+`)?", cells[2])
         value = at(full if key.startswith(parts) else bare, key)
         value = at(rolling, key) if value is None else value
-        value = at(asked, key) if "hooks[]." in key or "verify[]." in key else value
+        value = at(asked, key) if re.search(r"(hooks|verify|notify)\[\]\.", key) else value
         if isinstance(value, dict) and key.startswith("services.NAME.rollout.drain."):
             value = value["timeout"]  # given alone it is the same
         if literal:

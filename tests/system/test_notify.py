@@ -80,7 +80,7 @@ def test_what_was_promised_is_looked_over_at_the_end(open_shop):
     done = shop.ends()
     checks = {check["name"]: (check["state"], check["message"]) for check in done["checks"]}
     assert checks == {
-        "all replicas are there": ("passed", "1 of 1"), "all run the image": ("passed", "1 of 1"),
+        "all replicas are there": ("passed", "1 of 1"), "all run the image": ("passed", f"1 of 1: {done['digest'] or done['image_id']}"),
         "all are healthy and in rotation": ("passed", "1 of 1"), "all have their names": ("passed", "1 of 1"),
         "no container is left over": ("passed", "0"),
         "the record names this rollout as the stable one": ("passed", shop.rollout)}

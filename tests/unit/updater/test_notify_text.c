@@ -42,6 +42,19 @@ static void says_in_a_line_what_happened(void **state)
                 "web: web:v1 → web:v2 paused: for the gate go (20261123-1, asked for by ada)");
 }
 
+static void says_of_a_scale_and_of_the_first_ones_what_they_are(void **state)
+{
+    cJSON *payload = cJSON_Parse("{\"event\": \"rollout_completed\", \"rollout\": {\"service\": "
+                                 "\"web\", \"strategy\": \"scale\", \"image\": \"web:v1\", "
+                                 "\"id\": \"1\", \"user\": \"ada\"}}");
+
+    (void)state;
+    notify_add_text(payload);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(payload, "text")),
+                        "web: scale of web:v1 completed (1, asked for by ada)");
+    cJSON_Delete(payload);
+}
+
 static void tells_bad_news_from_good(void **state)
 {
     (void)state;
@@ -87,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_in_a_line_what_happened),
+        cmocka_unit_test(says_of_a_scale_and_of_the_first_ones_what_they_are),
         cmocka_unit_test(tells_bad_news_from_good),
         cmocka_unit_test(slack_gets_its_text_alone_with_its_three_characters_escaped),
         cmocka_unit_test(an_empty_payload_is_no_trouble),
