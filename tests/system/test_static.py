@@ -13,7 +13,7 @@ import pytest
 
 from sluice import COMMAND
 
-CHECK = {"http": {"path": "/healthz"}, "interval": "100ms", "timeout": "100ms", "retries": 2}
+CHECK = {"http": {"path": "/healthz"}, "interval": "300ms", "timeout": "300ms", "retries": 3}
 
 
 def config_of(stable, canary=(), workers=2, **service):
