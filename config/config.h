@@ -222,7 +222,7 @@ struct config_step { /* no pointers: steps are copied and freed as one array */
 /* Classes of exchange: each has a drain budget of its own. */
 enum exchange_kind {
     KIND_REQUEST,
-    KIND_UPLOAD,    /* a request whose body is still under way */
+    KIND_UPLOAD,    /* a request whose body comes by and by, up to the end of its answer */
     KIND_STREAM,    /* no end of its answer is in sight: events, or long in coming */
     KIND_WEBSOCKET, /* upgraded, to whatever */
     KIND_TCP,

@@ -289,9 +289,11 @@ void exchange_change_kind(struct exchange *x, enum exchange_kind kind)
 void exchange_note_stream(struct exchange *x)
 {
     uint32_t after_ms = exchange_service(x)->rollout.drain.stream_after_ms;
+    /* An upload may be as long as it is: only its answer makes a stream of it. */
+    uint64_t since_us = x->kind == KIND_UPLOAD ? x->answered_us : x->placed_us;
 
-    if (x->kind == KIND_REQUEST && x->placed && after_ms != 0 &&
-        x->worker->now_us - x->placed_us >= (uint64_t)after_ms * 1000 &&
+    if (x->kind <= KIND_UPLOAD && x->placed && since_us != 0 && after_ms != 0 &&
+        x->worker->now_us - since_us >= (uint64_t)after_ms * 1000 &&
         x->protocol->bytes_left(x) == UINT64_MAX)
         exchange_change_kind(x, KIND_STREAM);
 }

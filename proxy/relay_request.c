@@ -66,14 +66,13 @@ static enum exchange_why judge_body(struct relay *relay, size_t length)
     return WHY_DONE;
 }
 
-/* An upload as long as there is more of its body to come, and no stream comes back meanwhile. */
+/* It stays one when all of its body is there: what was waited for is its answer. */
 static void note_upload(struct relay *relay)
 {
     struct exchange *x = &relay->exchange;
-    enum exchange_kind kind = relay->request_body.done ? KIND_REQUEST : KIND_UPLOAD;
 
-    if (x->kind != kind && x->kind != KIND_STREAM)
-        exchange_change_kind(x, kind);
+    if (x->kind == KIND_REQUEST && !relay->request_body.done)
+        exchange_change_kind(x, KIND_UPLOAD);
 }
 
 /* Head and body as far as they are here, in one write. */

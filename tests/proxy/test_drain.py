@@ -156,10 +156,10 @@ def test_what_finishes_within_its_budget_is_counted_so(world):
 # --- uploads -------------------------------------------------------------------------------------
 
 
-def test_upload_is_one_until_its_body_is_there(world):
-    release = threading.Event()
+def test_upload_whose_body_is_there_may_get_its_answer(world):
+    release, there = threading.Event(), threading.Event()
     a = world.backend()
-    a.on("/up", lambda c, r: (c.body(r), release.wait(PATIENCE), c.answer(b"taken"))[2])
+    a.on("/up", lambda c, r: (c.body(r), there.set(), release.wait(PATIENCE), c.answer(b"taken"))[3])
     bench = world.bench(web(a))
     client = world.client(bench)
     client.send(b"POST /up HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nhalf.")
@@ -167,14 +167,14 @@ def test_upload_is_one_until_its_body_is_there(world):
     epoch, end = drain(bench, REQUEST)
     hold = bench.ask("holds")[0]
     assert (hold["kind"], hold["bytes_left"]) == ("upload", 5)
-    end()  # requests are ended, uploads are not
+    end()  # the budget of requests is over, that of uploads is not
     client.send(b"other")
-    bench.until(lambda s: s["backends"][0]["active"] == [1, 0, 0, 0, 0])
-    assert [h["kind"] for h in bench.ask("holds")] == ["request"]  # and now it is one
-    answer = client.answer()
-    assert answer.status == 503
+    assert there.wait(PATIENCE)
+    assert bench.scores()["backends"][0]["active"] == [0, 1, 0, 0, 0]
     release.set()
-    assert left(bench, epoch) == only(REQUEST, POLITELY)
+    answer = client.answer()
+    assert (answer.status, answer.body) == (200, b"taken")
+    assert left(bench, epoch) == only(UPLOAD, BY_ITSELF)
 
 
 def test_upload_that_is_ended_gets_503_and_the_end_of_its_connection(world):
@@ -310,6 +310,19 @@ def test_chunked_answer_that_lasts_is_a_stream_but_never_ends_clean(world):
     end()
     assert client.reader.rest() == b""
     assert left(bench, epoch) == only(STREAM, FORCED)
+
+
+def test_upload_whose_answer_lasts_is_a_stream(world):
+    a, events = world.backend(), Events(head=EVENTS.replace(b"text/event-stream", b"text/csv"), first=b"1;2\n")
+    a.on("/up", lambda c, r: (c.body(r), events(c, r))[1])
+    bench = world.bench(web(a, rollout={"drain": {"stream_after": "1s"}}))
+    client = world.client(bench)
+    client.send(b"POST /up HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nhalf.")
+    bench.until(lambda s: s["backends"][0]["active"] == [0, 1, 0, 0, 0])
+    client.send(b"other")
+    assert events.ready.wait(PATIENCE)
+    bench.ask("drain 0")
+    bench.until(lambda s: s["backends"][0]["active"] == [0, 0, 1, 0, 0])
 
 
 def test_stream_after_0_finds_no_streams(world):
