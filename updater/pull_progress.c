@@ -11,6 +11,7 @@
 #define LEFT_AFTER_MS  1000u
 #define LEFT_PERCENT   1.
 #define DOWNLOAD_SHARE 0.75
+#define BYTES_MAX      (1ull << 50) /* of a layer: their sum, and a rate, stay numbers */
 
 static const struct {
     const char *status;
@@ -54,7 +55,9 @@ static uint64_t amount(const cJSON *detail, const char *key)
 {
     int64_t value = engine_json_integer(detail, key, 0);
 
-    return value > 0 ? (uint64_t)value : 0;
+    if (value <= 0)
+        return 0;
+    return (uint64_t)value < BYTES_MAX ? (uint64_t)value : BYTES_MAX;
 }
 
 static bool layer_note(struct pull_layer *layer, enum pull_layer_state state, const cJSON *object)
@@ -68,6 +71,8 @@ static bool layer_note(struct pull_layer *layer, enum pull_layer_state state, co
         layer->bytes = current;
         if (total >= current && total > 0)
             layer->total = total;
+        else if (layer->total > 0 && layer->total < current)
+            layer->total = current; /* more than was said: at least so much */
     } else if (state == LAYER_EXTRACTING) {
         layer->extracted = current;
         if (layer->total == 0 && total > 0) /* so small that its download was not told of */
