@@ -1,6 +1,7 @@
 #include "value.h"
 
 #include "base/slice.h"
+#include "base/utf8.h"
 #include "config.h"
 
 #include <ctype.h>
@@ -303,35 +304,6 @@ size_t edit_distance(const char *a, const char *b)
     return rows[length_a % 3][length_b];
 }
 
-/* Bytes of the UTF-8 character that begins with this one; 0: none does (RFC 3629). */
-static size_t character_length(unsigned char first)
-{
-    if (first < 0x80)
-        return 1;
-    if (first < 0xc2 || first > 0xf4)
-        return 0;
-    if (first < 0xe0)
-        return 2;
-    return first < 0xf0 ? 3 : 4;
-}
-
-/* Overlong forms, surrogates, and what lies past U+10FFFF. */
-static bool is_second_refused(unsigned char first, unsigned char second)
-{
-    switch (first) {
-    case 0xe0:
-        return second < 0xa0;
-    case 0xed:
-        return second > 0x9f;
-    case 0xf0:
-        return second < 0x90;
-    case 0xf4:
-        return second > 0x8f;
-    default:
-        return false;
-    }
-}
-
 static bool is_control(unsigned char byte)
 {
     return byte == 0x7f || (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r');
@@ -339,19 +311,13 @@ static bool is_control(unsigned char byte)
 
 unsigned text_find_bad_line(const char *bytes, size_t length)
 {
-    const unsigned char *text = (const unsigned char *)bytes;
     unsigned line = 1;
 
     for (size_t i = 0; i < length;) {
-        size_t size = character_length(text[i]);
-        if (size == 0 || size > length - i || is_control(text[i]))
+        size_t size = utf8_length(bytes + i, length - i);
+        if (size == 0 || is_control((unsigned char)bytes[i]))
             return line;
-        for (size_t j = 1; j < size; j++)
-            if ((text[i + j] & 0xc0) != 0x80)
-                return line;
-        if (size > 1 && is_second_refused(text[i], text[i + 1]))
-            return line;
-        line += text[i] == '\n';
+        line += bytes[i] == '\n';
         i += size;
     }
     return 0;

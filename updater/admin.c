@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -112,6 +113,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct adm
         content_type = JSON_TYPE;
         cJSON_Delete(answer->body);
     }
+    if (text != NULL)
+        utf8_mend(text);
     unsigned status = answer->status != 0 ? answer->status : MHD_HTTP_OK;
     *answer = (struct admin_answer){0};
     static char nothing[] = "";

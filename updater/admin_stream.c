@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/slice.h"
+#include "base/utf8.h"
 
 #include <sys/socket.h>
 
@@ -124,6 +125,7 @@ void admin_hub_publish(struct admin_hub *hub, const char *event, const struct cJ
     char *json = cJSON_PrintUnformatted(data);
     if (json == NULL)
         json = memory_copy_string("null");
+    utf8_mend(json);
     uint64_t id = hub->next_id;
     char *text = memory_format("id: %" PRIu64 "\nevent: %s\ndata: %s\n\n", id, event, json);
     free(json);

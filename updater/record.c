@@ -3,6 +3,7 @@
 #include "api_views.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "checks.h"
 #include "report.h"
 #include "steady.h"
@@ -157,11 +158,13 @@ static char *path_of(const struct updater *updater, const char *rollout, const c
 
 /* Beside it first, then renamed over it: never half a report. Not synced: the journal has it all.
  */
-static int write_file(const char *path, const char *text)
+static int write_file(const char *path, char *text)
 {
     char *beside = memory_format("%s.new", path);
     int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     size_t length = strlen(text);
+
+    utf8_mend(text);
     ssize_t written = fd >= 0 ? write(fd, text, length) : -1;
     int error = fd < 0 ? -errno : written < 0 ? -errno : (size_t)written < length ? -ENOSPC : 0;
 

@@ -52,6 +52,10 @@ static void handle(void *context, const struct admin_request *request,
         ret_answer->content_type = "text/plain; version=0.0.4";
         return;
     }
+    if (strcmp(request->path, "/v1/latin") == 0) { /* as a script may say it */
+        admin_error(ret_answer, 422, "x", "caf\xe9");
+        return;
+    }
     if (strcmp(request->path, "/v1/later") == 0) {
         deferred = admin_defer(request);
         return;
@@ -372,6 +376,19 @@ static void refuses_methods_it_does_not_know(void **state)
     assert_int_equal(handled, 0);
 }
 
+static void whatever_was_said_it_gives_out_utf_8(void **state)
+{
+    struct client client, follower;
+    (void)state;
+    ask(&client, "GET", "/v1/latin", "");
+    assert_non_null(strstr(client.text, "\"message\":\"caf?\""));
+    client_close(&client);
+    follow(&follower, "", NULL);
+    publish("service", "{\"reason\": \"caf\xe9\"}");
+    client_wait(&follower, "data: {\"reason\":\"caf?\"}\n\n");
+    client_close(&follower);
+}
+
 static void streams_events_to_each_client_that_follows(void **state)
 {
     struct client first, second, poster;
@@ -625,6 +642,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(says_where_a_body_stops_being_json, start, stop),
         cmocka_unit_test_setup_teardown(refuses_a_body_that_is_too_large, start, stop),
         cmocka_unit_test_setup_teardown(refuses_methods_it_does_not_know, start, stop),
+        cmocka_unit_test_setup_teardown(whatever_was_said_it_gives_out_utf_8, start, stop),
         cmocka_unit_test_setup_teardown(streams_events_to_each_client_that_follows, start, stop),
         cmocka_unit_test_setup_teardown(sends_only_the_service_that_was_asked_for, start, stop),
         cmocka_unit_test_setup_teardown(gives_what_was_missed_to_a_client_that_comes_back, start,
