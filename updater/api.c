@@ -166,6 +166,10 @@ static void rollout_handle(struct updater *updater, const char *rest,
 
     if (slice_copy_string(its, id, sizeof(id)) && id[0] != '\0')
         error = journal_rollout_find(updater->journal, id, &record);
+    if (error && error != -ENOENT && error != -EEXIST) {
+        admin_error(answer, 500, "journal", "%s", journal_error(updater->journal));
+        return;
+    }
     if (error) {
         admin_error(answer, 404, "no-such-rollout",
                     error == -EEXIST ? "several rollouts begin with \"%s\"; give more of the id"

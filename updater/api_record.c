@@ -88,7 +88,7 @@ void api_note(struct updater *updater, const struct journal_rollout *record,
     note.user = user;
     error = journal_note_add(updater->journal, record->id, &note);
     free(user);
-    if (error == -ENOSPC) {
+    if (error == -EDQUOT) {
         admin_error(ret_answer, 409, "not-applicable",
                     "rollout %s has %u notes already; that is all that is kept", record->id,
                     JOURNAL_NOTES_MAX);

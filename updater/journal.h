@@ -222,7 +222,7 @@ struct journal_note { /* what somebody noted of a rollout */
     const char *rollout;
     char *text;
 };
-/* Only JOURNAL_NOTES_MAX of a rollout: -ENOSPC beyond. */
+/* Only JOURNAL_NOTES_MAX of a rollout: -EDQUOT beyond. */
 int journal_note_add(struct journal *journal, const char *rollout, const struct journal_note *note)
     __attribute__((warn_unused_result));
 /* Oldest first. */

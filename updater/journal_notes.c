@@ -28,7 +28,7 @@ int journal_note_add(struct journal *journal, const char *rollout, const struct 
                TEXT(note->message), NUMBER(JOURNAL_NOTES_MAX)),
         &added);
 
-    return error == 0 && added == 0 ? -ENOSPC : error;
+    return error == 0 && added == 0 ? -EDQUOT : error;
 }
 
 static void read_note(sqlite3_stmt *statement, void *item)

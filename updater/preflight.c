@@ -535,6 +535,7 @@ void preflight_abort(struct service *service, uid_t uid, struct admin_answer *re
                     service_name(service));
         return;
     }
+    free(preflight->aborted_by); /* asked for twice */
     preflight->aborted_by = api_user_name(uid);
     ret_answer->status = 200;
     fetch_abort(preflight->fetch);

@@ -53,7 +53,7 @@ void record_lesson(struct rollout *rollout, const char *format, ...)
         .time_ms = steady_wall_ms(), .message = message, .is_lesson = true};
 
     error = journal_note_add(journal, rollout_id(rollout), &note);
-    if (error && error != -ENOSPC)
+    if (error && error != -EDQUOT)
         log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(journal));
 }
 
