@@ -135,12 +135,13 @@ static void on_look(void *context, const struct engine_reply *reply)
     struct service *service = look->service;
     struct container *container = service_container(service, look->id);
 
-    if (reply->error == 0 && reply->json)
-        discovery_apply(service, reply->json, look->sequence);
-    else if (reply->error == -ENOENT && container && container->looked < look->sequence &&
-             (!container->busy || look->done)) /* else what made it go writes that down first */
+    if (reply->error == 0) {
+        if (discovery_apply(service, reply->json, look->sequence))
+            look_failed(service, container, "the engine's answer does not describe a container");
+    } else if (reply->error == -ENOENT && container && container->looked < look->sequence &&
+               (!container->busy || look->done)) /* else what made it go writes that down first */
         container_forget(container);
-    else if (reply->error && reply->error != -ENOENT && reply->error != -ECANCELED)
+    else if (reply->error != -ENOENT && reply->error != -ECANCELED)
         look_failed(service, container, reply->message);
     if (look->done)
         look->done(look->context);

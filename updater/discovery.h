@@ -25,8 +25,10 @@ void discovery_list(struct service *service);
  * or that it is away. */
 void discovery_ask_whether_it_lives(struct updater *updater);
 
-/* discovery_place.c: takes over what inspect says. */
-void discovery_apply(struct service *service, const struct cJSON *inspect, uint64_t sequence);
+/* discovery_place.c: takes over what inspect says. Returns 0, or -EPROTO where that describes no
+ * container. */
+int discovery_apply(struct service *service, const struct cJSON *inspect, uint64_t sequence)
+    __attribute__((warn_unused_result));
 /* An event said that it is being stopped: out of rotation at once. */
 void discovery_going(struct container *container);
 

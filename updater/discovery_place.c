@@ -149,7 +149,7 @@ static void address_read(struct container *container, const cJSON *inspect)
     memcpy(container->why, why, sizeof(why));
 }
 
-void discovery_apply(struct service *service, const cJSON *inspect, uint64_t sequence)
+int discovery_apply(struct service *service, const cJSON *inspect, uint64_t sequence)
 {
     struct container_facts facts;
     struct container *container;
@@ -157,13 +157,13 @@ void discovery_apply(struct service *service, const cJSON *inspect, uint64_t seq
     bool is_other_run;
 
     if (container_facts_read(inspect, &facts))
-        return;
+        return -EPROTO;
     container = service_container(service, facts.id);
     if (!container)
         container = container_new(service);
     if (!container || sequence < container->looked) {
         container_facts_done(&facts);
-        return;
+        return 0;
     }
     is_other_run = !container->facts.started_at || !facts.started_at ||
                    strcmp(container->facts.started_at, facts.started_at) != 0;
@@ -186,6 +186,7 @@ void discovery_apply(struct service *service, const cJSON *inspect, uint64_t seq
         (is_other_run || !address_equals(&before, &container->address)))
         container_release_slot(container);
     place(container);
+    return 0;
 }
 
 void discovery_going(struct container *container)

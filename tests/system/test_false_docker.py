@@ -1,0 +1,46 @@
+"""The whole of Sluice in front of an engine that lies, is slow or says odd things at the moment that matters."""
+import pytest
+
+from false_docker import FalseDocker
+from sluice import ApiError
+
+
+@pytest.fixture
+def docker(tmp_path):
+    engine = FalseDocker(str(tmp_path))
+    engine.image("web:v1")
+    engine.image("web:v2", Env=["VERSION=2"])
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+def test_a_rollout_there_and_what_is_left_of_it(docker, start_sluice):
+    """What the others rest on: this engine is one that a rollout goes well with."""
+    docker.service("web", 2)
+    sluice = start_sluice(docker.config())
+    sluice.wait_healthy("web", 2)
+    rollout = sluice.api("POST", "/services/web/rollouts", {"image": "web:v2", "steps": [{"set_weight": 100}]})
+    sluice.events.wait("rollout_completed", lambda data: data["id"] == rollout["id"])
+    assert docker.names() == ["web-1", "web-2"]
+    assert len(docker.of_image("web:v2")) == 2
+
+
+def generations(sluice):
+    return {backend["name"]: backend["generation"] for backend in sluice.service("web")["groups"]["stable"]["backends"]}
+
+
+def test_an_inspect_that_says_nothing_as_the_updater_starts(docker, start_sluice):
+    """What was not understood was taken for told: the list counted as whole, and the slot of the one that it was about was
+    dropped."""
+    second = docker.service("web", 2)[1]["Id"]
+    sluice = start_sluice(docker.config())
+    sluice.wait_healthy("web", 2)
+    before = generations(sluice)
+    position = sluice.log_position()
+    docker.rule = lambda request: (200, {}) if request.path == f"/containers/{second}/json" else None
+    sluice.kill(sluice.pid("updater"))
+    sluice.wait_log(["event=discovery-trouble", "does not describe a container"], after=position)
+    docker.rule = lambda request: None
+    sluice.wait_log("event=service-discovered", after=position)
+    assert generations(sluice) == before
