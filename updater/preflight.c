@@ -183,6 +183,13 @@ static void refuse_containers(const struct service *service, struct admin_answer
                 service_name(service), count, service_name(service), service_name(service));
 }
 
+static void refuse_so_many(const struct service *service, struct admin_answer *answer)
+{
+    admin_error(answer, 422, "too-many-containers",
+                "more than %u containers of \"%s\" run: a rollout or a scale takes no more",
+                PLAN_REPLICAS_MAX, service_name(service));
+}
+
 static void begin(struct preflight *preflight)
 {
     struct service *service = preflight->service;
@@ -193,6 +200,11 @@ static void begin(struct preflight *preflight)
 
     if (preflight->replicas > 0 && count_containers(service) > 0) { /* they came while we looked */
         refuse_containers(service, &answer);
+        finish(preflight, &answer);
+        return;
+    }
+    if (rollout_olds(service, olds) > PLAN_REPLICAS_MAX) {
+        refuse_so_many(service, &answer);
         finish(preflight, &answer);
         return;
     }
@@ -446,6 +458,8 @@ bool preflight_refuses_at_once(const struct service *service, bool dry_run, bool
                     service->config->label_value ? "=" : "",
                     service->config->label_value ? service->config->label_value : "",
                     service_name(service));
+    else if (rollout_olds(service, olds) > PLAN_REPLICAS_MAX)
+        refuse_so_many(service, answer);
     else
         return false;
     return true;

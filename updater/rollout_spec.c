@@ -1,5 +1,6 @@
 #include "rollout_spec.h"
 
+#include "base/check.h"
 #include "base/slice.h"
 
 #include <string.h>
@@ -151,6 +152,7 @@ struct plan_spec rollout_spec(const struct config_service *config, const struct 
         .hold_ms = config->hold.timeout_ms > HOLD_MIN_MS ? config->hold.timeout_ms : HOLD_MIN_MS,
     };
 
+    check(replicas <= PLAN_REPLICAS_MAX); /* there is room for the steps of so many */
     if (why)
         (void)slice_copy_string(slice_from_string(why), spec.order_why, sizeof(spec.order_why));
     if (spec.order == ORDER_STOP_FIRST && spec.max_unavailable == 0)

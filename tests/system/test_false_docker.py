@@ -44,3 +44,14 @@ def test_an_inspect_that_says_nothing_as_the_updater_starts(docker, start_sluice
     docker.rule = lambda request: None
     sluice.wait_log("event=service-discovered", after=position)
     assert generations(sluice) == before
+
+
+@pytest.mark.parametrize("verb, body", [("scale", {"replicas": 2}), ("rollouts", {"image": "web:v2"})])
+def test_more_containers_than_a_rollout_may_have(docker, start_sluice, verb, body):
+    """A scale asked no check: the steps of so many, one by one, were written beyond their room."""
+    docker.service("web", 120, serves=False)
+    sluice = start_sluice(docker.config(rollout={"strategy": "rolling", "parallelism": 1, "delay": "1s"}))
+    sluice.wait_log("event=service-discovered")
+    with pytest.raises(ApiError) as refused:
+        sluice.api("POST", f"/services/web/{verb}", body)
+    assert (refused.value.status, refused.value.code) == (422, "too-many-containers")
