@@ -19,11 +19,16 @@ void planner_bring_up(struct planner *planner, unsigned index)
     const struct plan_container *container = &planner->in->containers[index];
 
     if (container->state == CONTAINER_CREATED && container->is_new) {
-        planner_act_on(planner, ACTION_START, index, "it is made");
+        if (planner_has_room(planner))
+            planner_act_on(planner, ACTION_START, index, "it is made");
+        else
+            planner_wait(planner, "for one that makes way to be stopped, before %s is started",
+                         container->name);
         return;
     }
     if (container->ended_with_engine) {
-        if (!container_gave_up(container, ACTION_START) && !is_taken(planner, container))
+        if (!container_gave_up(container, ACTION_START) && !is_taken(planner, container) &&
+            planner_has_room(planner))
             planner_act_on(planner, ACTION_START, index, "it ended with the engine");
         return;
     }

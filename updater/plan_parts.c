@@ -264,6 +264,24 @@ void planner_end(struct planner *planner, enum plan_outcome outcome)
     planner->out->progress.outcome = outcome;
 }
 
+/* Nothing is in rotation, but something is put there by this very plan (everything was restarted,
+ * and the table is new): that comes first. */
+static bool serves_in_a_moment(const struct planner *planner)
+{
+    bool comes = false;
+
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        if (container_is_healthy(container))
+            return false;
+        comes = comes ||
+                (container->state == CONTAINER_RUNNING && !container->busy &&
+                 container->backend == BACKEND_STARTING && container->verdict == VERDICT_HEALTHY);
+    }
+    return comes;
+}
+
 void planner_need_attention(struct planner *planner, const char *format, ...)
 {
     char *why = planner->out->progress.why;
@@ -271,6 +289,8 @@ void planner_need_attention(struct planner *planner, const char *format, ...)
     size_t length;
     va_list arguments;
 
+    if (serves_in_a_moment(planner))
+        return;
     snprintf(before, sizeof(before), "%s", why);
     va_start(arguments, format);
     vsnprintf(why, PLAN_WHY_BYTES, format, arguments);

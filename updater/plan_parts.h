@@ -57,7 +57,8 @@ void planner_clear_actions(struct planner *planner);
 /* Forgets the actions planned so far and turns back, for this reason. */
 void planner_go_back(struct planner *planner, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Ends the rollout as it stands: nothing more is touched until somebody has looked. */
+/* Ends the rollout as it stands: nothing more is touched until somebody has looked. Not yet where
+ * nothing serves, but will in a moment. */
 void planner_need_attention(struct planner *planner, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void planner_end(struct planner *planner, enum plan_outcome outcome);
@@ -118,6 +119,8 @@ void plan_scaled(struct planner *planner); /* PROMOTED, of a scale */
 /* Old ones make way while it goes forward; else all of them run until it is promoted. */
 bool planner_replaces(const struct planner *planner);
 int planner_old_of(const struct planner *planner, unsigned ordinal); /* index; -1: none */
+/* Start-first: whether one more may run, with those that make way in turn. */
+bool planner_has_room(const struct planner *planner);
 /* Stop-first: true once the old one of this ordinal has made room. */
 bool planner_make_room(struct planner *planner, unsigned ordinal);
 /* True once the old ones of the first `needed` ordinals, whose replacements serve, are stopped. */

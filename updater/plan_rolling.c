@@ -244,6 +244,14 @@ static unsigned count_running(const struct planner *planner)
     return count;
 }
 
+bool planner_has_room(const struct planner *planner)
+{
+    const struct plan_spec *spec = planner->in->spec;
+
+    return spec->strategy != STRATEGY_ROLLING || spec->order == ORDER_STOP_FIRST ||
+           count_running(planner) < spec->replicas + (spec->max_surge > 0 ? spec->max_surge : 1);
+}
+
 /* Beside what runs, or where the new one of its ordinal has made room. */
 static bool may_start_again(struct planner *planner, const struct plan_container *container)
 {
@@ -253,7 +261,7 @@ static bool may_start_again(struct planner *planner, const struct plan_container
     if (spec->order == ORDER_STOP_FIRST)
         return new < 0 || (!container_runs(&planner->in->containers[new]) &&
                            !planner->in->containers[new].busy);
-    return count_running(planner) < spec->replicas + (spec->max_surge > 0 ? spec->max_surge : 1);
+    return planner_has_room(planner);
 }
 
 /* One old container's next step back into rotation. */
@@ -277,6 +285,15 @@ static void bring_back(struct planner *planner, unsigned index)
 }
 
 /* --- failures ------------------------------------------------------------------------------- */
+
+/* Health's word counts: what the engine told of a pause or a restart may be over by now. */
+static bool is_all_that_serves(const struct planner *planner,
+                               const struct plan_container *container)
+{
+    return !container_is_healthy(container) && container_runs(container) &&
+           container->backend != BACKEND_FREE && container->verdict == VERDICT_HEALTHY &&
+           count_serving(planner) == 0 && !planner->out->progress.holding;
+}
 
 static bool has_bit(const uint64_t bits[2], unsigned ordinal)
 {
@@ -309,22 +326,32 @@ static void redo(struct planner *planner, unsigned ordinal)
     struct plan_progress *progress = &planner->out->progress;
     uint64_t bit = 1ull << (ordinal % 64);
     int index = planner_new_of(planner, ordinal), old = planner_old_of(planner, ordinal);
+    bool is_well = index >= 0 && container_is_healthy(&planner->in->containers[index]);
     bool is_there = false;
 
-    if (index >= 0 && container_is_healthy(&planner->in->containers[index])) {
+    if (is_well && planner->in->containers[index].restarts == 0) {
         progress->failed[ordinal / 64] &= ~bit; /* it has come to itself */
+        return;
+    }
+    if (index >= 0 && is_all_that_serves(planner, &planner->in->containers[index])) {
+        if (planner->in->containers[index].state == CONTAINER_RUNNING)
+            planner_act_on(planner, ACTION_READY, (unsigned)index, "nothing else serves");
+        else
+            planner_wait(planner, "for another one than %s to be healthy: nothing else serves",
+                         planner->in->containers[index].name);
         return;
     }
     if (planner->in->spec->order == ORDER_STOP_FIRST && count_serving(planner) == 0)
         planner->hold_wanted = true; /* its old one is stopped */
-    else if (old >= 0 && container_runs(&planner->in->containers[old]) &&
+    else if (old >= 0 && (is_well || container_runs(&planner->in->containers[old])) &&
              planner->in->spec->order != ORDER_STOP_FIRST)
         bring_back(planner, (unsigned)old);
     for (unsigned i = 0; i < planner->in->container_count; i++) {
         if (!planner->in->containers[i].is_new || planner->in->containers[i].ordinal != ordinal)
             continue;
         is_there = true;
-        planner_retire(planner, i);
+        if (may_leave(planner, i)) /* it serves again, after an end of it */
+            planner_retire(planner, i);
     }
     if (is_there || !planner->in->engine_reachable || progress->phase != PHASE_FORWARD)
         return;
@@ -442,13 +469,6 @@ static bool is_needed_no_more(const struct planner *planner, const struct plan_c
            !planner->in->containers[old].kept;
 }
 
-/* Nothing serves, and health says that this one could, whatever the engine told of it last. */
-static bool may_be_needed(const struct planner *planner, const struct plan_container *container)
-{
-    return container->backend == BACKEND_DRAINING && container->verdict == VERDICT_HEALTHY &&
-           count_serving(planner) == 0 && !planner->out->progress.holding;
-}
-
 static void put_new_away(struct planner *planner, bool weight_fits, bool is_over)
 {
     for (unsigned i = planner->in->container_count; i-- > 0;) {
@@ -457,8 +477,9 @@ static void put_new_away(struct planner *planner, bool weight_fits, bool is_over
 
         if (!container->is_new || planner->out->progress.phase == PHASE_ENDED)
             continue;
-        if (!is_gone && !is_over && may_be_needed(planner, container))
-            planner_wait(planner, "for any container to serve, before %s goes", container->name);
+        if (!is_over && is_all_that_serves(planner, container))
+            planner_wait(planner, "for the old one of %s to be healthy: nothing else serves",
+                         container->name);
         else if (!is_gone && (container->backend == BACKEND_DRAINING ||
                               new_may_go(planner, i, weight_fits, is_over)))
             (void)planner_put_away(planner, i, "it goes");
@@ -471,6 +492,14 @@ static void put_new_away(struct planner *planner, bool weight_fits, bool is_over
     }
 }
 
+static bool old_has_its_place(const struct planner *planner, const struct plan_container *container)
+{
+    int old = planner_old_of(planner, container->ordinal);
+
+    return planner->in->spec->order == ORDER_STOP_FIRST && old >= 0 &&
+           (container_runs(&planner->in->containers[old]) || planner->in->containers[old].busy);
+}
+
 /* An old one cannot be started again: whoever is healthy serves, nothing is removed. */
 static void give_up(struct planner *planner, unsigned lost)
 {
@@ -481,7 +510,7 @@ static void give_up(struct planner *planner, unsigned lost)
         const struct plan_container *other = &planner->in->containers[i];
 
         if (other->is_new && other->state == CONTAINER_EXITED && other->kept &&
-            !container_gave_up(other, ACTION_START))
+            !container_gave_up(other, ACTION_START) && !old_has_its_place(planner, other))
             planner_act_on(planner, ACTION_START, i, "its old one cannot be started again");
     }
     planner_keep_serving(planner, true);
@@ -542,6 +571,8 @@ void plan_back_replaced(struct planner *planner)
         planner_wait(planner, "for %u old containers to be healthy again", coming);
     else if (!in->engine_reachable)
         planner_wait(planner, "for the engine to be reachable again");
+    else if (planner_awaits_restart(planner, false))
+        return;
     else if (planner_count(planner, true) > 0 || in->weight > 0)
         planner_wait(planner, "for the new containers to be gone");
     else if (planner_tasks(planner, POINT_POST_ROLLOUT, 0))

@@ -256,8 +256,10 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
 
 void check_saved(struct world *world)
 {
+    uint64_t failures;
+
     if (world->step_since != world->next_step_since)
-        check_count_new(world, &world->step_requests, &world->step_failures);
+        check_count_new(world, &world->step_requests, &failures);
     world->step_since = world->next_step_since;
     world->promotes = world->next_promotes;
     keep_books(world);

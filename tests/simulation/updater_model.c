@@ -67,6 +67,7 @@ static void look_at(struct world *world, int index)
         close_intent(world, container->ordinal);
     container->seen = container->exists;
     container->seen_state = container->state;
+    container->seen_restarts = container->restarts;
     container->seen_ended_with_engine = container->ended_with_engine;
     memcpy(container->seen_name, container->name, sizeof(container->name));
     if (!container->exists)
@@ -128,7 +129,7 @@ static void observe_container(struct world *world, int index)
         world->now < from->stop_lands && from->seen_state == CONTAINER_RUNNING && !to->busy;
     to->state = from->seen_state;
     to->exit_code = 1;
-    to->restarts = from->restarts;
+    to->restarts = from->seen_restarts;
     to->end_unexplained = to->ended_with_engine = false;
     if (from->seen_state == CONTAINER_EXITED && from->seen_ended_with_engine && !to->kept) {
         to->end_unexplained = !observed.engine_reachable && from->is_new;
@@ -468,7 +469,8 @@ static void operator_tick(struct world *world)
         world->promote_at = world->now + 1 + world_random(world, 50);
     if (world->promote_at != 0 && world->now >= world->promote_at) {
         world->promote_at = 0;
-        if (world->progress.failure_pause && world_chance(world, 3000)) { /* enough of it */
+        if (world->progress.failure_pause && /* enough of it */
+            (world_chance(world, 3000) || world->made >= CONTAINERS_MAX / 2)) {
             world_fault(world, FAULT_ABORT, -1);
             world->wish_abort = world->is_awake = true;
         } else if (applies(world, VERB_PROMOTE)) {
@@ -515,14 +517,15 @@ static void audit(struct world *world)
         return;
     mutation_plan(world->mutation, &observed, &plan);
     if (plan.action_count > 0)
-        check_break(world, "it would %s now, but asked to be called at %llu",
+        check_break(world, "it would %s now, but asked to be called at %llu: %.100s",
                     plan_action_name(plan.actions[0].kind),
-                    (unsigned long long)world->look_again_at);
+                    (unsigned long long)world->look_again_at, plan.actions[0].why);
     else if (plan.progress.phase != world->progress.phase ||
              plan.progress.step != world->progress.step)
-        check_break(world, "it would go on to %s step %u now, but asked to be called at %llu",
+        check_break(world,
+                    "it would go on to %s step %u now, but asked to be called at %llu: %.100s",
                     plan_phase_name(plan.progress.phase), plan.progress.step,
-                    (unsigned long long)world->look_again_at);
+                    (unsigned long long)world->look_again_at, plan.progress.why);
     else if (plan.waiting[0] == '\0')
         check_break(world, "it waits and does not say for what");
 }

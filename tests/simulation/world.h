@@ -135,7 +135,7 @@ struct sim_container {
     /* what the updater has seen of it; `fresh_at`: when the next event of it arrives */
     bool seen, seen_ended_with_engine;
     enum container_state seen_state;
-    uint32_t restarts; /* by its policy */
+    uint32_t restarts, seen_restarts; /* by its policy */
     char seen_name[40];
     uint64_t fresh_at;
     /* the updater's memory */
@@ -229,7 +229,7 @@ struct world {
     uint64_t resume_at, promote_at;
     /* checks: own bookkeeping */
     uint64_t step_since, full_since, short_since;
-    uint64_t step_requests, step_failures; /* of new ones, when the step began */
+    uint64_t step_requests; /* of new ones, when the step began */
     unsigned promotes;
     uint64_t next_step_since; /* these two once the plan is journalled */
     unsigned next_promotes;
