@@ -6,8 +6,10 @@
 
 void table_init(struct table *table, struct worker *worker)
 {
-    for (uint32_t i = 0; i < ROUTING_BACKENDS_MAX; i++)
+    for (uint32_t i = 0; i < ROUTING_BACKENDS_MAX; i++) {
         list_init(&table->backends[i].idle);
+        list_init(&table->backends[i].kept);
+    }
     for (uint32_t i = 0; i < ROUTING_SERVICES_MAX; i++)
         table->services[i].phase = table->services[i].mirror_phase =
             (uint32_t)(worker_random(worker) % WEIGHT_MAX);

@@ -24,7 +24,10 @@ struct backend { /* one slot */
     uint64_t serves_since_ms; /* the same, its health and ejections taken into account */
     struct ejection ejection;
     uint32_t idle_count;
-    struct list idle; /* upstreams without an exchange, the last used first */
+    /* Upstreams without an exchange, the last used first. Those that were kept in the turn that
+     * began at kept_us are apart: the kernel has not been asked about them since. */
+    struct list idle, kept;
+    uint64_t kept_us;
     struct address address;
     uint64_t identity; /* follows from the address: the same on every worker, and after a restart */
     char name[64];

@@ -13,6 +13,11 @@ static struct score_cell *cell_of(const struct upstream *upstream)
     return worker_cell(upstream->worker, upstream->slot, upstream->generation);
 }
 
+static struct backend *backend_of(const struct upstream *upstream)
+{
+    return &upstream->worker->table.backends[upstream->slot];
+}
+
 static void on_event(void *owner, enum stream_event event)
 {
     struct upstream *upstream = owner;
@@ -89,24 +94,43 @@ int upstream_open(struct exchange *x, struct upstream **ret_upstream)
 static void leave_pool(struct upstream *upstream)
 {
     list_remove(&upstream->node);
-    upstream->worker->table.backends[upstream->slot].idle_count--;
+    backend_of(upstream)->idle_count--;
     score_subtract(&cell_of(upstream)->idle, 1);
+}
+
+/* In a later turn the loop has asked the kernel about those, too. */
+static void begin_turn(struct backend *backend, const struct worker *worker)
+{
+    if (backend->kept_us == worker->now_us)
+        return;
+    backend->kept_us = worker->now_us;
+    list_put_all_before(&backend->idle, &backend->kept);
+}
+
+/* The first that no byte and no end has come on; others are closed, for that is no request's
+ * answer. NULL: there is none. */
+static struct upstream *take_first(struct list *idle, bool look)
+{
+    while (!list_is_empty(idle)) {
+        struct upstream *upstream = container_of(idle->next, struct upstream, node);
+        check(upstream->generation == backend_of(upstream)->generation);
+        if (stream_is_quiet(upstream->stream, look))
+            return upstream;
+        upstream_close(upstream);
+    }
+    return NULL;
 }
 
 struct upstream *upstream_take(struct worker *worker, uint32_t slot, bool look)
 {
     struct backend *backend = &worker->table.backends[slot];
-    struct upstream *upstream;
 
-    for (;;) {
-        if (list_is_empty(&backend->idle))
-            return NULL;
-        upstream = container_of(backend->idle.next, struct upstream, node);
-        check(upstream->generation == backend->generation);
-        if (stream_is_quiet(upstream->stream, look || upstream->kept_us == worker->now_us))
-            break;
-        upstream_close(upstream); /* it was closed, or speaks unasked: no request's answer */
-    }
+    begin_turn(backend, worker);
+    struct upstream *upstream = take_first(&backend->idle, look);
+    if (upstream == NULL)
+        upstream = take_first(&backend->kept, true);
+    if (upstream == NULL)
+        return NULL;
     leave_pool(upstream);
     stream_set_deadline(upstream->stream, 0, 0);
     upstream->reused = true;
@@ -116,7 +140,7 @@ struct upstream *upstream_take(struct worker *worker, uint32_t slot, bool look)
 void upstream_keep(struct upstream *upstream)
 {
     struct worker *worker = upstream->worker;
-    struct backend *backend = &worker->table.backends[upstream->slot];
+    struct backend *backend = backend_of(upstream);
 
     if (backend->state != BACKEND_READY || backend->generation != upstream->generation ||
         backend->idle_count >= POOL_MAX || worker->stopping) {
@@ -124,8 +148,8 @@ void upstream_keep(struct upstream *upstream)
         return;
     }
     upstream->exchange = NULL;
-    upstream->kept_us = worker->now_us;
-    list_append(backend->idle.next, &upstream->node); /* before the first: at the front */
+    begin_turn(backend, worker);
+    list_append(backend->kept.next, &upstream->node); /* before the first: at the front */
     stream_want_input(upstream->stream, true);
     backend->idle_count++;
     score_add(&cell_of(upstream)->idle, 1);
@@ -159,6 +183,7 @@ void upstream_close_idle(struct worker *worker, uint32_t slot)
 {
     struct backend *backend = &worker->table.backends[slot];
 
+    list_put_all_before(&backend->idle, &backend->kept);
     while (!list_is_empty(&backend->idle))
         upstream_close(container_of(backend->idle.next, struct upstream, node));
 }

@@ -12,19 +12,19 @@ struct upstream {
     struct worker *worker;
     struct stream *stream;
     struct exchange *exchange; /* NULL: idle */
-    struct list node;          /* backend->idle */
+    struct list node;          /* backend->idle or backend->kept */
     uint32_t slot, generation;
     bool connected;
-    bool reused;      /* has served an exchange before */
-    uint64_t kept_us; /* the turn in which it went to the pool */
+    bool reused; /* has served an exchange before */
 };
 
 /* Starts to connect to the exchange's backend. Returns 0 or -errno. */
 int upstream_open(struct exchange *x, struct upstream **ret_upstream)
     __attribute__((warn_unused_result));
 /* The pool's most recent idle connection that nothing has come in on, or NULL. The loop has asked
- * the kernel since it went to the pool; where that was in this very turn, or with `look` (for a
- * request that could not be sent a second time), the kernel is asked here. */
+ * the kernel since it went to the pool; with `look` (for a request that could not be sent a second
+ * time) the kernel is asked once more. One that went there in this very turn is taken where there
+ * is no other, and asked about. */
 struct upstream *upstream_take(struct worker *worker, uint32_t slot, bool look);
 /* Back to the pool where its backend is still in rotation; closed otherwise. */
 void upstream_keep(struct upstream *upstream);

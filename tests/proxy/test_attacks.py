@@ -467,6 +467,29 @@ def test_late_second_answer_does_not_reach_the_next_request(world):
     assert client.get("/").body == b"a"
 
 
+def test_a_request_in_the_turn_of_an_answer_takes_another_idle_connection(world):
+    """The kernel has been asked about that one since its last answer; the one just kept it would have to be asked about."""
+    a = world.backend()
+    seen = []
+    a.on("/who", lambda c, r: (seen.append(c), c.answer(b"who"))[1])
+    bench = world.bench(web(a))
+    client = world.client(bench)
+    client.send(b"GET /who HTTP/1.1\r\nHost: t\r\n\r\n" * 2)  # one idle connection at most: it is asked about, and taken
+    assert [client.answer().body for _ in range(2)] == [b"who"] * 2
+    assert seen[0] is seen[1] and a.connection_count == 1
+    gate = threading.Event()
+    a.on("/wait", lambda c, r: (gate.wait(10), c.answer(b"late"))[1])
+    client.request("/wait")
+    assert world.client(bench).get("/who").body == b"who"  # by a second one
+    gate.set()
+    assert client.answer().body == b"late"
+    bench.until(lambda s: s["backends"][0]["idle"] == 2)
+    del seen[:]
+    client.send(b"GET /who HTTP/1.1\r\nHost: t\r\n\r\n" * 2)
+    assert [client.answer().body for _ in range(2)] == [b"who"] * 2
+    assert len(seen) == 2 and seen[0] is not seen[1] and a.connection_count == 2
+
+
 # --- tried again --------------------------------------------------------------------------------
 
 def dies_when_reused(seen):

@@ -32,11 +32,35 @@ static void what_was_taken_may_be_removed_and_appended_again(void **state)
     assert_ptr_equal(list_take_first(&head), &one);
 }
 
+static void all_of_one_list_go_before_those_of_another(void **state)
+{
+    struct list head, from, nodes[4];
+
+    (void)state;
+    list_init(&head);
+    list_init(&from);
+    list_put_all_before(&head, &from);
+    assert_true(list_is_empty(&head));
+    list_append(&from, &nodes[2]);
+    list_append(&from, &nodes[3]);
+    list_put_all_before(&head, &from); /* to an empty one */
+    assert_true(list_is_empty(&from));
+    list_append(&from, &nodes[0]);
+    list_append(&from, &nodes[1]);
+    list_put_all_before(&head, &from);
+    assert_true(list_is_empty(&from));
+    assert_ptr_equal(head.prev, &nodes[3]);
+    for (unsigned i = 0; i < 4; i++)
+        assert_ptr_equal(list_take_first(&head), &nodes[i]);
+    assert_true(list_is_empty(&head));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_the_first_until_none_is_left),
         cmocka_unit_test(what_was_taken_may_be_removed_and_appended_again),
+        cmocka_unit_test(all_of_one_list_go_before_those_of_another),
     };
 
     return cmocka_run_group_tests_name("list", tests, NULL, NULL);
