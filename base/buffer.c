@@ -47,14 +47,16 @@ int buffer_reserve(struct buffer *buffer, size_t room)
     size_t length = buffer_length(buffer);
     size_t size = buffer->size > 0 ? buffer->size : BUFFER_BLOCK_BYTES;
 
-    if (buffer->size - buffer->end >= room)
+    if ((size_t)buffer->size - buffer->end >= room)
         return 0;
     if (buffer->size - length >= room && buffer->start >= length) {
         memcpy(buffer->data, buffer->data + buffer->start, length);
         buffer->start = 0;
-        buffer->end = length;
+        buffer->end = (uint32_t)length;
         return 0;
     }
+    if (room > BUFFER_BYTES_MAX - length)
+        return -ENOMEM;
     while (size - length < room)
         size *= 2;
     char *data = take(size);
@@ -63,7 +65,7 @@ int buffer_reserve(struct buffer *buffer, size_t room)
     if (length > 0)
         memcpy(data, buffer->data + buffer->start, length);
     give_back(buffer->data, buffer->size);
-    *buffer = (struct buffer){.data = data, .size = size, .end = length};
+    *buffer = (struct buffer){.data = data, .size = (uint32_t)size, .end = (uint32_t)length};
     return 0;
 }
 
@@ -75,14 +77,14 @@ int buffer_append(struct buffer *buffer, struct slice bytes)
         return error;
     if (bytes.length > 0)
         memcpy(buffer->data + buffer->end, bytes.data, bytes.length);
-    buffer->end += bytes.length;
+    buffer->end += (uint32_t)bytes.length;
     return 0;
 }
 
 void buffer_consume(struct buffer *buffer, size_t count)
 {
     check(count <= buffer_length(buffer));
-    buffer->start += count;
+    buffer->start += (uint32_t)count;
     if (buffer->start == buffer->end)
         buffer_release(buffer);
 }

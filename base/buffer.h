@@ -8,24 +8,26 @@
 #include "slice.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define BUFFER_BLOCK_BYTES     4096u /* what the free list holds; larger ones come from malloc */
 #define BUFFER_FREE_BLOCKS_MAX 512u  /* kept for reuse; more are given back */
+#define BUFFER_BYTES_MAX       (1u << 31)
 
 struct buffer { /* zero is empty */
     char *data;
-    size_t size;
-    size_t start, end;
+    uint32_t size;
+    uint32_t start, end;
 };
 
 static inline size_t buffer_length(const struct buffer *buffer)
 {
-    return buffer->end - buffer->start;
+    return (size_t)buffer->end - buffer->start;
 }
 
 static inline struct slice buffer_slice(const struct buffer *buffer)
 {
-    return (struct slice){buffer->data + buffer->start, buffer->end - buffer->start};
+    return (struct slice){buffer->data + buffer->start, buffer_length(buffer)};
 }
 
 /* Room for `room` more bytes behind the end. Returns 0 or -ENOMEM. */

@@ -65,7 +65,7 @@ void stream_hub_free(struct stream_hub *hub)
 /* What the handler left in the scratch buffer moves to memory of the stream's own. */
 static void keep_rest(struct stream *stream)
 {
-    size_t length = stream->scratch_end - stream->scratch_start;
+    size_t length = (size_t)stream->scratch_end - stream->scratch_start;
     struct slice rest = {stream->hub->scratch + stream->scratch_start, length};
 
     stream->scratch_start = stream->scratch_end = 0;
@@ -91,7 +91,7 @@ static void take_in(struct stream *stream, size_t length)
     struct slice bytes = {stream->hub->scratch, length};
 
     if (buffer_length(&stream->input) == 0) {
-        stream->scratch_end = length;
+        stream->scratch_end = (uint32_t)length;
     } else if (buffer_append(&stream->input, bytes) < 0) {
         stream_fail(stream, ENOMEM);
         return;
@@ -134,9 +134,12 @@ static void on_end(struct stream *stream)
 
 static void tell_spliced(struct stream *stream, size_t length)
 {
-    stream->spliced = length;
+    struct stream_hub *hub = stream->hub;
+
+    hub->spliced = length;
+    hub->spliced_from = stream;
     stream->handler(stream->owner, STREAM_DATA);
-    stream->spliced = 0;
+    hub->spliced_from = NULL;
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int events)
@@ -171,7 +174,7 @@ struct slice stream_input(const struct stream *stream)
 {
     if (stream->scratch_end > 0)
         return (struct slice){stream->hub->scratch + stream->scratch_start,
-                              stream->scratch_end - stream->scratch_start};
+                              (size_t)stream->scratch_end - stream->scratch_start};
     return buffer_slice(&stream->input);
 }
 
@@ -185,8 +188,8 @@ char *stream_input_bytes(struct stream *stream)
 void stream_consume(struct stream *stream, size_t count)
 {
     if (stream->scratch_end > 0) {
-        check(count <= stream->scratch_end - stream->scratch_start);
-        stream->scratch_start += count;
+        check(count <= (size_t)stream->scratch_end - stream->scratch_start);
+        stream->scratch_start += (uint32_t)count;
     } else {
         buffer_consume(&stream->input, count);
     }
@@ -207,7 +210,9 @@ void stream_want_input(struct stream *stream, bool wanted)
 
 void stream_set_read_max(struct stream *stream, size_t bytes)
 {
-    stream->read_max = bytes < stream->hub->read_bytes ? bytes : stream->hub->read_bytes;
+    size_t most = stream->hub->read_bytes;
+
+    stream->read_max = (uint32_t)(bytes < most ? bytes : most);
 }
 
 bool stream_is_quiet(struct stream *stream, bool look)
@@ -442,7 +447,7 @@ struct stream *stream_new(struct stream_hub *hub, int fd, stream_handler *handle
     stream->owner = owner;
     stream->fd = fd;
     stream->wanted = true;
-    stream->read_max = hub->read_bytes;
+    stream->read_max = (uint32_t)hub->read_bytes;
     list_init(&stream->node);
     timer_init(&stream->timer, on_deadline);
     ev_io_init(&stream->reader, on_readable, fd, EV_READ);

@@ -22,6 +22,8 @@ struct stream_hub {
     /* TLS: streams whose layer holds bytes that no event of the socket will tell of */
     struct list more;
     ev_timer more_timer;
+    size_t spliced; /* by the read whose event is being told, of: */
+    const struct stream *spliced_from;
     char *record;      /* pieces are gathered here, so that a head and its body are one record */
     struct list pipes; /* in use; the one that was longest without is first */
     unsigned pipe_count, pipes_max;
@@ -31,7 +33,7 @@ struct stream_hub {
 struct stream_pipe;
 struct stream_tls;
 
-struct stream {
+struct stream { /* an idle connection is mostly this: bench/run counts its bytes */
     struct stream_hub *hub;
     stream_handler *handler;
     void *owner;
@@ -39,15 +41,14 @@ struct stream {
     ev_io reader, writer;
     struct timer timer;
     struct list node; /* hub->closed */
-    int fd;
-    int error;
-    bool connecting, wanted, ended, shut_asked, write_failed;
-    size_t read_max;
-    size_t scratch_start, scratch_end; /* input that still lies in the scratch buffer */
     struct buffer input, output;
     struct stream_pipe *pipe_out; /* where what comes in here goes */
     struct stream_pipe *pipe_in;  /* output that comes ahead of the buffer */
-    size_t spliced;               /* by the read whose event is being told */
+    int fd;
+    int error;
+    uint32_t read_max;
+    uint32_t scratch_start, scratch_end; /* input that still lies in the scratch buffer */
+    bool connecting : 1, wanted : 1, ended : 1, shut_asked : 1, write_failed : 1;
 };
 
 /* Tells the owner that it is broken. Nothing may be touched after it. */

@@ -144,7 +144,7 @@ bool stream_is_spliced(const struct stream *from)
 
 size_t stream_spliced(const struct stream *stream)
 {
-    return stream->spliced;
+    return stream->hub->spliced_from == stream ? stream->hub->spliced : 0;
 }
 
 size_t stream_splice_pending(const struct stream *to)

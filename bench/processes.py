@@ -98,9 +98,12 @@ class Server:
             time.sleep(0.02)
         fail(f"{self.name} does not listen on port {port}\n{self.log.read_text()[-2000:]}")
 
+    def ask_to_end(self):
+        self.process.send_signal(self.end_signal)
+
     def stop(self):
         if self.process.poll() is None:
-            self.process.send_signal(self.end_signal)
+            self.ask_to_end()
         try:
             self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -181,8 +181,7 @@ class Worker(Server):
         self.process.stdin.flush()
         return self.read()
 
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.stdin.write("terminate\nwait\n")
-            self.process.stdin.close()
-        super().stop()
+    def ask_to_end(self):
+        """It ends when its workers have."""
+        self.process.stdin.write("terminate\nwait\n")
+        self.process.stdin.close()

@@ -9,8 +9,7 @@
 
 #include <errno.h>
 
-#define PURPOSE_CONNECTIONS 0u
-#define PURPOSE_REQUESTS    0u /* of every service without a rate of its own; + 1 + service */
+#define PURPOSE_REQUESTS 0u /* of every service without a rate of its own; + 1 + service */
 
 static bool any_rate(const struct config *config)
 {
@@ -62,7 +61,7 @@ bool admission_enter(struct worker *worker, const struct address *client, uint64
     *ret_ticket = 0;
     if (worker->client_connections == NULL)
         return true;
-    uint64_t key = client_table_key(worker->client_connections, client, PURPOSE_CONNECTIONS);
+    uint64_t key = client_table_key(worker->client_connections, client);
     uint64_t *count = client_table_at(worker->client_connections, key, 0);
     if (count == NULL)
         return true; /* eight clients of its set are here: better uncounted than refused */
@@ -87,7 +86,12 @@ void admission_leave(struct worker *worker, uint64_t ticket)
     (*count)--;
 }
 
-bool admission_take(struct worker *worker, const struct address *client, int service)
+uint64_t admission_name(const struct worker *worker, const struct address *client)
+{
+    return worker->client_rates != NULL ? client_table_key(worker->client_rates, client) : 0;
+}
+
+bool admission_take(struct worker *worker, const struct address *client, uint64_t name, int service)
 {
     const struct config *config = worker->config;
     const struct config_traffic_limits *limits =
@@ -98,7 +102,7 @@ bool admission_take(struct worker *worker, const struct address *client, int ser
     uint16_t purpose = PURPOSE_REQUESTS;
     if (service >= 0 && limits->own_requests)
         purpose = (uint16_t)(PURPOSE_REQUESTS + 1u + (unsigned)service);
-    uint64_t key = client_table_key(worker->client_rates, client, purpose);
+    uint64_t key = client_table_key_for(name, purpose);
     uint64_t *due_ns = client_table_at(worker->client_rates, key, UINT64_MAX);
     return client_rate_take(due_ns, &limits->requests, worker->now_us * 1000) ||
            is_trusted(&config->limits.traffic, client) || is_trusted(limits, client);

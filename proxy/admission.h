@@ -18,12 +18,16 @@ bool admission_enter(struct worker *worker, const struct address *client, uint64
     __attribute__((warn_unused_result));
 void admission_leave(struct worker *worker, uint64_t ticket);
 
+/* What requests of this client are counted under: a hash, to be kept where the client stays the
+ * same. 0: no rate is limited. */
+uint64_t admission_name(const struct worker *worker, const struct address *client);
 /* A request of this client to a service of the config (-1: to none). False: too many. */
-bool admission_take(struct worker *worker, const struct address *client, int service)
+bool admission_take(struct worker *worker, const struct address *client, uint64_t name, int service)
     __attribute__((warn_unused_result));
-static inline bool admission_ask(struct worker *worker, const struct address *client, int service)
+static inline bool admission_ask(struct worker *worker, const struct address *client, uint64_t name,
+                                 int service)
 {
-    return worker->client_rates == NULL || admission_take(worker, client, service);
+    return worker->client_rates == NULL || admission_take(worker, client, name, service);
 }
 
 #endif

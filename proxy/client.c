@@ -26,7 +26,7 @@ static void leave(struct client *client)
     client->state = CLIENT_CLOSED;
     held_subtract(sizeof(*client));
     client->stream = NULL;
-    list_remove(&client->node);
+    list_remove(&client->doomed.node);
     worker_doom(client->worker, &client->doomed);
     score_subtract(&client->worker->row->clients, 1);
     admission_leave(client->worker, client->ticket);
@@ -82,6 +82,7 @@ void client_finish(struct client *client, bool whole)
         return;
     }
     client->state = CLIENT_LINGERING;
+    client->scanned = 0;
     stream_consume(client->stream, stream_input(client->stream).length);
     stream_shutdown(client->stream);
     stream_want_input(client->stream, true);
@@ -95,9 +96,9 @@ static void linger(struct client *client, enum stream_event event)
 {
     switch (event) {
     case STREAM_DATA:
-        client->dropped += stream_input(client->stream).length;
+        client->scanned += stream_input(client->stream).length;
         stream_consume(client->stream, stream_input(client->stream).length);
-        if (client->dropped > LINGER_BYTES_MAX)
+        if (client->scanned > LINGER_BYTES_MAX)
             client_close(client);
         break;
     case STREAM_DRAINED:
@@ -361,14 +362,30 @@ static void free_client(struct doomed *doomed)
     free(client);
 }
 
-void client_set_address(struct client *client, const struct address *address)
+static struct client *client_new(struct worker *worker, int fd, const struct address *address)
 {
-    const struct config *config = client->worker->config;
+    const struct config *config = worker->config;
+    char ip[ADDRESS_TEXT_BYTES];
 
+    address_format_ip(address, ip);
+    size_t size = sizeof(struct client) + strlen(ip) + 1;
+    struct client *client = calloc(1, size);
+    if (client == NULL)
+        return NULL;
+    client->stream = stream_new(worker->hub, fd, on_event, client);
+    if (client->stream == NULL) {
+        free(client);
+        return NULL;
+    }
+    memcpy(client->ip, ip, size - sizeof(struct client));
+    client->doomed.free = free_client;
+    client->worker = worker;
     client->address = *address;
-    address_format_ip(address, client->ip);
+    client->name = admission_name(worker, address);
     client->trusted =
         network_any_contains(config->trusted_proxies, config->trusted_proxy_count, address);
+    held_add(sizeof(*client));
+    return client;
 }
 
 struct address client_told(const struct client *client, const struct http1_request *request)
@@ -398,27 +415,20 @@ void client_accept(struct listener *listener, int fd, const struct address *addr
         close(fd);
         return;
     }
-    struct client *client = calloc(1, sizeof(*client));
-    if (client != NULL)
-        client->stream = stream_new(worker->hub, fd, on_event, client);
-    if (client == NULL || client->stream == NULL) {
+    struct client *client = client_new(worker, fd, address);
+    if (client == NULL) {
         admission_leave(worker, ticket);
         score_add(&worker->row->refusals[REFUSAL_MEMORY], 1);
-        free(client);
         close(fd);
         return;
     }
-    held_add(sizeof(*client));
-    client->doomed.free = free_client;
-    client->worker = worker;
     client->ticket = ticket;
     client->accepted_ms = worker->now_ms;
     client->listener = listener;
     client->state = CLIENT_READING;
-    client_set_address(client, address);
     client->local = *local;
     stream_set_read_max(client->stream, PIPELINED_BYTES_MAX);
-    list_append(&worker->clients, &client->node);
+    list_append(&worker->clients, &client->doomed.node);
     score_add(&worker->row->clients, 1);
     worker_count_connection(worker, 1);
     if (listener->tls == NULL) /* a worker that stops may have waited for its PROXY header */
@@ -446,7 +456,7 @@ unsigned clients_shed_idle(struct worker *worker, unsigned count)
     if (looks > SHED_LOOKS_MAX)
         looks = SHED_LOOKS_MAX;
     while (closed < count && looks-- > 0 && !list_is_empty(&worker->clients)) {
-        struct client *client = container_of(worker->clients.next, struct client, node);
+        struct client *client = container_of(worker->clients.next, struct client, doomed.node);
         bool may_ask_yet = !client->served && worker->now_ms - client->accepted_ms < SHED_GRACE_MS;
         if (is_idle(client) && !client->recent && !may_ask_yet) {
             client_close(client);
@@ -454,8 +464,8 @@ unsigned clients_shed_idle(struct worker *worker, unsigned count)
             continue;
         }
         client->recent = false;
-        list_remove(&client->node);
-        list_append(&worker->clients, &client->node);
+        list_remove(&client->doomed.node);
+        list_append(&worker->clients, &client->doomed.node);
     }
     score_add(&worker->row->refusals[REFUSAL_SHED], closed);
     return closed;
@@ -464,7 +474,7 @@ unsigned clients_shed_idle(struct worker *worker, unsigned count)
 void client_stop_idle(struct worker *worker)
 {
     for (struct list *node = worker->clients.next; node != &worker->clients; node = node->next) {
-        struct client *client = container_of(node, struct client, node);
+        struct client *client = container_of(node, struct client, doomed.node);
         if (!is_idle(client))
             continue;
         /* One that has not asked yet is about to; its first answer closes it. */

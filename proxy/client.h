@@ -4,6 +4,7 @@
 #ifndef PROXY_CLIENT_H
 #define PROXY_CLIENT_H
 
+#include "admission.h"
 #include "error_pages.h"
 #include "reader.h"
 #include "worker.h"
@@ -22,8 +23,7 @@ enum client_state {
 };
 
 struct client {
-    struct doomed doomed;
-    struct list node; /* worker->clients */
+    struct doomed doomed; /* until then its node is on worker->clients */
     struct worker *worker;
     struct listener *listener; /* that it came by */
     struct stream *stream;
@@ -35,24 +35,22 @@ struct client {
     bool head_begun;
     bool ended;     /* sends no more: gone, or half closed */
     bool yielded;   /* has requests left to take: the deadline is the next turn */
-    size_t scanned; /* http1_parse_request()'s memory */
-    size_t dropped; /* while lingering */
+    bool trusted;   /* a proxy whose word about its clients counts */
+    size_t scanned; /* http1_parse_request()'s memory; while lingering: bytes that were dropped */
     struct reader reader;
     uint64_t accepted_ms;
+    uint64_t ticket;        /* admission_enter() */
+    uint64_t name;          /* admission_name(), of `address` */
+    char *certificate;      /* its own, as a Client-Cert field has it; NULL: none */
     struct address address; /* who connected */
     struct address local;   /* where to: see listener_serve() */
-    char ip[ADDRESS_TEXT_BYTES];
-    uint64_t ticket;   /* admission_enter() */
-    bool trusted;      /* a proxy whose word about its clients counts */
-    char *certificate; /* its own, as a Client-Cert field has it; NULL: none */
+    char ip[];              /* of `address`, as text */
 };
 
 /* Takes over an accepted socket. */
 void client_accept(struct listener *listener, int fd, const struct address *address,
                    const struct address *local);
 
-/* Who connected, where that is known only later. */
-void client_set_address(struct client *client, const struct address *address);
 /* Who asks, in the words of the trusted proxy that this client is. */
 struct address client_told(const struct client *client, const struct http1_request *request);
 /* Whose request it is: for limits, stickiness and logs. A trusted proxy speaks for its client. */
@@ -60,6 +58,12 @@ static inline struct address client_asker(const struct client *client,
                                           const struct http1_request *request)
 {
     return client->trusted ? client_told(client, request) : client->address;
+}
+
+/* The name that its requests are counted under. */
+static inline uint64_t client_asker_name(const struct client *client, const struct address *asker)
+{
+    return client->trusted ? admission_name(client->worker, asker) : client->name;
 }
 
 /* The relay's calls when a request is over. Each may close or take the next request. */

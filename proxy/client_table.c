@@ -31,11 +31,10 @@ void client_table_free(struct client_table *table)
     free(table);
 }
 
-uint64_t client_table_key(const struct client_table *table, const struct address *address,
-                          uint16_t purpose)
+uint64_t client_table_key(const struct client_table *table, const struct address *address)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-    char name[1 + 8 + 2] = {0};
+    char name[1 + 8] = {0};
 
     if (address->family == AF_INET6 && memcmp(address->bytes, mapped, sizeof(mapped)) == 0) {
         name[0] = 4;
@@ -47,7 +46,6 @@ uint64_t client_table_key(const struct client_table *table, const struct address
         name[0] = 4;
         memcpy(name + 1, address->bytes, 4);
     }
-    memcpy(name + 9, &purpose, sizeof(purpose));
     uint64_t key = siphash(table->key, (struct slice){name, sizeof(name)});
     return key != 0 ? key : 1;
 }

@@ -22,9 +22,16 @@ struct client_table *client_table_new(const uint8_t key[SIPHASH_KEY_BYTES]);
 void client_table_free(struct client_table *table);
 
 /* Names a client: an IPv4 address, or the /64 of an IPv6 one, for what one host gets there is not
- * less. `purpose` keeps figures of one client apart. Never 0. */
-uint64_t client_table_key(const struct client_table *table, const struct address *address,
-                          uint16_t purpose);
+ * less. Never 0. */
+uint64_t client_table_key(const struct client_table *table, const struct address *address);
+/* The same client for another purpose: keeps its figures apart. The name does not tell outsiders
+ * where it falls, so neither does this. Never 0. */
+static inline uint64_t client_table_key_for(uint64_t key, uint16_t purpose)
+{
+    uint64_t other = hash_spread(key + purpose);
+
+    return purpose == 0 || other == 0 ? key : other;
+}
 
 /* The client's figure; 0 at first. The place of another is taken for it only where the figure there
  * is at most `gives_way`. NULL: there is none. Good until the next call. */

@@ -128,7 +128,8 @@ static void redirect(struct client *client, const struct http1_request *request,
         .date = worker->date,
     };
     struct slice location = {worker->head, 0};
-    enum exchange_why why = admission_ask(worker, asker, -1) ? WHY_DONE : WHY_RATE;
+    enum exchange_why why =
+        admission_ask(worker, asker, client_asker_name(client, asker), -1) ? WHY_DONE : WHY_RATE;
 
     if (why == WHY_DONE)
         location.length = redirect_write(worker->head, HEAD_OUT_BYTES_MAX, request, &options);
@@ -206,7 +207,7 @@ static enum exchange_why judge(struct client *client, const struct http1_request
 {
     struct worker *worker = client->worker;
 
-    if (!admission_ask(worker, asker, service))
+    if (!admission_ask(worker, asker, client_asker_name(client, asker), service))
         return WHY_RATE;
     if (client->listener->tls != NULL &&
         tls_is_misdirected(stream_tls(client->stream), request->host))
@@ -229,7 +230,8 @@ void relay_start(struct client *client, const struct http1_request *request, siz
     struct address asker = client_asker(client, request);
 
     if (request->max_forwards == 0 &&
-        admission_ask(worker, &asker, -1)) { /* asks the proxy itself */
+        admission_ask(worker, &asker, client_asker_name(client, &asker),
+                      -1)) { /* asks the proxy itself */
         stream_consume(client->stream, head_length);
         answer(client, request, SERVICE_NONE, 200);
         return;
