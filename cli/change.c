@@ -38,10 +38,8 @@ static enum exit_code find_rollout(const struct invocation *invocation, const ch
                             name, name);
     } else if (reply.status == 404) {
         *ret_id = memory_copy_string(name);
-    } else if (reply.status == 0) {
-        code = api_complain_unreachable(invocation, reply.why);
     } else {
-        complain(FAILED, "%s", json_text(reply.json, "error.message"));
+        api_complain(invocation, path, &reply);
         code = api_exit_code(&reply);
     }
     api_reply_done(&reply);
@@ -113,14 +111,14 @@ enum exit_code command_verb(const struct invocation *invocation)
         else
             print_rollout(invocation, reply.json);
     } else if (reply.status == 404) {
+        if (invocation->json && reply.json != NULL)
+            json_print(reply.json);
         complain(USAGE,
                  "there is no service and no rollout '%s'; `sluice status` and `sluice "
                  "history` list them",
                  invocation->arguments[0]);
-    } else if (reply.status == 0) {
-        api_complain_unreachable(invocation, reply.why);
     } else {
-        complain(FAILED, "%s", json_text(reply.json, "error.message"));
+        api_complain(invocation, path, &reply);
     }
     code = api_exit_code(&reply);
     api_reply_done(&reply);

@@ -158,10 +158,12 @@ enum exit_code command_drain(const struct invocation *invocation)
     bool any;
     enum exit_code code = read_order(invocation, &body);
 
-    if (code == DONE && invocation_option(invocation, "watch") != NULL && body == NULL)
-        code = watch(invocation, path);
-    else if (code == DONE)
+    bool watches = invocation_option(invocation, "watch") != NULL;
+
+    if (code == DONE && (body != NULL || !watches))
         code = ask(invocation, path, body, &any);
+    if (code == DONE && watches)
+        code = watch(invocation, path);
     cJSON_Delete(body);
     free(escaped);
     free(path);

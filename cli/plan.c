@@ -21,7 +21,7 @@ static void add_limits(const struct cJSON *settings, struct table *table)
     if (memory > 0)
         text_bytes(memory, text);
     if (cpus > 0)
-        table_cell(table, "%s, %.2g CPUs", text, cpus / 1e9);
+        table_cell(table, "%s, %.6g CPUs", text, cpus / 1e9);
     else
         table_cell(table, "%s", text);
 }

@@ -4,29 +4,31 @@
 #include "base/memory.h"
 #include "command.h"
 #include "json.h"
-#include "newest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum exit_code newest_rollout(const struct invocation *invocation, const char *name, char **ret_id)
+/* The path of `what` of the rollout that the first word names: the newest of that service, in
+ * progress or not; else the one of that id. Returns DONE and the path (the caller frees it), or
+ * says why not. */
+static enum exit_code find_path(const struct invocation *invocation, const char *what,
+                                char **ret_path)
 {
     struct api_reply reply;
+    const char *name = invocation->arguments[0];
     char *escaped = api_escape(name);
     char *path = memory_format("/v1/rollouts?service=%s&limit=1", escaped);
     enum exit_code code = DONE;
     if (api_request(invocation->admin, "GET", path, NULL, &reply)) {
         const struct cJSON *newest = cJSON_GetArrayItem(json_get(reply.json, "rollouts"), 0);
         if (newest != NULL)
-            *ret_id = memory_copy_string(json_text(newest, "id"));
+            *ret_path = memory_format("/v1/rollouts/%s/%s", json_text(newest, "id"), what);
         else
             code = complain(REFUSED, "%s has had no rollout yet", name);
     } else if (reply.status == 404) {
-        *ret_id = memory_copy_string(name);
-    } else if (reply.status == 0) {
-        code = api_complain_unreachable(invocation, reply.why);
+        *ret_path = memory_format("/v1/rollouts/%s/%s", escaped, what);
     } else {
-        complain(FAILED, "%s", json_text(reply.json, "error.message"));
+        api_complain(invocation, path, &reply);
         code = api_exit_code(&reply);
     }
     api_reply_done(&reply);
@@ -37,14 +39,12 @@ enum exit_code newest_rollout(const struct invocation *invocation, const char *n
 
 enum exit_code command_report(const struct invocation *invocation)
 {
-    char *id = NULL;
+    char *path = NULL;
     struct api_reply reply;
-    enum exit_code code = newest_rollout(invocation, invocation->arguments[0], &id);
+    enum exit_code code = find_path(
+        invocation, invocation->json ? "report?format=json" : "report?format=markdown", &path);
     if (code != DONE)
         return code;
-    char *escaped = api_escape(id);
-    char *path = memory_format("/v1/rollouts/%s/report?format=%s", escaped,
-                               invocation->json ? "json" : "markdown");
     if (invocation->json) {
         if (api_ask(invocation, "GET", path, NULL, &reply))
             json_print(reply.json);
@@ -54,20 +54,16 @@ enum exit_code command_report(const struct invocation *invocation)
     code = api_exit_code(&reply);
     api_reply_done(&reply);
     free(path);
-    free(escaped);
-    free(id);
     return code;
 }
 
 enum exit_code command_note(const struct invocation *invocation)
 {
-    char *id = NULL;
+    char *path = NULL;
     struct api_reply reply;
-    enum exit_code code = newest_rollout(invocation, invocation->arguments[0], &id);
+    enum exit_code code = find_path(invocation, "notes", &path);
     if (code != DONE)
         return code;
-    char *escaped = api_escape(id);
-    char *path = memory_format("/v1/rollouts/%s/notes", escaped);
     struct cJSON *body = cJSON_CreateObject();
     bool is_lesson = invocation_option(invocation, "lesson") != NULL;
     cJSON_AddStringToObject(body, "message", invocation->arguments[1]);
@@ -85,21 +81,17 @@ enum exit_code command_note(const struct invocation *invocation)
     api_reply_done(&reply);
     cJSON_Delete(body);
     free(path);
-    free(escaped);
-    free(id);
     return code;
 }
 
 enum exit_code command_confirm(const struct invocation *invocation)
 {
     const char *name = invocation_option(invocation, "name");
-    char *id = NULL;
+    char *path = NULL;
     struct api_reply reply;
-    enum exit_code code = newest_rollout(invocation, invocation->arguments[0], &id);
+    enum exit_code code = find_path(invocation, "confirm", &path);
     if (code != DONE)
         return code;
-    char *escaped = api_escape(id);
-    char *path = memory_format("/v1/rollouts/%s/confirm", escaped);
     struct cJSON *body = name != NULL ? cJSON_CreateObject() : NULL;
     if (name != NULL)
         cJSON_AddStringToObject(body, "name", name);
@@ -114,7 +106,5 @@ enum exit_code command_confirm(const struct invocation *invocation)
     api_reply_done(&reply);
     cJSON_Delete(body);
     free(path);
-    free(escaped);
-    free(id);
     return code;
 }

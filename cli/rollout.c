@@ -105,6 +105,7 @@ static struct cJSON *make_body(const struct invocation *invocation)
     }
     if (preset != NULL && (steps_text != NULL || interval != NULL)) {
         complain(USAGE, "--preset has its own steps: give it without --steps and --interval");
+        cJSON_Delete(changes);
         return NULL;
     }
     if ((steps_text != NULL || interval != NULL) &&

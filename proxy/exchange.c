@@ -294,7 +294,7 @@ void exchange_note_stream(struct exchange *x)
 
     if (x->kind <= KIND_UPLOAD && x->placed && since_us != 0 && after_ms != 0 &&
         x->worker->now_us - since_us >= (uint64_t)after_ms * 1000 &&
-        x->protocol->bytes_left(x) == UINT64_MAX)
+        exchange_bytes_left(x) == UINT64_MAX)
         exchange_change_kind(x, KIND_STREAM);
 }
 

@@ -72,7 +72,8 @@ struct exchange_protocol {
      * False: there is no such way. */
     bool (*on_farewell)(struct exchange *exchange, enum exchange_why why);
     void (*on_abort)(struct exchange *exchange, enum exchange_why why); /* must end at once */
-    /* Bytes still to come of an upload, or of an answer with a length; UINT64_MAX: not known. */
+    /* Bytes still to come of an upload, or of an answer with a length; UINT64_MAX: not known. NULL:
+     * they never are. */
     uint64_t (*bytes_left)(const struct exchange *exchange);
     struct slice (*request_line)(const struct exchange *exchange); /* "GET /path", for people */
     /* What the client asked, for the log; NULL: a connection asks nothing. `fields`: with those
@@ -192,6 +193,12 @@ static inline uint32_t exchange_most_active(const struct exchange *exchange)
     uint32_t max = exchange_service(exchange)->max_connections;
 
     return max == 0 ? UINT32_MAX : exchange->is_copy ? max / 2 : max;
+}
+/* Of an upload or answer; UINT64_MAX: not known. */
+static inline uint64_t exchange_bytes_left(const struct exchange *exchange)
+{
+    return exchange->protocol->bytes_left != NULL ? exchange->protocol->bytes_left(exchange)
+                                                  : UINT64_MAX;
 }
 /* Ended in order, though not by its own sides: the client gets an end and no reset. */
 static inline bool exchange_why_is_orderly(enum exchange_why why)

@@ -27,7 +27,7 @@ static void fill(const struct exchange *x, struct score_hold *hold)
         .client = x->client,
         .started_ms = x->started_us / 1000,
         .ending = x->ending,
-        .bytes_left = x->protocol->bytes_left(x),
+        .bytes_left = exchange_bytes_left(x),
         .bytes = x->bytes_in + x->bytes_out,
     };
     for (size_t i = 0; i < line.length && i < SCORE_TEXT_BYTES - 1; i++) {

@@ -109,15 +109,6 @@ static void finish(struct mirror *mirror)
 
 /* --- its answer --------------------------------------------------------------------------- */
 
-static bool is_endless(const struct http1_response *response)
-{
-    for (unsigned i = 0; i < response->field_count; i++)
-        if (response->fields[i].known == FIELD_CONTENT_TYPE &&
-            slice_starts_with(response->fields[i].value, SLICE("text/event-stream")))
-            return true;
-    return false;
-}
-
 /* Heads until the final one. Returns false where it is not there yet, or the mirror has ended. */
 static bool take_head(struct mirror *mirror)
 {
@@ -170,7 +161,7 @@ static void take(struct mirror *mirror, bool ended)
     if (!mirror->answering) {
         if (!take_head(mirror))
             return;
-        bool endless = is_endless(x->worker->response);
+        bool endless = relay_is_event_stream(x->worker->response);
         begin_answer(mirror);
         if (endless) { /* there is nothing to wait for, and nothing to compare it with */
             end(mirror, WHY_DONE);
@@ -272,12 +263,6 @@ static bool on_farewell(struct exchange *x, enum exchange_why why)
     return true;
 }
 
-static uint64_t bytes_left(const struct exchange *x)
-{
-    (void)x;
-    return UINT64_MAX;
-}
-
 static void on_abort(struct exchange *x, enum exchange_why why)
 {
     end(mirror_of(x), why);
@@ -298,7 +283,6 @@ static const struct exchange_protocol mirror_protocol = {
     .on_timeout = on_timeout,
     .on_farewell = on_farewell,
     .on_abort = on_abort,
-    .bytes_left = bytes_left,
     .request_line = request_line,
 };
 
@@ -347,6 +331,8 @@ void mirror_offer(struct relay *relay)
         return;
     struct mirror *mirror = calloc(1, sizeof(*mirror));
     if (mirror == NULL || copy_head(&mirror->head, &relay->head) < 0) {
+        if (mirror != NULL)
+            buffer_release(&mirror->head);
         free(mirror);
         return;
     }

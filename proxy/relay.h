@@ -90,6 +90,8 @@ bool relay_end_events(struct relay *relay);
 /* What of the answer's body goes on: of a stream that leaves, no more than the event under way.
  * True when that was its end. */
 bool relay_take_events(struct relay *relay, struct slice *data);
+/* Whether an answer is text/event-stream; a mirror asks that too. */
+bool relay_is_event_stream(const struct http1_response *response);
 /* 101: from here on bytes both ways. */
 void relay_begin_tunnel(struct relay *relay);
 /* Takes what the backend sent; `ended`: it sends no more. */

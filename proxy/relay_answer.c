@@ -59,7 +59,7 @@ static enum http_framing client_framing(const struct relay *relay,
     return relay->client_minor == 0 ? HTTP_BODY_CLOSE : HTTP_BODY_CHUNKED;
 }
 
-static bool is_event_stream(const struct http1_response *response)
+bool relay_is_event_stream(const struct http1_response *response)
 {
     const struct slice type = SLICE("text/event-stream");
 
@@ -93,7 +93,7 @@ static size_t begin_answer(struct relay *relay, const struct http1_response *res
     relay->close = !relay->keep_alive || !worker_keeps_alive(worker) ||
                    relay->framing == HTTP_BODY_CLOSE || !relay->request_body.done;
     relay->upstream_keep_alive = response->keep_alive && response->framing != HTTP_BODY_CLOSE;
-    relay->streams = is_event_stream(response);
+    relay->streams = relay_is_event_stream(response);
     if (relay->streams)
         events_init(&relay->events, is_encoded(response));
     body_init(&relay->answer_body, response->framing, response->content_length);

@@ -114,12 +114,6 @@ static bool on_farewell(struct exchange *x, enum exchange_why why)
     return true;
 }
 
-static uint64_t bytes_left(const struct exchange *x)
-{
-    (void)x;
-    return UINT64_MAX;
-}
-
 static void on_abort(struct exchange *x, enum exchange_why why)
 {
     end(tcp_of(x), why);
@@ -137,7 +131,6 @@ static const struct exchange_protocol protocol = {
     .on_timeout = on_timeout,
     .on_farewell = on_farewell,
     .on_abort = on_abort,
-    .bytes_left = bytes_left,
     .request_line = request_line,
 };
 

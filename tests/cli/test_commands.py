@@ -181,6 +181,30 @@ def test_verbs_take_a_service_or_an_id(run, daemon, verb):
     assert result.code == 0 and json.loads(result.out)["state"] == "paused"
 
 
+@pytest.mark.parametrize("status, code", [(409, 3), (404, 2), (500, 1)])
+@pytest.mark.parametrize("words", [("pause", "web"), ("abort", ROLLOUT), ("report", "web"), ("note", "web", "x")])
+def test_errors_are_json_for_programs_and_words_for_people(run, daemon, status, code, words):
+    daemon.answers["GET", "/v1/services/web"] = 200, service(rollout=ROLLOUT)
+    daemon.answers["GET", "/v1/services/" + ROLLOUT] = error(404, "not-found", "no such service")
+    daemon.answers["GET", "/v1/rollouts"] = 200, {"rollouts": [rollout()]}
+    path = {"report": "report", "note": "notes"}.get(words[0], words[0])
+    daemon.answers["GET" if path == "report" else "POST", "/v1/rollouts/%s/%s" % (ROLLOUT, path)] = error(status, "odd", "it is odd")
+    result = run(*words, "--json")
+    assert result.code == code and json.loads(result.out)["error"]["message"] == "it is odd"
+    assert "it is odd" in result.err or "there is no service and no rollout" in result.err
+
+
+def test_a_dry_run_tells_limits_as_they_are(run, daemon):
+    settings = {"memory_bytes": 512 << 20, "nano_cpus": 128 * 10**9, "networks": ["front", "back"]}
+    plan = {"service": "web", "strategy": "canary", "image": "web:v2", "would": "begin", "actions": [], "checks": [],
+            "running": [{"name": "web-1", "image": "web:v1", "image_id": "sha256:" + "a" * 64, "digest": "", "settings": settings}]}
+    daemon.answers["POST", "/v1/services/web/rollouts"] = 200, plan
+    result = run("rollout", "web", "--image", "web:v2", "--dry-run")
+    assert result.code == 0 and "512.0 MiB, 128 CPUs" in result.out and "front, back" in result.out
+    settings["nano_cpus"] = 1_250_000_000
+    assert "1.25 CPUs" in run("rollout", "web", "--image", "web:v2", "--dry-run").out
+
+
 def test_a_verb_says_nothing_of_what_was_waited_for_before_it(run, daemon):
     daemon.answers["POST", "/v1/rollouts/%s/resume" % ROLLOUT] = 200, rollout(
         weight=100, step=3, waiting="paused by an operator: `sluice resume` goes on")
@@ -251,6 +275,15 @@ def test_drain_watches_until_nothing_drains(run, daemon):
     assert result.code == 0 and answers == []
     assert "waited 1.0s" in result.out and "waited 2.0s" in result.out
     assert result.out.endswith("nothing of web is draining\n")
+
+
+def test_drain_is_ended_and_watched(run, daemon):
+    answers = [{"drains": [drain("web-1", waited_ms=2000)]}, {"drains": []}]
+    daemon.answers["POST", "/v1/services/web/drains"] = 200, {"drains": [drain("web-1", waited_ms=1000)]}
+    daemon.answers["GET", "/v1/services/web/drains"] = lambda query, body: (200, answers.pop(0))
+    result = run("drain", "web", "--end", "all", "--watch")
+    assert result.code == 0 and answers == []
+    assert "waited 1.0s" in result.out and "waited 2.0s" in result.out
 
 
 def test_history_lists_and_shows_one(run, daemon):
