@@ -40,12 +40,15 @@ static void add(struct text *text, const char *format, ...)
         add_bytes(text, line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
 }
 
-/* What came from elsewhere: no markup, no line of its own, no control bytes. */
+/* What came from elsewhere: no markup, no line of its own, no control bytes, those of C1 (U+0080 to
+ * U+009F) included: terminals obey them. */
 static void add_foreign(struct text *text, const char *foreign)
 {
     for (const char *at = foreign; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+        bool is_c1 = (unsigned char)at[0] == 0xc2 && ((unsigned char)at[1] & 0xe0) == 0x80;
+        if ((unsigned char)*at < 0x20 || *at == 0x7f || is_c1) {
             add_bytes(text, " ", 1);
+            at += is_c1;
             continue;
         }
         if (strchr("\\`*<>[]|#!~&", *at) != NULL)
