@@ -195,7 +195,7 @@ struct world {
     bool is_bad_version;     /* never healthy */
     bool is_failing_version; /* healthy, and every other request fails */
     struct config_task config_tasks[SIM_TASKS_MAX];
-    char task_names[SIM_TASKS_MAX][16];
+    char task_names[SIM_TASKS_MAX][32];
     struct sim_task tasks[SIM_TASKS_MAX];
     /* engine */
     int container_count;
