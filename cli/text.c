@@ -36,12 +36,18 @@ const char *text_glyph(const char *utf8, const char *ascii)
     return text_is_utf8() ? utf8 : ascii;
 }
 
+/* One of ours. In what comes from elsewhere the byte may stand before anything. */
+static bool is_style(const char *text)
+{
+    return text[0] == STYLE_BYTE && text[1] != '\0' && strchr("grybd.", text[1]) != NULL;
+}
+
 /* Reads one character: its bytes and its columns. A byte that is none counts as one column. */
 static size_t next_character(const char *text, size_t *ret_columns)
 {
     wchar_t wide;
     mbstate_t state;
-    if (text[0] == STYLE_BYTE && text[1] != '\0') {
+    if (is_style(text)) {
         *ret_columns = 0;
         return 2;
     }
@@ -83,7 +89,7 @@ size_t text_fit(const char *text, size_t columns)
 static void make_safe(char *text)
 {
     while (*text != '\0') {
-        if (text[0] == STYLE_BYTE && text[1] != '\0') {
+        if (is_style(text)) {
             text += 2;
             continue;
         }
@@ -146,7 +152,7 @@ void lines_print(const struct lines *lines, FILE *stream, bool colour)
 {
     for (size_t i = 0; i < lines->count; i++) {
         for (const char *at = lines->items[i]; *at != '\0'; at++) {
-            if (at[0] != STYLE_BYTE || at[1] == '\0') {
+            if (!is_style(at)) {
                 fputc(*at, stream);
                 continue;
             }

@@ -35,6 +35,8 @@ static void control_bytes_become_question_marks(void **state)
               "\xc2\x9b"
               "31m é");
     assert_string_equal(lines.items[1], "??31m é");
+    lines_add(&lines, "%s", "\x01\033[2J" GOOD); /* behind the byte of a style, too */
+    assert_string_equal(lines.items[2], "??[2J" GOOD);
     lines_done(&lines);
     assert_null(lines.items);
 }
