@@ -297,6 +297,17 @@ static bool weight_holds(struct planner *planner, uint32_t step)
     return false;
 }
 
+/* Those that are watched, in the end. */
+static bool all_are_up(const struct planner *planner)
+{
+    const struct plan_spec *spec = planner->in->spec;
+    uint32_t wanted = spec->scale_to == 0               ? spec->replicas
+                      : spec->scale_to > spec->replicas ? spec->scale_to - spec->replicas
+                                                        : 0;
+
+    return planner_count_healthy(planner, true) >= wanted;
+}
+
 /* True when the present step is done. */
 static bool step_is_done(struct planner *planner)
 {
@@ -305,7 +316,7 @@ static bool step_is_done(struct planner *planner)
     bool is_watch = step >= in->spec->step_count;
 
     if (!weight_holds(planner, step)) {
-        if (is_watch && !in->wish_pause)
+        if (is_watch && (!in->wish_pause || !all_are_up(planner)))
             planner->out->progress.step_entered = false; /* the watch starts anew */
         return false;
     }

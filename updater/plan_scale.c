@@ -31,6 +31,27 @@ static unsigned count_healthy_staying(const struct planner *planner)
     return count;
 }
 
+/* It serves, or may in a moment. */
+static bool is_useful(const struct plan_container *container)
+{
+    return container->state == CONTAINER_RUNNING &&
+           (container->backend == BACKEND_FREE || container->verdict != VERDICT_UNHEALTHY);
+}
+
+/* Back into rotation, where it was on its way out. */
+static void keep(struct planner *planner, unsigned index)
+{
+    const struct plan_container *container = &planner->in->containers[index];
+
+    if (container->backend == BACKEND_DRAINING && container->verdict == VERDICT_HEALTHY &&
+        !container->busy)
+        planner_act_on(planner, ACTION_READY, index, "no other container serves");
+    else
+        planner_bring_up(planner, index);
+    planner_wait(planner, "for one of those that stay to be healthy, before %s goes",
+                 container->name);
+}
+
 /* The last that serve do not go before another does. */
 static void retire(struct planner *planner)
 {
@@ -40,10 +61,10 @@ static void retire(struct planner *planner)
     for (unsigned i = 0; i < planner->in->container_count; i++) {
         if (!goes(planner, i))
             continue;
-        if (healthy == 0 && container_is_healthy(&planner->in->containers[i])) {
+        if (healthy == 0 && !planner_is_surplus(planner, i) &&
+            is_useful(&planner->in->containers[i])) {
             waits = true;
-            planner_wait(planner, "for one of those that stay to be healthy, before %s goes",
-                         planner->in->containers[i].name);
+            keep(planner, i);
         } else {
             planner_retire(planner, i);
         }

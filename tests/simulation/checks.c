@@ -40,7 +40,7 @@ static unsigned alive(const struct world *world, bool is_new)
 {
     unsigned count = 0;
 
-    for (unsigned ordinal = 0; ordinal < world->spec.replicas; ordinal++) {
+    for (unsigned ordinal = 0; ordinal < check_ordinals(world); ordinal++) {
         bool is_alive = false;
 
         for (int i = 0; i < world->container_count; i++) {
@@ -125,12 +125,14 @@ static void check_promotion(struct world *world, const struct plan_observed *obs
     bool is_asked = observed->wish_promote && world->progress.step_entered &&
                     world->progress.step >= world->spec.step_count;
 
-    if (is_asked && world->full_since != 0)
+    if (check_is_scale(world))
+        check_scale_promotion(world);
+    else if (is_asked && world->full_since != 0)
         world->next_promotes = 0;
     else if (world->full_since == 0 ||
              (world->now - world->full_since) * TICK_MS < world->spec.monitor_ms)
         check_break(world, "promoted before it was watched for its time at full weight");
-    if (check_healthy(world, true) < world->spec.replicas)
+    if (!check_is_scale(world) && check_healthy(world, true) < world->spec.replicas)
         check_break(world, "promoted with %u of %u new ones healthy", check_healthy(world, true),
                     world->spec.replicas);
     if (world->wish_pause)
@@ -179,10 +181,14 @@ static void keep_books(struct world *world)
     bool is_short = phase != PHASE_FORWARD && check_healthy(world, stays) < least(world, stays);
     bool is_full = world->table.weight == WEIGHT_MAX;
 
+    if (check_is_scale(world)) {
+        is_short = check_scale_is_short(world);
+        is_full = check_scale_is_full(world);
+    }
     if (phase == PHASE_BACK && check_is_in_turn(world))
         is_short = check_old_are_missing(world) || check_healthy(world, false) == 0;
 
-    for (unsigned i = 0; i < world->worker_count; i++)
+    for (unsigned i = 0; i < world->worker_count && !check_is_scale(world); i++)
         is_full =
             is_full && (!world->workers[i].live || world->workers[i].view.weight == WEIGHT_MAX);
     if (!is_full)
@@ -296,6 +302,8 @@ static void check_set_weight(struct world *world, uint32_t weight)
     unsigned new_ones = check_healthy(world, true);
     uint64_t needed = check_step_replicas(world, world->progress.step, weight);
 
+    if (check_is_scale(world))
+        check_break(world, "weight %u in a scale, which splits nothing", weight);
     if (world->progress.phase == PHASE_BACK) {
         if (weight != 0 && (!check_is_in_turn(world) || weight > world->table.weight))
             check_break(world, "weight %u on the way back", weight);
@@ -336,6 +344,10 @@ static void check_leaving(struct world *world, const struct sim_container *conta
 
     if (container->is_new && check_is_surplus(world, container))
         return;
+    if (check_is_scale(world)) {
+        check_scale_leaving(world, container, kind);
+        return;
+    }
     if (check_is_in_turn(world) && world->progress.phase != PHASE_PROMOTED) {
         check_turn(world, container, kind);
         return;
@@ -365,6 +377,10 @@ static void check_drain(struct world *world, const struct sim_container *contain
     check_leaving(world, container, ACTION_DRAIN);
     if (!check_in_rotation(container) || check_is_surplus(world, container))
         return;
+    if (check_is_scale(world)) {
+        check_scale_drain(world, container);
+        return;
+    }
     if (check_is_in_turn(world) && world->progress.phase != PHASE_PROMOTED) {
         check_turn_drain(world, container);
         return;
@@ -390,6 +406,8 @@ static void check_stop(struct world *world, int index)
             check_break(world, "stop of %s, and worker %u may still send to it", container->name,
                         i);
     }
+    if (check_is_scale(world))
+        return; /* asked at the drain */
     if (check_is_in_turn(world) &&
         (check_healthy(world, container->is_new) > 0 || world->progress.holding ||
          container->verdict != VERDICT_HEALTHY))
@@ -442,9 +460,11 @@ static void check_engine_action(struct world *world, const struct plan_action *a
         check_break(world, "%s while the engine is away", plan_action_name(action->kind));
     if (action->kind == ACTION_CREATE &&
         (world->progress.phase != PHASE_FORWARD || world->now < world->image_at ||
-         world->wish_pause || action->ordinal >= world->spec.replicas))
+         world->wish_pause || action->ordinal >= check_ordinals(world)))
         check_break(world, "create of %u in phase %s, paused %d", action->ordinal,
                     plan_phase_name(world->progress.phase), world->wish_pause);
+    if (action->kind == ACTION_CREATE && check_is_scale(world))
+        check_scale_create(world, action->ordinal);
     if (action->kind == ACTION_CREATE && !tasks_allow(world, POINT_CONFIRM_ROLLOUT, 0))
         check_break(world, "create of %u before the rollout was confirmed", action->ordinal);
     if (action->kind == ACTION_RENAME && world->progress.phase != PHASE_PROMOTED)
@@ -524,7 +544,7 @@ void check_applied(struct world *world)
                     (unsigned long long)tasks_held_for(world));
     if (world->table.held_until > world->now && !world->progress.holding)
         check_break(world, "exchanges are held, and the journal does not say so");
-    if (left > 0)
+    if (left > 0 || (check_is_first(world) && world->progress.phase == PHASE_BACK))
         return;
     if (check_is_stop_first(world) && world->progress.holding)
         return; /* asked at the drain: every worker holds */

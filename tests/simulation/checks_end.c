@@ -75,6 +75,8 @@ void check_serving(struct world *world)
         could += container->backend != BACKEND_FREE;
         serve += container->backend == BACKEND_READY;
     }
+    if (check_is_first(world) && world->progress.outcome != OUTCOME_COMPLETED)
+        could = 0; /* it was to go again: before it nothing served */
     if (could > 0 && serve == 0)
         check_break(world, "ended (%s), and nothing serves, though %u could",
                     plan_outcome_name(world->progress.outcome), could);
@@ -121,7 +123,9 @@ void check_end(struct world *world)
                     world->progress.why);
     if (outcome != OUTCOME_NEEDS_ATTENTION && !tasks_allow(world, POINT_POST_ROLLOUT, 0))
         check_break(world, "ended (%s) before the hooks at its end", plan_outcome_name(outcome));
-    if (outcome == OUTCOME_COMPLETED)
+    if (outcome == OUTCOME_COMPLETED && check_is_scale(world))
+        check_scaled(world);
+    else if (outcome == OUTCOME_COMPLETED)
         check_completed(world);
     else if (outcome == OUTCOME_ROLLED_BACK || outcome == OUTCOME_ABORTED)
         check_gone_back(world);

@@ -31,6 +31,18 @@ static void hide(enum container_state state, bool is_new)
     }
 }
 
+static void pretend_staying_are_healthy(void)
+{
+    for (unsigned i = 0; i < lied.container_count; i++) {
+        if (lied.spec->scale_to >= lied.spec->replicas || lied.progress.phase == PHASE_BACK ||
+            lied.containers[i].ordinal >= lied.spec->scale_to)
+            continue;
+        lied.containers[i].state = CONTAINER_RUNNING;
+        lied.containers[i].backend = BACKEND_READY;
+        lied.containers[i].verdict = VERDICT_HEALTHY;
+    }
+}
+
 static void change_spec(enum mutation mutation)
 {
     spec = *lied.spec;
@@ -45,6 +57,8 @@ static void change_spec(enum mutation mutation)
     }
     if (mutation == MUTATION_FORGIVE_ALL)
         spec.max_failures = 100;
+    if (mutation == MUTATION_SCALE_ONE_LESS && spec.scale_to > 1)
+        spec.scale_to--;
     if (mutation == MUTATION_SKIP_TASKS)
         spec.task_count = 0;
     for (size_t i = 0; mutation == MUTATION_SKIP_PAUSES && i < spec.step_count; i++) {
@@ -126,6 +140,10 @@ static void lie(enum mutation mutation)
                 lied.tasks[i].since_ms = lied.now_ms;
         }
         break;
+    case MUTATION_SCALE_WHATEVER_THE_HEALTH:
+        pretend_staying_are_healthy();
+        break;
+    case MUTATION_SCALE_ONE_LESS:
     case MUTATION_FORGIVE_ALL:
     case MUTATION_END_EXCHANGES_EARLY:
     case MUTATION_SKIP_TASKS:
@@ -266,7 +284,9 @@ const char *mutation_name(enum mutation mutation)
                                                       "begin tasks again",
                                                       "pass what runs",
                                                       "verify once for all",
-                                                      "hold for verifications"};
+                                                      "hold for verifications",
+                                                      "scale to one less",
+                                                      "scale whatever the health"};
 
     return names[mutation];
 }

@@ -31,6 +31,16 @@ void tasks_init(struct world *world)
     world->spec.task_count = count;
 }
 
+/* A scale brings no other version: only what it adds is verified. */
+static bool is_asked(const struct world *world, size_t index)
+{
+    enum config_task_point point = world->config_tasks[index].point;
+
+    return !check_is_scale(world) || check_is_first(world) ||
+           ((point == POINT_VERIFY_CANARY || point == POINT_VERIFY_SERVICE) &&
+            world->spec.scale_to > world->spec.replicas);
+}
+
 /* When it will have an answer, and which. */
 static void decide(struct world *world, size_t index)
 {
@@ -78,6 +88,8 @@ void tasks_begin(struct world *world, uint16_t index, uint32_t step)
         check_break(world, "task %u is none", index);
         return;
     }
+    if (!is_asked(world, index))
+        check_break(world, "%s was begun in a scale", world->task_names[index]);
     if (task->state != PLAN_TASK_NONE && task->step == step && !is_to_be_seen_again(world, index))
         check_break(world, "%s was begun twice for step %u", world->task_names[index], step);
     *task = (struct sim_task){.state = PLAN_TASK_RUNNING, .step = step, .since = world->now};
@@ -149,7 +161,7 @@ bool tasks_allow(const struct world *world, enum config_task_point point, uint32
     for (size_t i = 0; i < world->spec.task_count; i++) {
         const struct config_task *config = &world->config_tasks[i];
         const struct sim_task *task = &world->tasks[i];
-        if (config->point != point)
+        if (config->point != point || !is_asked(world, i))
             continue;
         if (task->state == PLAN_TASK_NONE || task->step != step)
             return false;
@@ -164,7 +176,7 @@ bool tasks_allow(const struct world *world, enum config_task_point point, uint32
 bool tasks_have_verified(const struct world *world, uint64_t published)
 {
     for (size_t i = 0; i < world->spec.task_count; i++) {
-        if (world->config_tasks[i].point == POINT_VERIFY_CANARY &&
+        if (world->config_tasks[i].point == POINT_VERIFY_CANARY && is_asked(world, i) &&
             world->tasks[i].since <= published && !is_ignored_now(world, i))
             return false;
     }

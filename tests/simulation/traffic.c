@@ -106,7 +106,7 @@ void traffic_lose_boards(struct world *world)
 static bool can_take(const struct world *world, const struct sim_worker *worker, int container,
                      bool is_new)
 {
-    return world->containers[container].is_new == is_new &&
+    return (world->containers[container].is_new == is_new || check_is_scale(world)) &&
            worker->view.backend[container] == BACKEND_READY &&
            world->containers[container].verdict == VERDICT_HEALTHY;
 }

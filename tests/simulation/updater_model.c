@@ -499,7 +499,7 @@ static void hear_events(struct world *world)
     if (!world->has_listed) {
         if (world->now < world->listed_at)
             return;
-        world->has_listed = true;
+        world->has_listed = world->is_awake = true;
         list_all(world);
         return;
     }

@@ -306,6 +306,24 @@ static void choose_spec(struct world *world)
     tasks_init(world);
 }
 
+/* More or fewer of what runs, or the first ones. What rollout_spec_scale() does. */
+static void choose_scale(struct world *world)
+{
+    struct plan_spec *spec = &world->spec;
+
+    if (world_chance(world, 3000))
+        spec->replicas = 0;
+    do
+        spec->scale_to = 1 + (uint32_t)world_random(world, 10);
+    while (spec->scale_to == spec->replicas);
+    spec->strategy = STRATEGY_CANARY;
+    spec->order = ORDER_START_FIRST;
+    spec->step_count = 0;
+    spec->analysis.on = false;
+    if (spec->scale_to < spec->replicas)
+        spec->monitor_ms = 0;
+}
+
 void world_init(struct world *world, uint64_t seed)
 {
     bool verbose = world->verbose;
@@ -328,6 +346,8 @@ void world_init(struct world *world, uint64_t seed)
     world->create_never = !world->is_clean && world_chance(world, 200);
     world->image_at = world_random(world, 20);
     choose_spec(world);
+    if (seed % 6 == 5)
+        choose_scale(world);
     world->worker_count = 1 + (unsigned)world_random(world, WORKERS_MAX);
     for (uint32_t i = 0; i < world->spec.replicas; i++)
         add_old(world, (uint16_t)i);

@@ -100,6 +100,8 @@ enum mutation {
     MUTATION_PASS_WHAT_RUNS,
     MUTATION_VERIFY_ONCE,
     MUTATION_HOLD_FOR_VERIFICATIONS,
+    MUTATION_SCALE_ONE_LESS,
+    MUTATION_SCALE_WHATEVER_THE_HEALTH,
     MUTATION_COUNT,
 };
 
@@ -304,6 +306,19 @@ void check_step_route(struct world *world, const struct plan_action *action);
 bool check_in_rotation(const struct sim_container *container);
 bool check_is_surplus(const struct world *world, const struct sim_container *container);
 bool check_is_short_for_too_long(const struct world *world);
+/* in checks_scale.c */
+bool check_is_scale(const struct world *world);
+bool check_is_first(const struct world *world);
+unsigned check_ordinals(const struct world *world); /* so many there are at any time */
+unsigned check_healthy_staying(const struct world *world);
+void check_scale_create(struct world *world, uint16_t ordinal);
+void check_scale_promotion(struct world *world);
+void check_scale_leaving(struct world *world, const struct sim_container *container,
+                         enum plan_action_kind kind);
+void check_scale_drain(struct world *world, const struct sim_container *container);
+bool check_scale_is_full(const struct world *world);
+bool check_scale_is_short(const struct world *world);
+void check_scaled(struct world *world);
 /* in checks_turn.c */
 bool check_is_in_turn(const struct world *world);
 bool check_is_stop_first(const struct world *world);

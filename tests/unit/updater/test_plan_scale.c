@@ -87,6 +87,54 @@ static void test_down_keeps_the_last_that_serve(void **state)
     assert_int_equal(out.action_count, 0);
 }
 
+/* The one that was to stay falls ill while the others drain: they serve on. */
+static void test_down_takes_back_what_drains_where_nothing_else_serves(void **state)
+{
+    (void)state;
+    wants(1);
+    in.progress.phase = PHASE_PROMOTED;
+    in.containers[0].verdict = VERDICT_UNHEALTHY;
+    for (unsigned i = 1; i < 3; i++) {
+        in.containers[i].backend = BACKEND_DRAINING;
+        in.containers[i].drained = true;
+    }
+    in.containers[2].verdict = VERDICT_UNHEALTHY;
+    next();
+    assert_int_equal(the(ACTION_READY)->container, 1);
+    assert_int_equal(the(ACTION_STOP)->container, 2);
+}
+
+/* Everything was restarted, and nobody has judged them yet. */
+static void test_down_waits_for_a_verdict_on_those_that_stay(void **state)
+{
+    (void)state;
+    wants(1);
+    in.progress.phase = PHASE_PROMOTED;
+    for (unsigned i = 0; i < 3; i++) {
+        in.containers[i].backend = BACKEND_FREE;
+        in.containers[i].verdict = VERDICT_UNKNOWN;
+    }
+    next();
+    assert_int_equal(count(ACTION_PUBLISH), 3);
+    assert_int_equal(count(ACTION_STOP), 0);
+}
+
+/* Paused meanwhile, everything was restarted: what was watched was not there for a while. */
+static void test_the_watch_starts_anew_where_it_was_disturbed(void **state)
+{
+    (void)state;
+    wants(4);
+    (void)add(true, 3);
+    in.progress.step_entered = true;
+    in.progress.step_since_ms = NOW - 6000;
+    in.wish_pause = true;
+    next();
+    assert_true(out.progress.step_entered);
+    in.containers[3].backend = BACKEND_FREE;
+    next();
+    assert_false(out.progress.step_entered);
+}
+
 static void test_down_ends_when_they_are_gone(void **state)
 {
     (void)state;
@@ -196,6 +244,9 @@ int main(void)
         cmocka_unit_test_setup(test_up_goes_back_where_one_fails, reset),
         cmocka_unit_test_setup(test_down_drains_the_highest, reset),
         cmocka_unit_test_setup(test_down_keeps_the_last_that_serve, reset),
+        cmocka_unit_test_setup(test_down_takes_back_what_drains_where_nothing_else_serves, reset),
+        cmocka_unit_test_setup(test_down_waits_for_a_verdict_on_those_that_stay, reset),
+        cmocka_unit_test_setup(test_the_watch_starts_anew_where_it_was_disturbed, reset),
         cmocka_unit_test_setup(test_down_ends_when_they_are_gone, reset),
         cmocka_unit_test_setup(test_the_first_ones_are_made, reset),
         cmocka_unit_test_setup(test_the_first_ones_go_again_though_they_serve, reset),
