@@ -15,6 +15,7 @@ struct cJSON;
 #define LABEL_GROUP          "sluice.group"
 #define LABEL_ORDINAL        "sluice.ordinal"
 #define LABEL_COMPOSE_NUMBER "com.docker.compose.container-number"
+#define LABEL_COMPOSE_ONCE   "com.docker.compose.oneoff" /* "True": of `docker compose run` */
 
 struct container_facts { /* strings are copies; freed by container_facts_done() */
     char *id, *name;     /* name without the leading slash */
@@ -25,6 +26,8 @@ struct container_facts { /* strings are copies; freed by container_facts_done() 
     enum container_state state;
     int exit_code;
     bool oom_killed, auto_remove;
+    bool is_once; /* Compose made it for one command: it carries the service's labels, and is none
+                     of its replicas */
     enum container_health health; /* State.Health; NONE without a HEALTHCHECK */
     uint32_t restart_count;
     char *started_at;        /* RFC 3339 as given: identity of this run of the container */

@@ -74,6 +74,13 @@ static uint32_t read_count(const cJSON *object, const char *key, uint32_t otherw
     return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
+static bool read_once(const cJSON *labels)
+{
+    const char *once = engine_json_string(labels, LABEL_COMPOSE_ONCE);
+
+    return once != NULL && strcasecmp(once, "true") == 0;
+}
+
 int container_facts_read(const cJSON *inspect, struct container_facts *ret_facts)
 {
     const cJSON *state = engine_json_get(inspect, "State");
@@ -99,6 +106,7 @@ int container_facts_read(const cJSON *inspect, struct container_facts *ret_facts
         .state = read_state(state),
         .exit_code = (int)(int32_t)engine_json_integer(state, "ExitCode", 0),
         .oom_killed = engine_json_true(state, "OOMKilled"),
+        .is_once = read_once(labels),
         .auto_remove = engine_json_true(engine_json_get(inspect, "HostConfig"), "AutoRemove"),
         .health = read_health(state),
         .restart_count = read_count(inspect, "RestartCount", 0),

@@ -159,7 +159,7 @@ int discovery_apply(struct service *service, const cJSON *inspect, uint64_t sequ
     if (container_facts_read(inspect, &facts))
         return -EPROTO;
     container = service_container(service, facts.id);
-    if (!container)
+    if (!container && !facts.is_once)
         container = container_new(service);
     if (!container || sequence < container->looked) {
         container_facts_done(&facts);

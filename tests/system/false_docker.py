@@ -75,7 +75,7 @@ class FalseDocker(FalseEngine):
     def config(self, **settings):
         return {"listeners": {"web": {"address": "127.0.0.1:0"}}, "engine": {"host": self.host},
                 "services": {"web": {"discover": {"label": "app=web"}, "port": self.port,
-                                     "healthcheck": {"http": {"path": "/"}, "interval": "1s", "timeout": "1s"}, **settings}}}
+                                     "healthcheck": {"http": {"path": "/"}, "interval": "1s", "timeout": "1s"}, "rollout": {"monitor": "0s"}, **settings}}}
 
     def names(self):
         with self.lock:
@@ -116,7 +116,7 @@ class FalseDocker(FalseEngine):
         made["State"].update(Status="running", Running=True, StartedAt=now())
         self._tell("start", made)
 
-    def _stop(self, made):
+    def ends(self, made):
         server = self.servers.pop(made["Id"], None)
         if server:
             server.shutdown()
@@ -183,7 +183,7 @@ class FalseDocker(FalseEngine):
         if verb == "start":
             self._start(made)
         elif verb == "stop":
-            self._stop(made)
+            self.ends(made)
         elif verb == "rename":
             made["Name"] = "/" + request.query["name"]
         else:

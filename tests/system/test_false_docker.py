@@ -15,13 +15,20 @@ def docker(tmp_path):
     engine.stop()
 
 
+def begin(sluice, **how):
+    return sluice.api("POST", "/services/web/rollouts", {"image": "web:v2", "steps": [{"set_weight": 100}], **how})["id"]
+
+
+def completes(sluice, rollout):
+    sluice.events.wait("rollout_completed", lambda data: data["id"] == rollout)
+
+
 def test_a_rollout_there_and_what_is_left_of_it(docker, start_sluice):
     """What the others rest on: this engine is one that a rollout goes well with."""
     docker.service("web", 2)
     sluice = start_sluice(docker.config())
     sluice.wait_healthy("web", 2)
-    rollout = sluice.api("POST", "/services/web/rollouts", {"image": "web:v2", "steps": [{"set_weight": 100}]})
-    sluice.events.wait("rollout_completed", lambda data: data["id"] == rollout["id"])
+    completes(sluice, begin(sluice))
     assert docker.names() == ["web-1", "web-2"]
     assert len(docker.of_image("web:v2")) == 2
 
@@ -44,6 +51,22 @@ def test_an_inspect_that_says_nothing_as_the_updater_starts(docker, start_sluice
     docker.rule = lambda request: None
     sluice.wait_log("event=service-discovered", after=position)
     assert generations(sluice) == before
+
+
+def test_what_compose_runs_for_once_is_none_of_the_service(docker, start_sluice):
+    """`docker compose run web …` gives it the service's label and a number that one of the service has too: it got requests, was
+    replaced like the others, and removed in the end."""
+    docker.service("web", 1)
+    once = docker.container("web-run-1", "web:v1", {"app": "web", "com.docker.compose.oneoff": "True",
+                                                    "com.docker.compose.container-number": "1"})
+    ended = docker.container("web-run-2", "web:v1", {"app": "web", "com.docker.compose.oneoff": "True"})
+    docker.ends(ended)
+    sluice = start_sluice(docker.config())
+    sluice.wait_healthy("web", 1)
+    assert list(generations(sluice)) == ["web-1"]
+    completes(sluice, begin(sluice))
+    assert docker.names() == ["web-1", "web-run-1", "web-run-2"]
+    assert once["State"]["Running"]
 
 
 @pytest.mark.parametrize("verb, body", [("scale", {"replicas": 2}), ("rollouts", {"image": "web:v2"})])

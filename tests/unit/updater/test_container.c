@@ -106,6 +106,7 @@ static void facts_of_states_and_labels(void **state)
         assert_int_equal(facts.health, cases[i].health);
         assert_int_equal(facts.ordinal, cases[i].ordinal);
         assert_int_equal(facts.stop_timeout_s, 10);
+        assert_false(facts.is_once);
         container_facts_done(&facts);
         cJSON_Delete(inspect);
     }
