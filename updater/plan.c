@@ -87,6 +87,8 @@ void plan_next(const struct plan_observed *observed, struct plan *ret_plan)
         plan_scaled(&planner);
     else if (ret_plan->progress.phase == PHASE_PROMOTED)
         plan_promoted(&planner);
+    if (ret_plan->progress.outcome == OUTCOME_NEEDS_ATTENTION)
+        planner_leave_serving(&planner);
     planner_hold(&planner);
     if (ret_plan->action_count > 0 || ret_plan->progress.phase == PHASE_ENDED)
         ret_plan->waiting[0] = '\0';

@@ -44,6 +44,21 @@ static void hold(struct planner *planner)
                                "no old container is healthy: the new ones were left serving");
 }
 
+bool planner_is_stranded(struct planner *planner)
+{
+    if (planner->in->spec->replicas == 0 || planner_count(planner, false) > 0 ||
+        !planner->in->engine_reachable)
+        return false;
+    if (count_useful_new(planner) > 0)
+        hold(planner); /* old ones may be made anew by somebody */
+    else
+        planner_need_attention(planner, planner_count(planner, true) > 0
+                                            ? "somebody has removed every old container: the new "
+                                              "ones were kept"
+                                            : "somebody has removed every container");
+    return true;
+}
+
 static bool take_weight(struct planner *planner)
 {
     static const struct config_match none;
@@ -97,6 +112,8 @@ void plan_back(struct planner *planner)
         plan_back_replaced(planner);
         return;
     }
+    if (planner_is_stranded(planner))
+        return;
     bring_up_old(planner);
     if (in->spec->replicas > 0 && old_healthy == 0 && count_useful_new(planner) > 0) {
         hold(planner);

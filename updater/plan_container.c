@@ -71,6 +71,26 @@ void planner_keep_serving(struct planner *planner, bool is_new)
     }
 }
 
+void planner_leave_serving(struct planner *planner)
+{
+    bool some_serve =
+        planner_count_healthy(planner, false) + planner_count_healthy(planner, true) > 0;
+
+    for (unsigned i = 0; i < planner->in->container_count; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        if (container->is_new || container->state != CONTAINER_RUNNING || container->busy ||
+            container->backend != BACKEND_STARTING)
+            continue;
+        planner_act_on(planner, ACTION_READY, i, "nothing more is done: its health decides");
+        some_serve = some_serve || container->verdict == VERDICT_HEALTHY;
+    }
+    if (some_serve)
+        return;
+    planner_keep_serving(planner, false);
+    planner_keep_serving(planner, true);
+}
+
 /* The engine is at it, though perhaps for ever: a device that is busy, a storage driver that hangs.
  */
 static void await_removal(struct planner *planner, const struct plan_container *container)

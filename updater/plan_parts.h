@@ -79,6 +79,9 @@ void planner_complete(struct planner *planner, unsigned leaving);
 bool planner_awaits_restart(struct planner *planner, bool is_new);
 /* No healthy one stays while some of the leaving group could serve: puts those back in rotation. */
 void planner_keep_serving(struct planner *planner, bool is_new);
+/* It has ended as it stands, and nobody brings anything into rotation any more: old ones that were
+ * on their way get there now, for health alone to judge; where nothing serves, whatever could. */
+void planner_leave_serving(struct planner *planner);
 
 /* Begins the hooks and verifications of this point, one after the other. True once all are done for
  * this step; else it says what it waits for, or has turned back. */
@@ -136,6 +139,9 @@ bool planner_forgive(struct planner *planner, unsigned ordinal);
 bool planner_redo_failed(struct planner *planner);
 /* The way back. */
 void plan_back_replaced(struct planner *planner);
+/* Whether somebody has removed every old one: there is nothing to go back to, and what is left of
+ * the new ones is the last that knows the configuration. They are kept then. */
+bool planner_is_stranded(struct planner *planner);
 /* New exchanges are held, and nothing serves: what is to make room must not take long. */
 bool planner_is_held_up(const struct planner *planner);
 /* After a phase has planned: asks for a hold, renews or releases it. */

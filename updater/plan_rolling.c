@@ -544,6 +544,8 @@ void plan_back_replaced(struct planner *planner)
     unsigned coming = count_coming(planner, &lost);
     bool is_over;
 
+    if (planner_is_stranded(planner))
+        return;
     bring_back_old(planner);
     if (lost >= 0) {
         give_up(planner, (unsigned)lost);

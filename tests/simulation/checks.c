@@ -160,17 +160,19 @@ static bool fails(const struct world *world, const struct sim_container *contain
 static void check_attention(struct world *world)
 {
     bool has_reason = check_is_short_for_too_long(world);
+    bool some_old = world->spec.replicas == 0;
 
     for (int i = 0; i < world->container_count; i++) {
         const struct sim_container *container = &world->containers[i];
 
+        some_old = some_old || (!container->is_new && container->seen);
         has_reason = has_reason || container->attempts >= 5 ||
                      (container->seen_state == CONTAINER_REMOVING &&
                       (world->now - container->removing_since) * TICK_MS >=
                           world->spec.progress_deadline_ms) ||
                      (container->backend == BACKEND_DRAINING && fails(world, container));
     }
-    if (!has_reason)
+    if (!has_reason && some_old)
         check_break(world, "it needs attention without a reason");
 }
 
@@ -251,7 +253,10 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
         check_break(world, "%u creates at once", creates);
     check_independence(world, observed, plan);
     for (unsigned i = 0; i < plan->action_count && to == PHASE_ENDED; i++) {
-        if (plan->actions[i].kind != ACTION_RELEASE)
+        bool keeps_serving = plan->actions[i].kind == ACTION_READY &&
+                             plan->progress.outcome == OUTCOME_NEEDS_ATTENTION;
+
+        if (plan->actions[i].kind != ACTION_RELEASE && !keeps_serving)
             check_break(world, "it has ended and still acts");
     }
     if (to == PHASE_FORWARD && plan->progress.failures > world->spec.max_failures &&

@@ -42,6 +42,8 @@ static void check_completed(struct world *world)
 
 static void check_gone_back(struct world *world)
 {
+    unsigned old = 0;
+
     for (int i = 0; i < world->container_count; i++) {
         const struct sim_container *container = &world->containers[i];
 
@@ -54,7 +56,10 @@ static void check_gone_back(struct world *world)
             check_break(world, "back, and %s was stopped", container->name);
         if (!container->is_new && strcmp(container->name, container->final_name) != 0)
             check_break(world, "back, and %s is misnamed", container->name);
+        old += !container->is_new && container->exists;
     }
+    if (old == 0 && world->spec.replicas > 0)
+        check_break(world, "back, and no old container is there");
     if (world->table.weight != 0)
         check_break(world, "back at weight %u", world->table.weight);
     if (world->table.mirror != 0 || world->table.match.kind != MATCH_NONE)

@@ -195,6 +195,38 @@ static void new_ones_stay_while_only_they_serve(void **state)
     assert_int_equal(out.action_count, 0);
 }
 
+/* They are the last that know the configuration, and to call it rolled back would be a lie. */
+static void new_ones_stay_where_somebody_has_removed_every_old_one(void **state)
+{
+    (void)state;
+    enter(PHASE_BACK, 0);
+    in.containers[0] = in.containers[3];
+    in.containers[0].verdict = VERDICT_UNHEALTHY;
+    in.container_count = 1;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_NEEDS_ATTENTION);
+    assert_non_null(strstr(out.progress.why, "removed every old container"));
+    assert_int_equal(out.action_count, 0);
+    in.container_count = 0;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_NEEDS_ATTENTION);
+}
+
+static void one_on_its_way_serves_though_it_ends_as_it_stands(void **state)
+{
+    (void)state;
+    enter(PHASE_BACK, 0);
+    in.containers[0].backend = BACKEND_STARTING;
+    in.containers[0].verdict = VERDICT_UNKNOWN;
+    in.containers[3].state = CONTAINER_REMOVING;
+    in.containers[3].backend = BACKEND_FREE;
+    in.containers[3].removing_since_ms = NOW - spec.progress_deadline_ms;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_NEEDS_ATTENTION);
+    assert_int_equal(the(ACTION_READY)->container, 0);
+    assert_int_equal(out.action_count, 1);
+}
+
 static void a_draining_one_comes_back_where_nothing_else_serves(void **state)
 {
     (void)state;
@@ -356,6 +388,8 @@ int main(void)
         TEST(on_timeout_wait_waits_and_says_so),
         TEST(on_timeout_fail_needs_attention),
         TEST(new_ones_stay_while_only_they_serve),
+        TEST(new_ones_stay_where_somebody_has_removed_every_old_one),
+        TEST(one_on_its_way_serves_though_it_ends_as_it_stands),
         TEST(a_draining_one_comes_back_where_nothing_else_serves),
         TEST(a_remove_that_never_works_needs_attention_and_nothing_more_is_removed),
         TEST(back_does_not_end_while_a_container_may_still_be_made),
