@@ -32,11 +32,12 @@ struct create {
     char id[65];     /* of the one made; empty: none yet */
     char name[160];
     cJSON *inspect, *old_image, *new_image, *config, *connects;
-    const cJSON *connect;           /* the next network to be connected */
-    bool by_id;                     /* the tag has moved since: the image is pinned */
-    bool sent;                      /* the engine was asked to make it */
-    char different[PLAN_WHY_BYTES]; /* why it is not like the old one */
-    bool is_more;                   /* one more of them, that replaces none */
+    cJSON *changes;           /* on purpose; the rollout's own may end before the check does */
+    const cJSON *connect;     /* the network that is being connected; NULL: all are */
+    bool by_id;               /* the tag has moved since: the image is pinned */
+    bool sent;                /* the engine was asked to make it */
+    char why[PLAN_WHY_BYTES]; /* why what was made goes again */
+    bool is_more;             /* one more of them, that replaces none */
 };
 
 static void create_free(struct create *create)
@@ -46,6 +47,7 @@ static void create_free(struct create *create)
     cJSON_Delete(create->new_image);
     cJSON_Delete(create->config);
     cJSON_Delete(create->connects);
+    cJSON_Delete(create->changes);
     free(create);
 }
 
@@ -99,7 +101,8 @@ static void on_made(void *context)
 
     if (!container || !rollout) {
         create_fail(create, -ENOENT, FAILING_PASSING,
-                    "the container made could not be found again");
+                    rollout ? "the container made could not be found again"
+                            : "it was made, and its rollout has ended meanwhile");
         return;
     }
     crash_at("create", "done");
@@ -120,7 +123,6 @@ static void on_made(void *context)
 
 static void connect_next(struct create *create);
 
-/* Without all its networks it must not be started: it goes, and is made again. */
 static void on_half_removed(void *context, const struct engine_reply *reply)
 {
     struct create *create = context;
@@ -128,21 +130,25 @@ static void on_half_removed(void *context, const struct engine_reply *reply)
     if (reply->error)
         create_fail_reply(create, reply);
     else
-        create_fail(create, -ENETUNREACH, FAILING_PASSING,
-                    "a network of it could not be connected");
+        create_fail(create, -ENETUNREACH, FAILING_PASSING, create->why);
 }
 
 static void on_connected(void *context, const struct engine_reply *reply)
 {
     struct create *create = context;
 
-    if (reply->error == -ECANCELED)
+    if (reply->error == -ECANCELED) {
         create_fail_reply(create, reply);
-    else if (reply->error)
+    } else if (reply->error) { /* without all its networks it must not be started: made again */
+        (void)snprintf(create->why, sizeof(create->why),
+                       "it could not be connected to the network %.64s: %.256s",
+                       create->connect->string, reply->message);
         engine_remove(create->service->updater->engine, create->id, true, true, on_half_removed,
                       create);
-    else
+    } else {
+        create->connect = create->connect->next;
         connect_next(create);
+    }
 }
 
 /* --- is it like the old one? ------------------------------------------------------------------ */
@@ -167,7 +173,7 @@ static void on_different_removed(void *context, const struct engine_reply *reply
     struct create *create = context;
 
     create_fail(create, reply->error == -ECANCELED ? -ECANCELED : -EINVAL, FAILING_FINAL,
-                create->different);
+                create->why);
 }
 
 /* Before it is started, and long before it gets any traffic. */
@@ -190,8 +196,7 @@ static void on_checked(void *context, const struct engine_reply *failed, const c
     if (rollout)
         note_differences(rollout, difference);
     create_check_words(difference, words, sizeof(words));
-    (void)snprintf(create->different, sizeof(create->different), "it is not like the old one: %s",
-                   words);
+    (void)snprintf(create->why, sizeof(create->why), "it is not like the old one: %s", words);
     engine_remove(create->service->updater->engine, create->id, true, true, on_different_removed,
                   create);
 }
@@ -205,12 +210,11 @@ static void connect_next(struct create *create)
         return;
     }
     if (!network) {
-        const struct rollout *rollout = act_rollout(create->service, create->rollout);
         const struct create_check_request request = {
             .engine = create->service->updater->engine,
             .old_inspect = create->inspect,
             .old_image = create->old_image,
-            .changes = rollout ? rollout->changes : NULL,
+            .changes = create->changes,
             .id = create->id,
             .is_more = create->is_more,
             .done = on_checked,
@@ -219,7 +223,6 @@ static void connect_next(struct create *create)
         create_check(&request);
         return;
     }
-    create->connect = network->next;
     engine_network_connect(create->service->updater->engine, network->string, create->id, network,
                            on_connected, create);
 }
@@ -253,8 +256,10 @@ static void on_namesake(void *context, const struct engine_reply *reply)
     ours = facts.rollout_label && strcmp(facts.rollout_label, create->rollout) == 0 &&
            facts.ordinal == create->ordinal && facts.state == CONTAINER_CREATED;
     if (ours) {
-        /* Whether all its networks were connected is not known: made again under another name,
-         * and this one, which has never run, removed. */
+        /* Whether all its networks were connected is not known: removed, as it has never run, and
+         * made again. */
+        (void)snprintf(create->why, sizeof(create->why),
+                       "it was there already, half made: it is made again");
         engine_remove(create->service->updater->engine, facts.id, true, true, on_half_removed,
                       create);
     } else {
@@ -359,7 +364,8 @@ static void on_image_name(void *context, const struct engine_reply *reply)
         create_fail(create, error, FAILING_FINAL, why);
         return;
     }
-    container_changes_apply(create->config, rollout->changes);
+    create->changes = rollout->changes ? cJSON_Duplicate(rollout->changes, true) : NULL;
+    container_changes_apply(create->config, create->changes);
     container_note_own(create->config, create->new_image);
     create->sent = true;
     engine_create(engine, create->name, create->config, on_create, create);

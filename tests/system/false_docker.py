@@ -50,6 +50,7 @@ class FalseDocker(FalseEngine):
         self.port = free_port()
         self.containers, self.servers, self.images = {}, {}, {}
         self.rule = lambda request: None  # (status, body), or waits, or raises OSError: the connection is cut
+        self.api = "1.44"
         self.lock = threading.RLock()
         self._streams = []
         self._numbers = itertools.count(1)
@@ -75,7 +76,7 @@ class FalseDocker(FalseEngine):
     def config(self, **settings):
         return {"listeners": {"web": {"address": "127.0.0.1:0"}}, "engine": {"host": self.host},
                 "services": {"web": {"discover": {"label": "app=web"}, "port": self.port,
-                                     "healthcheck": {"http": {"path": "/"}, "interval": "1s", "timeout": "1s"}, "rollout": {"monitor": "0s"}, **settings}}}
+                                     "healthcheck": {"http": {"path": "/"}, "interval": "1s", "timeout": "1s", "retries": 1}, "rollout": {"monitor": "0s"}, **settings}}}
 
     def names(self):
         with self.lock:
@@ -116,11 +117,15 @@ class FalseDocker(FalseEngine):
         made["State"].update(Status="running", Running=True, StartedAt=now())
         self._tell("start", made)
 
-    def ends(self, made):
+    def falls_ill(self, made):
+        """It runs, and does not answer."""
         server = self.servers.pop(made["Id"], None)
         if server:
             server.shutdown()
             server.server_close()
+
+    def ends(self, made):
+        self.falls_ill(made)
         made["State"].update(Status="exited", Running=False, FinishedAt=now())
         self._tell("die", made)
 
@@ -152,7 +157,7 @@ class FalseDocker(FalseEngine):
         if path == "/info":
             return 200, {"ServerVersion": "20.10.24", "OSType": "linux", "NCPU": 8, "MemTotal": 0}
         if path == "/version":
-            return 200, {"ApiVersion": "1.44", "MinAPIVersion": "1.12", "Version": "20.10", "Os": "linux"}
+            return 200, {"ApiVersion": self.api, "MinAPIVersion": "1.12", "Version": "20.10", "Os": "linux"}
         if path.startswith("/networks/"):
             return 200, {"Scope": "local", "IPAM": {"Config": []}, "Containers": {}}
         if path.startswith("/images/"):

@@ -1,4 +1,6 @@
 """The whole of Sluice in front of an engine that lies, is slow or says odd things at the moment that matters."""
+import threading
+
 import pytest
 
 from false_docker import FalseDocker
@@ -67,6 +69,47 @@ def test_what_compose_runs_for_once_is_none_of_the_service(docker, start_sluice)
     completes(sluice, begin(sluice))
     assert docker.names() == ["web-1", "web-run-1", "web-run-2"]
     assert once["State"]["Running"]
+
+
+def test_a_network_that_cannot_be_connected_is_told_in_the_engines_words(docker, start_sluice):
+    """"A network of it could not be connected" was all that people were told."""
+    docker.api = "1.41"  # one network per create, the others after it
+    old = docker.service("web", 1)[0]
+    old["NetworkSettings"]["Networks"]["back"] = {"NetworkID": "e" * 64, "IPAddress": "127.0.9.9"}
+    docker.rule = lambda request: (403, {"message": "pool overlaps with 10.9"}) if request.path.endswith("/connect") else None
+    sluice = start_sluice(docker.config(network="shop"))
+    sluice.wait_healthy("web", 1)
+    begin(sluice)
+    told = sluice.wait_log(["event=action-failed", "action=create"])
+    assert "the network back" in told and "pool overlaps with 10.9" in told
+
+
+def test_a_rollout_ends_while_a_new_container_is_still_compared(docker, start_sluice):
+    """The comparison read the changes on purpose of a rollout that was no more."""
+    olds = docker.service("web", 2)
+    sluice = start_sluice(docker.config(rollout={"progress_deadline": "1s", "monitor": "0s"}))
+    sluice.wait_healthy("web", 2)
+    rollout = begin(sluice, steps=[{"set_weight": 50}, {"pause": {}}, {"set_weight": 100}],
+                    changes={"env": {f"KEY_{i}": "value" for i in range(20)}})
+    sluice.events.wait("rollout_paused", lambda data: data["id"] == rollout)
+    for old in olds:
+        docker.falls_ill(old)
+    sluice.wait_healthy("web", 1)
+    go_on, asked = threading.Event(), threading.Event()
+
+    def keep_back(request):
+        if request.path.startswith("/images/") and len(docker.containers) == 4:
+            asked.set()
+            go_on.wait(20)
+
+    docker.rule = keep_back
+    sluice.api("POST", f"/rollouts/{rollout}/promote")
+    assert asked.wait(20)
+    sluice.api("POST", f"/rollouts/{rollout}/abort")
+    sluice.events.wait("rollout_needs_attention", lambda data: data["id"] == rollout)
+    position = sluice.log_position()
+    go_on.set()
+    sluice.wait_log(["event=action-failed", "action=create", "has ended meanwhile"], after=position)
 
 
 @pytest.mark.parametrize("verb, body", [("scale", {"replicas": 2}), ("rollouts", {"image": "web:v2"})])
