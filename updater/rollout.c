@@ -309,6 +309,18 @@ unsigned rollout_olds(const struct service *service,
     return count;
 }
 
+void rollout_note_olds(struct rollout *rollout)
+{
+    struct container *old[SERVICE_CONTAINERS_MAX];
+    unsigned count = rollout_olds(rollout->service, old);
+
+    for (unsigned i = 0; i < count; i++) {
+        if (!rollout_is_new(rollout, old[i]))
+            (void)rollout_member(rollout, old[i]);
+    }
+    rollout->olds_noted = true;
+}
+
 int rollout_begin(const struct rollout_request *request)
 {
     struct service *service = request->service;
@@ -354,8 +366,7 @@ int rollout_begin(const struct rollout_request *request)
     if (error)
         return error;
     settle(service);
-    for (unsigned i = 0; i < count; i++)
-        (void)rollout_member(service->rollout, old[i]);
+    rollout_note_olds(service->rollout);
     attention_look(service);
     rollout_log(service->rollout, "rollout-started", NULL, request->image);
     if (spec.order_why[0])

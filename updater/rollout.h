@@ -74,6 +74,7 @@ struct rollout {
     uint64_t loaded_ms;           /* clock_ms(): when it was taken up; 0: it was begun here */
     uint64_t orphans_until_ms;    /* clock_ms(): creates of an updater that died may come so long */
     uint32_t name_suffix;         /* rises when a name is taken by a stranger */
+    bool olds_noted;              /* as members: see rollout_note_olds() */
     bool ended;                   /* told and recorded; freed at the end of the turn */
     bool paused_by_engine;        /* wish_pause is not an operator's */
     bool told_paused;             /* that it waits for people; told anew by the next updater */
@@ -100,6 +101,9 @@ struct rollout_request { /* what was asked for, checked by preflight */
 /* The old ones: those that run now, in order; the others are not ours to replace. */
 unsigned rollout_olds(const struct service *service,
                       struct container *ret_old[SERVICE_CONTAINERS_MAX]);
+/* Makes members of those, in that order: it says who is replaced by whom, and ends with whose name.
+ * Once, and again by an updater that takes it up: the one before may have died in the middle. */
+void rollout_note_olds(struct rollout *rollout);
 /* Journals a new rollout and starts it. Returns 0 or -errno of the journal. */
 int rollout_begin(const struct rollout_request *request) __attribute__((warn_unused_result));
 

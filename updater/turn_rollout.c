@@ -303,6 +303,8 @@ void rollout_turn(struct rollout *rollout)
                                 rollout->waiting, sizeof(rollout->waiting));
         return;
     }
+    if (!rollout->olds_noted)
+        rollout_note_olds(rollout);
     round = memory_new(sizeof(*round));
     observe(rollout, &round->observed, round->containers);
     pause_for_engine(rollout, &round->observed);

@@ -52,7 +52,7 @@ class FalseDocker(FalseEngine):
         self.rule = lambda request: None  # (status, body), or waits, or raises OSError: the connection is cut
         self.api = "1.44"
         self.lock = threading.RLock()
-        self._streams = []
+        self._streams = set()
         self._numbers = itertools.count(1)
 
     # --- what there is -------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class FalseDocker(FalseEngine):
             try:
                 connection.sendall(chunk(json.dumps(event).encode()))
             except OSError:
-                self._streams.remove(connection)
+                self._streams.discard(connection)
 
     # --- what it answers -----------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class FalseDocker(FalseEngine):
         path = urllib.parse.unquote(request.path)
         if path == "/events":
             connection.sendall(STREAM_HEAD)
-            self._streams.append(connection)
+            self._streams.add(connection)
             connection.recv(1)
             return None
         if path == "/info":

@@ -1,10 +1,15 @@
 """The whole of Sluice in front of an engine that lies, is slow or says odd things at the moment that matters."""
+import http.client
+import re
 import threading
 
 import pytest
 
 from false_docker import FalseDocker
-from sluice import ApiError
+from sluice import BUILD, ApiError
+
+HAS_CRASH_POINTS = b"SLUICE_TEST_CRASH" in (BUILD / "libexec/sluice/sluice-updater").read_bytes()
+CRASHES = pytest.mark.skipif(not HAS_CRASH_POINTS, reason="this build has no crash points (-DTEST_CRASH_POINTS=ON)")
 
 
 @pytest.fixture
@@ -110,6 +115,24 @@ def test_a_rollout_ends_while_a_new_container_is_still_compared(docker, start_sl
     position = sluice.log_position()
     go_on.set()
     sluice.wait_log(["event=action-failed", "action=create", "has ended meanwhile"], after=position)
+
+
+@CRASHES
+def test_the_updater_dies_as_a_rollout_begins_and_one_had_ended_before(docker, start_sluice):
+    """Who takes part was not written down yet: the next updater took the one that does not run for the first replica, so that a
+    new one got its name, and one that runs had none."""
+    docker.ends(docker.container("web-0", "web:v1", {"app": "web"}))
+    docker.service("web", 2)
+    sluice = start_sluice(docker.config(), environment={"SLUICE_TEST_CRASH": "begin:after"})
+    sluice.wait_healthy("web", 2)
+    events = sluice.events
+    with pytest.raises((OSError, http.client.HTTPException)):
+        begin(sluice)
+    killed = sluice.wait_log(["event=child-killed", "child=updater"])
+    sluice.killed.add(int(re.search(r"\bpid=(\d+)", killed)[1]))
+    events.wait("rollout_completed")
+    assert {"web-1", "web-2"} <= set(docker.names())
+    assert len(docker.of_image("web:v2")) == 2
 
 
 @pytest.mark.parametrize("verb, body", [("scale", {"replicas": 2}), ("rollouts", {"image": "web:v2"})])
