@@ -140,26 +140,33 @@ static void check_record(struct checks *checks)
     journal_service_done(&saved);
 }
 
+void checks_tell(const struct service *service, const char *rollout,
+                 const struct journal_check *check)
+{
+    char message[WORDS_BYTES * 2];
+    struct log_line line;
+
+    log_begin(&line, LOG_WARNING, "rollout-not-as-promised");
+    log_string(&line, "service", service_name(service));
+    log_string(&line, "rollout", rollout);
+    log_string(&line, "check", check->name);
+    log_string(&line, "found", check->message);
+    log_end(&line);
+    (void)snprintf(message, sizeof(message), "after the end it was not so that %s: %s", check->name,
+                   check->message);
+    record_lesson_add(service->updater->journal, rollout, message);
+}
+
 static void tell(struct checks *checks)
 {
     struct rollout *rollout = checks->rollout;
-    struct journal *journal = rollout->service->updater->journal;
+    struct updater *updater = rollout->service->updater;
 
-    if (journal_checks_save(journal, rollout_id(rollout), checks->items, checks->count))
-        log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(journal));
+    if (journal_checks_save(updater->journal, rollout_id(rollout), checks->items, checks->count))
+        log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(updater->journal));
     for (size_t i = 0; i < checks->count; i++) {
-        struct log_line line;
-
-        if (checks->items[i].passed)
-            continue;
-        log_begin(&line, LOG_WARNING, "rollout-not-as-promised");
-        log_string(&line, "service", service_name(rollout->service));
-        log_string(&line, "rollout", rollout_id(rollout));
-        log_string(&line, "check", checks->items[i].name);
-        log_string(&line, "found", checks->items[i].message);
-        log_end(&line);
-        record_lesson(rollout, "after the end it was not so that %s: %s", checks->items[i].name,
-                      checks->items[i].message);
+        if (!checks->items[i].passed)
+            checks_tell(rollout->service, rollout_id(rollout), &checks->items[i]);
     }
 }
 

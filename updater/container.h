@@ -33,6 +33,8 @@ struct container_facts { /* strings are copies; freed by container_facts_done() 
     char *started_at;        /* RFC 3339 as given: identity of this run of the container */
     char *finished_at;       /* RFC 3339 as given: the last run's end; never NULL */
     uint32_t stop_timeout_s; /* Config.StopTimeout, else 10 */
+    /* What is to go with it: JSON, {"volumes": [name of an anonymous one], "networks": [name]} */
+    char *attached;
 };
 /* Returns 0, or -EPROTO where the JSON is not an inspect's. */
 int container_facts_read(const struct cJSON *inspect, struct container_facts *ret_facts)

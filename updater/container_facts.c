@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "container.h"
+#include "container_parts.h"
 #include "engine_json.h"
 
 #include <cjson/cJSON.h>
@@ -113,6 +113,7 @@ int container_facts_read(const cJSON *inspect, struct container_facts *ret_facts
         .started_at = memory_copy_string(started_at != NULL ? started_at : ""),
         .finished_at = memory_copy_string(finished_at != NULL ? finished_at : ""),
         .stop_timeout_s = read_count(config, "StopTimeout", STOP_TIMEOUT_DEFAULT_S),
+        .attached = container_attached(inspect),
     };
     return 0;
 }
@@ -126,6 +127,7 @@ void container_facts_done(struct container_facts *facts)
     free(facts->rollout_label);
     free(facts->started_at);
     free(facts->finished_at);
+    free(facts->attached);
     *facts = (struct container_facts){0};
 }
 

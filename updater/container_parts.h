@@ -18,6 +18,9 @@ struct cJSON *container_settings(const struct cJSON *inspect, const struct cJSON
  * that the next container sees the same data. Edits HostConfig and Volumes of `settings`. */
 void container_keep_volumes(struct cJSON *settings, const struct cJSON *inspect);
 
+/* container_facts.attached of an inspect; the caller frees it. */
+char *container_attached(const struct cJSON *inspect);
+
 /* Takes out again what container_keep_volumes() bound for the volumes that `image` asks for: the
  * container was told nothing of them. */
 void container_drop_image_volumes(struct cJSON *settings, const struct cJSON *inspect,

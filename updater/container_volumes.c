@@ -18,6 +18,31 @@ static bool is_anonymous(const cJSON *mount)
            strlen(name) == ANONYMOUS_LENGTH && strspn(name, "0123456789abcdef") == ANONYMOUS_LENGTH;
 }
 
+char *container_attached(const cJSON *inspect)
+{
+    cJSON *attached = cJSON_CreateObject();
+    cJSON *volumes = cJSON_AddArrayToObject(attached, "volumes");
+    cJSON *networks = cJSON_AddArrayToObject(attached, "networks");
+    const cJSON *item;
+    char *printed, *text;
+
+    cJSON_ArrayForEach(item, engine_json_get(inspect, "Mounts"))
+    {
+        if (is_anonymous(item))
+            cJSON_AddItemToArray(volumes, cJSON_CreateString(engine_json_string(item, "Name")));
+    }
+    cJSON_ArrayForEach(item, engine_json_at(inspect, "NetworkSettings", "Networks", NULL))
+    {
+        if (item->string != NULL)
+            cJSON_AddItemToArray(networks, cJSON_CreateString(item->string));
+    }
+    printed = cJSON_PrintUnformatted(attached);
+    text = memory_copy_string(printed);
+    cJSON_free(printed);
+    cJSON_Delete(attached);
+    return text;
+}
+
 /* Whether one of `binds` ("source:target[:mode]") has this target. */
 static bool is_bound(const cJSON *binds, const char *target)
 {

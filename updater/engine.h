@@ -98,6 +98,8 @@ void engine_image_remove(struct engine *engine, const char *reference, engine_ca
 void engine_info(struct engine *engine, engine_callback *done, void *context);
 /* One sample of what it uses. json: as of GET /containers/{id}/stats. */
 void engine_stats(struct engine *engine, const char *id, engine_callback *done, void *context);
+/* Volumes that no container has. json: as of GET /volumes. */
+void engine_volumes_unused(struct engine *engine, engine_callback *done, void *context);
 /* json: as of GET /networks/{name}. */
 void engine_network(struct engine *engine, const char *name, engine_callback *done, void *context);
 /* What a registry has of this reference, asked by the engine; nothing is pulled. `auth`: the value

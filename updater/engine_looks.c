@@ -1,5 +1,5 @@
-/* Questions that only preflight asks: of the engine's host, of what a container uses, of networks,
- * and of a registry through the engine. Nothing is changed by them. */
+/* Questions asked before a rollout and after it: of the engine's host, of what a container uses, of
+ * networks and volumes, and of a registry through the engine. Nothing is changed by them. */
 #include "base/memory.h"
 #include "engine_internal.h"
 #include "engine_json.h"
@@ -33,6 +33,16 @@ void engine_stats(struct engine *engine, const char *id, engine_callback *done, 
 {
     look(engine, engine_container_path(id, "/stats?stream=false&one-shot=true"), NULL,
          ENGINE_QUERY_MS, done, context);
+}
+
+void engine_volumes_unused(struct engine *engine, engine_callback *done, void *context)
+{
+    static const char *const values[] = {"true", NULL};
+    char *filters = engine_filters("dangling", values);
+
+    look(engine, memory_format("/volumes?filters=%s", filters), NULL, ENGINE_QUERY_MS, done,
+         context);
+    free(filters);
 }
 
 void engine_network(struct engine *engine, const char *name, engine_callback *done, void *context)

@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JOURNAL_SCHEMA      7          /* user_version */
+#define JOURNAL_SCHEMA      8          /* user_version */
 #define JOURNAL_APPLICATION 0x534c4a31 /* application_id: "SLJ1" */
 #define JOURNAL_WHY_BYTES   256u
 #define JOURNAL_LOG_MAX     2000u /* log lines kept per rollout; the oldest go */
@@ -164,6 +164,7 @@ struct journal_container {
     bool is_new;
     uint32_t slot, generation; /* of its backend; generation 0: none */
     uint64_t created_ms, started_ms, published_ms, stopped_ms, removed_ms;
+    const char *attached; /* JSON: volumes and networks that are to go with it; NULL: not known */
     char *text;
 };
 /* Adds or replaces the row of (rollout, id). */
@@ -276,6 +277,9 @@ struct journal_check { /* looked up at the end */
 int journal_checks_save(struct journal *journal, const char *rollout,
                         const struct journal_check *checks, size_t count)
     __attribute__((warn_unused_result));
+/* One more, after those. */
+int journal_check_add(struct journal *journal, const char *rollout,
+                      const struct journal_check *check) __attribute__((warn_unused_result));
 int journal_check_list(struct journal *journal, const char *rollout,
                        struct journal_check **ret_checks, size_t *ret_count)
     __attribute__((warn_unused_result));

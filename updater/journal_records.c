@@ -90,14 +90,14 @@ int journal_container_save(struct journal *journal, const char *rollout,
     return journal_run(
         journal,
         "INSERT OR REPLACE INTO containers (rollout, id, name, final_name, image_id, ordinal,"
-        " is_new, slot, generation, created_ms, started_ms, published_ms, stopped_ms, removed_ms)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " is_new, slot, generation, created_ms, started_ms, published_ms, stopped_ms, removed_ms,"
+        " attached) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         VALUES(TEXT(rollout), TEXT(container->id), TEXT(container->name),
                TEXT(container->final_name), TEXT(container->image_id), NUMBER(container->ordinal),
                NUMBER(container->is_new), NUMBER(container->slot), NUMBER(container->generation),
                NUMBER(container->created_ms), NUMBER(container->started_ms),
                NUMBER(container->published_ms), NUMBER(container->stopped_ms),
-               NUMBER(container->removed_ms)),
+               NUMBER(container->removed_ms), TEXT(container->attached)),
         NULL);
 }
 
@@ -119,6 +119,7 @@ static void read_container(sqlite3_stmt *statement, void *item)
     container->published_ms = number(statement, 10);
     container->stopped_ms = number(statement, 11);
     container->removed_ms = number(statement, 12);
+    container->attached = journal_take(statement, 13, &cursor);
 }
 
 int journal_container_list(struct journal *journal, const char *rollout,
@@ -128,7 +129,7 @@ int journal_container_list(struct journal *journal, const char *rollout,
     int error = read_rows(journal,
                           "SELECT id, name, final_name, image_id, ordinal, is_new, slot,"
                           " generation, created_ms, started_ms, published_ms, stopped_ms,"
-                          " removed_ms FROM containers WHERE rollout = ?"
+                          " removed_ms, attached FROM containers WHERE rollout = ?"
                           " ORDER BY is_new, ordinal, id",
                           rollout, sizeof(struct journal_container), read_container, &rows);
 

@@ -91,8 +91,11 @@ static const char preflight[] =
     " forced INTEGER NOT NULL, message TEXT, PRIMARY KEY (rollout, position))"
     " STRICT, WITHOUT ROWID;";
 
+/* What is to go with a container: looked for when the rollout has ended. */
+static const char attached[] = "ALTER TABLE containers ADD COLUMN attached TEXT;";
+
 static const char *const ways[] = {first,   notes_and_tasks, more_progress, analyses,
-                                   changes, drain_ends,      preflight};
+                                   changes, drain_ends,      preflight,     attached};
 
 _Static_assert(sizeof(ways) / sizeof(ways[0]) == JOURNAL_SCHEMA, "each schema has its way");
 

@@ -87,6 +87,17 @@ int journal_checks_save(struct journal *journal, const char *rollout,
     return journal_commit(journal, error);
 }
 
+int journal_check_add(struct journal *journal, const char *rollout,
+                      const struct journal_check *check)
+{
+    return journal_run(
+        journal,
+        "INSERT INTO checks (rollout, position, name, passed, message) SELECT ?1,"
+        " coalesce(max(position), -1) + 1, ?2, ?3, ?4 FROM checks WHERE rollout = ?1",
+        VALUES(TEXT(rollout), TEXT(check->name), NUMBER(check->passed), TEXT(check->message)),
+        NULL);
+}
+
 static void read_check(sqlite3_stmt *statement, void *item)
 {
     struct journal_check *check = item;

@@ -40,6 +40,7 @@ static void member_read(struct member *member, const struct journal_container *f
     member->published_ms = from->published_ms;
     member->stopped_ms = from->stopped_ms;
     member->removed_ms = from->removed_ms;
+    member->attached = memory_copy_string(from->attached);
     member->drain.notice_us = -1;
 }
 
@@ -90,6 +91,7 @@ void member_list_done(struct member_list *list)
     for (unsigned i = 0; i < list->count; i++) {
         free(list->items[i].drain.proof);
         free(list->items[i].drain.ends);
+        free(list->items[i].attached);
     }
     list->count = 0;
 }
@@ -187,6 +189,7 @@ struct member *rollout_member(struct rollout *rollout, const struct container *c
                            sizeof(member->final_name));
         member->created_ms = steady_wall_ms();
     }
+    member->attached = memory_copy_string(container->facts.attached);
     member->drain.notice_us = -1;
     rollout->members.count++;
     member_save(rollout, member);
@@ -225,6 +228,7 @@ void member_save(struct rollout *rollout, const struct member *member)
         .published_ms = member->published_ms,
         .stopped_ms = member->stopped_ms,
         .removed_ms = member->removed_ms,
+        .attached = member->attached,
     };
     int error =
         journal_container_save(rollout->service->updater->journal, rollout_id(rollout), &row);

@@ -37,24 +37,28 @@ static bool is_noted(struct journal *journal, const char *rollout, const char *m
     return found;
 }
 
+void record_lesson_add(struct journal *journal, const char *rollout, const char *message)
+{
+    const struct journal_note note = {
+        .time_ms = steady_wall_ms(), .message = message, .is_lesson = true};
+    int error;
+
+    if (is_noted(journal, rollout, message))
+        return;
+    error = journal_note_add(journal, rollout, &note);
+    if (error && error != -EDQUOT)
+        log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(journal));
+}
+
 void record_lesson(struct rollout *rollout, const char *format, ...)
 {
-    struct journal *journal = rollout->service->updater->journal;
     char message[RECORD_NOTE_BYTES];
     va_list arguments;
-    int error;
 
     va_start(arguments, format);
     (void)vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    if (is_noted(journal, rollout_id(rollout), message))
-        return;
-    const struct journal_note note = {
-        .time_ms = steady_wall_ms(), .message = message, .is_lesson = true};
-
-    error = journal_note_add(journal, rollout_id(rollout), &note);
-    if (error && error != -EDQUOT)
-        log_event(LOG_ERROR, "journal-write-failed", "reason", journal_error(journal));
+    record_lesson_add(rollout->service->updater->journal, rollout_id(rollout), message);
 }
 
 /* --- what is shown -------------------------------------------------------------------------- */

@@ -14,6 +14,8 @@ struct cJSON;
 /* Notes a lesson by itself; the same words once only. printf-like. */
 void record_lesson(struct rollout *rollout, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same of one that has ended. */
+void record_lesson_add(struct journal *journal, const char *rollout, const char *message);
 /* Adds "notes", "lessons" (of earlier rollouts) and "failures" to what is shown of a rollout. */
 void record_view(struct cJSON *object, struct journal *journal,
                  const struct journal_rollout *record);

@@ -40,10 +40,11 @@ struct member { /* a container that takes part, found or once found */
     bool stop_cut;   /* by an updater that died: the engine may still be at it */
     uint32_t slot, generation;
     uint64_t created_ms, started_ms, published_ms, stopped_ms, removed_ms; /* wall clock */
+    char *attached; /* container_facts.attached, when it was first seen; NULL: not known */
     struct member_drain drain;
 };
 
-struct member_list { /* owns the proofs */
+struct member_list { /* owns the texts */
     struct member items[PLAN_CONTAINERS_MAX];
     unsigned count;
 };

@@ -94,6 +94,7 @@ static void end(struct rollout *rollout)
         complete(rollout);
     crash_at("end", "done");
     checks_run(rollout);
+    checks_ask(rollout);
     if (rollout->progress.outcome != OUTCOME_COMPLETED)
         record_lesson(rollout, "%s: %s", plan_outcome_name(rollout->progress.outcome),
                       rollout->progress.why);

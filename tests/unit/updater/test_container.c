@@ -71,6 +71,27 @@ static void facts_of_a_running_container(void **state)
     cJSON_Delete(inspect);
 }
 
+/* A volume with a name is somebody's; one that the engine named goes with its container. */
+static void facts_of_what_is_to_go_with_it(void **state)
+{
+    cJSON *inspect = cJSON_Parse(
+        "{\"Id\":\"a\",\"Name\":\"/b\",\"State\":{},\"Config\":{},\"Mounts\":["
+        "{\"Type\":\"volume\",\"Name\":"
+        "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"},"
+        "{\"Type\":\"volume\",\"Name\":\"data\"},{\"Type\":\"bind\",\"Source\":\"/a\"}],"
+        "\"NetworkSettings\":{\"Networks\":{\"shop_default\":{},\"back\":{}}}}");
+    struct container_facts facts;
+
+    (void)state;
+    assert_int_equal(container_facts_read(inspect, &facts), 0);
+    assert_string_equal(
+        facts.attached,
+        "{\"volumes\":[\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"],"
+        "\"networks\":[\"shop_default\",\"back\"]}");
+    container_facts_done(&facts);
+    cJSON_Delete(inspect);
+}
+
 static void facts_of_states_and_labels(void **state)
 {
     static const struct {
@@ -564,6 +585,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(facts_of_a_running_container),
+        cmocka_unit_test(facts_of_what_is_to_go_with_it),
         cmocka_unit_test(facts_of_states_and_labels),
         cmocka_unit_test(refuses_json_that_is_no_inspect),
         cmocka_unit_test(address_on_the_only_network_and_port),
