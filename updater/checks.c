@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "notify.h"
 #include "record.h"
 #include "updater.h"
 
@@ -154,6 +155,7 @@ void checks_tell(const struct service *service, const char *rollout,
     log_end(&line);
     (void)snprintf(message, sizeof(message), "after the end it was not so that %s: %s", check->name,
                    check->message);
+    notify_finding(service, rollout, check->name, check->message);
     record_lesson_add(service->updater->journal, rollout, message);
 }
 

@@ -189,28 +189,51 @@ static void on_again(struct timer *timer)
 
 /* --- events --------------------------------------------------------------------------------- */
 
-void notify_rollout(struct rollout *rollout, const char *event)
+/* `rollout` and `payload` are taken over. */
+static void tell(const struct service *service, const char *event, cJSON *rollout, cJSON *payload)
 {
-    struct notify *notify = rollout->service->updater->notify;
+    struct notify *notify = service->updater->notify;
     enum config_severity severity = notify_severity(event);
-    cJSON *payload, *brief;
 
-    if (!notify || notify->count == 0)
-        return;
-    brief = view_rollout_brief(rollout);
-    payload = cJSON_CreateObject();
     cJSON_AddStringToObject(payload, "event", event);
     cJSON_AddStringToObject(payload, "severity", notify_severity_words[severity]);
-    cJSON_AddItemToObject(payload, "rollout", brief);
+    cJSON_AddItemToObject(payload, "rollout", rollout);
     notify_add_text(payload);
     for (size_t i = 0; i < notify->count; i++) {
         struct target *target = &notify->targets[i];
 
         if (severity >= target->config->severity &&
-            (!target->service || target->service == rollout->service))
+            (!target->service || target->service == service))
             enqueue(target, payload);
     }
     cJSON_Delete(payload);
+}
+
+static bool has_targets(const struct updater *updater)
+{
+    return updater->notify && updater->notify->count > 0;
+}
+
+void notify_rollout(struct rollout *rollout, const char *event)
+{
+    if (has_targets(rollout->service->updater))
+        tell(rollout->service, event, view_rollout_brief(rollout), cJSON_CreateObject());
+}
+
+void notify_finding(const struct service *service, const char *rollout, const char *check,
+                    const char *found)
+{
+    cJSON *brief, *payload;
+
+    if (!has_targets(service->updater))
+        return;
+    brief = cJSON_CreateObject();
+    cJSON_AddStringToObject(brief, "id", rollout);
+    cJSON_AddStringToObject(brief, "service", service_name(service));
+    payload = cJSON_CreateObject();
+    cJSON_AddStringToObject(payload, "check", check);
+    cJSON_AddStringToObject(payload, "found", found);
+    tell(service, "rollout_not_as_promised", brief, payload);
 }
 
 uint64_t notify_dropped(const struct updater *updater)

@@ -18,6 +18,9 @@ void notify_open(struct updater *updater);
 void notify_close(struct updater *updater);
 /* "rollout_updated" (its start) and its kin. */
 void notify_rollout(struct rollout *rollout, const char *event);
+/* "rollout_not_as_promised": what was found at the end, or later. */
+void notify_finding(const struct service *service, const char *rollout, const char *check,
+                    const char *found);
 /* All that were dropped since the start. */
 uint64_t notify_dropped(const struct updater *updater);
 

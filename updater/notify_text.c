@@ -10,7 +10,8 @@ enum config_severity notify_severity(const char *event)
 {
     if (strcmp(event, "rollout_needs_attention") == 0 || strcmp(event, "rollout_rolled_back") == 0)
         return SEVERITY_ERROR;
-    if (strcmp(event, "rollout_paused") == 0 || strcmp(event, "rollout_aborted") == 0)
+    if (strcmp(event, "rollout_paused") == 0 || strcmp(event, "rollout_aborted") == 0 ||
+        strcmp(event, "rollout_not_as_promised") == 0)
         return SEVERITY_WARNING;
     return SEVERITY_INFO;
 }
@@ -34,35 +35,55 @@ static char *subject_of(const cJSON *rollout)
     return memory_format("%s → %s", text_of(rollout, "previous_image"), image);
 }
 
+/* "started", "took a step", "rolled back"; the caller frees it. */
+static char *words_of(const char *event)
+{
+    const char *tail = strchr(event, '_');
+    char *words;
+
+    if (strcmp(event, "rollout_updated") == 0)
+        return memory_copy_string("started");
+    if (strcmp(event, "rollout_step_completed") == 0)
+        return memory_copy_string("took a step");
+    words = memory_copy_string(tail != NULL ? tail + 1 : event);
+    for (char *at = words; *at != '\0'; at++)
+        if (*at == '_')
+            *at = ' ';
+    return words;
+}
+
 /* "web: web:v1 → web:v2 rolled back: web-1 is unhealthy (20261123-051500-4f2a, asked for by ada)"
  */
+static char *news_of(const cJSON *rollout, const char *event)
+{
+    bool is_paused = strcmp(event, "rollout_paused") == 0;
+    const char *why = text_of(rollout, is_paused ? "waiting" : "why");
+    char *subject = subject_of(rollout), *words = words_of(event);
+    char *text = memory_format("%s: %s %s%s%s (%s, asked for by %s)", text_of(rollout, "service"),
+                               subject, words, why[0] != '\0' ? ": " : "", why,
+                               text_of(rollout, "id"), text_of(rollout, "user"));
+
+    free(subject);
+    free(words);
+    return text;
+}
+
+static char *finding_of(const cJSON *rollout, const cJSON *payload)
+{
+    return memory_format("%s: after the end it was not so that %s: %s (%s)",
+                         text_of(rollout, "service"), text_of(payload, "check"),
+                         text_of(payload, "found"), text_of(rollout, "id"));
+}
+
 void notify_add_text(cJSON *payload)
 {
     const cJSON *rollout = cJSON_GetObjectItemCaseSensitive(payload, "rollout");
     const char *event = text_of(payload, "event");
-    bool is_start = strcmp(event, "rollout_updated") == 0;
-    bool is_step = strcmp(event, "rollout_step_completed") == 0;
-    const char *why = text_of(rollout, "why");
-    const char *tail = strchr(event, '_');
-    char *what = memory_copy_string(is_start       ? "started"
-                                    : is_step      ? "took a step"
-                                    : tail != NULL ? tail + 1
-                                                   : event);
-    char *subject = subject_of(rollout);
-    char *text;
+    char *text = strcmp(event, "rollout_not_as_promised") == 0 ? finding_of(rollout, payload)
+                                                               : news_of(rollout, event);
 
-    for (char *at = what; *at != '\0'; at++)
-        if (*at == '_')
-            *at = ' ';
-    if (strcmp(event, "rollout_paused") == 0)
-        why = text_of(rollout, "waiting");
-    text = memory_format("%s: %s %s%s%s (%s, asked for by %s)", text_of(rollout, "service"),
-                         subject, what, why[0] != '\0' ? ": " : "", why, text_of(rollout, "id"),
-                         text_of(rollout, "user"));
     cJSON_AddStringToObject(payload, "text", text);
     free(text);
-    free(subject);
-    free(what);
 }
 
 static char *slack_escape(const char *text)

@@ -109,7 +109,8 @@ void task_begin(struct rollout *rollout, unsigned index, uint32_t step)
 {
     struct task *task = &rollout->tasks[index];
 
-    check(index < rollout->spec.task_count && task->try == NULL);
+    check(index < rollout->spec.task_count);
+    task_try_stop(task->try); /* of another step, that nobody waited for any more */
     free(task->user);
     *task = (struct task){.state = PLAN_TASK_RUNNING,
                           .step = step,

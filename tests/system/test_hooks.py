@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from hooks import Receiver
+from ports import free_port
 from shop import Shop, images, start_load  # noqa: F401
 from sluice import ApiError
 
@@ -22,9 +23,15 @@ def receiver():
 
 @pytest.fixture
 def open_shop(engine, images, start_sluice):  # noqa: F811
-    def build(name, hooks, environment=None, replicas=1, **rollout):
-        return Shop(engine, name, replicas).open(start_sluice, environment=environment, monitor="1ms", hooks=hooks,
-                                                 **{"steps": STEPS, **rollout})
+    def build(name, hooks, environment=None, replicas=1, settings=None, **rollout):
+        rollout = {"steps": STEPS, **rollout}
+        shop = Shop(engine, name, replicas, settings)
+        config = shop.config(monitor="1ms", hooks=hooks, **rollout)
+        if rollout["steps"] is None:  # the strategy has its own
+            config["services"][name]["rollout"].pop("steps")
+        shop.sluice = start_sluice(config, environment=environment)
+        shop.sluice.wait_healthy(name, replicas)
+        return shop
     return build
 
 
@@ -158,6 +165,49 @@ def test_a_failure_may_wait_for_people_instead(open_shop, receiver):
     shop.sluice.cli("confirm", "hpause")
     done = shop.ends()
     assert hooks_of(done, "step")[0]["message"].startswith("confirmed in spite of: status 503")
+    shop.closes_well()
+
+
+# --- strategies ------------------------------------------------------------------------------------
+
+
+def test_a_batch_is_a_step_and_its_old_ones_are_kept_until_the_promotion_is_confirmed(open_shop, receiver):
+    points = ["pre_rollout", "confirm_traffic_increase", "rollout"]
+    hooks = [{"name": point, "on": point, "webhook": receiver.url("/x")} for point in points]
+    shop = open_shop("hrolling", [*hooks, {"name": "end", "on": "confirm_promotion", "gate": True}], replicas=2,
+                     strategy="rolling", ramp="200ms", steps=None)
+    shop.begin()
+    shop.wait(lambda rollout: "the gate end" in rollout["waiting"])
+    assert [(body["on"], body["rollout"]["step"]) for body in receiver.of("/x")] == [
+        ("pre_rollout", 0), ("confirm_traffic_increase", 0), ("rollout", 0),
+        ("confirm_traffic_increase", 1), ("rollout", 1)]
+    assert sorted(each["State"] for each in shop.containers()) == ["exited", "exited", "running", "running"]
+    shop.sluice.api("POST", f"/rollouts/{shop.rollout}/abort")
+    shop.ends("aborted")
+    shop.closes_well("slt-demo:v1")
+
+
+def test_the_switch_of_blue_and_green_waits_for_a_yes(open_shop):
+    shop = open_shop("hblue", [{"name": "switch", "on": "confirm_traffic_increase", "gate": True}], replicas=2,
+                     strategy="blue_green", bake_time="1ms", steps=None)
+    shop.begin()
+    shop.wait(lambda rollout: "the gate switch" in rollout["waiting"])
+    assert len(shop.new()) == 2 and shop.state()["weight"] == 0
+    shop.sluice.cli("confirm", "hblue")
+    shop.ends()
+    shop.closes_well()
+
+
+def test_stop_first_asks_while_the_old_one_still_serves(open_shop):
+    ports = {"HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(free_port())}]}}}
+    shop = open_shop("hswap", [{"name": "swap", "on": "confirm_traffic_increase", "gate": True}], settings=ports)
+    shop.begin()
+    shop.wait(lambda rollout: "the gate swap" in rollout["waiting"])
+    assert sorted(each["State"] for each in shop.containers()) == ["created", "running"]
+    assert shop.sluice.service("hswap")["state"] != "held"
+    shop.sluice.cli("confirm", "hswap")
+    done = shop.ends()
+    assert done["order"] == "stop-first" and hooks_of(done, "swap")[0]["state"] == "passed"
     shop.closes_well()
 
 

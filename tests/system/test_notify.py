@@ -1,7 +1,10 @@
 """Notifications: told as they happen, in the words asked for, and never in the way of a rollout."""
+import json
+
 import pytest
 
 from hooks import Receiver
+from relay import Relay
 from shop import Shop, images  # noqa: F401
 from sluice import ApiError  # noqa: F401
 
@@ -74,17 +77,78 @@ def test_a_command_is_told_too(open_shop, receiver):
     shop.sluice.wait_log(["event=notification-failed", "notify=cmd", "exit status 7"])
 
 
+def checks_of(shop):
+    """Once the engine has been asked, which is after the end."""
+    last = "no address of a container that is gone is left over"
+    shop.wait(lambda rollout: any(check["name"] == last for check in rollout["checks"]))
+    return {check["name"]: (check["state"], check["message"]) for check in shop.state()["checks"]}
+
+
 def test_what_was_promised_is_looked_over_at_the_end(open_shop):
     shop = open_shop("nchecks", [])
     shop.begin()
     done = shop.ends()
-    checks = {check["name"]: (check["state"], check["message"]) for check in done["checks"]}
-    assert checks == {
-        "all replicas are there": ("passed", "1 of 1"), "all run the image": ("passed", f"1 of 1: {done['digest'] or done['image_id']}"),
+    assert checks_of(shop) == {
+        "all replicas are there": ("passed", "1 of 1"),
+        "all run the image": ("passed", f"1 of 1: {done['digest'] or done['image_id']}"),
         "all are healthy and in rotation": ("passed", "1 of 1"), "all have their names": ("passed", "1 of 1"),
         "no container is left over": ("passed", "0"),
-        "the record names this rollout as the stable one": ("passed", shop.rollout)}
-    assert "## Checked at the end" in shop.sluice.cli("report", "nchecks").stdout
+        "the record names this rollout as the stable one": ("passed", shop.rollout),
+        "no anonymous volume is left over": ("passed", "0 of 0"),
+        "no address of a container that is gone is left over": ("passed", "0 in 1 networks")}
+    report = shop.sluice.cli("report", "nchecks").stdout
+    assert "## Checked at the end" in report and "no anonymous volume is left over" in report
     shop.begin("slt-demo:v4")
-    back = shop.ends("rolled_back")
-    assert {check["state"] for check in back["checks"]} == {"passed"} and len(back["checks"]) == 5
+    shop.ends("rolled_back")
+    assert {state for state, _ in checks_of(shop).values()} == {"passed"}
+    assert "the record names this rollout as the stable one" not in checks_of(shop)
+    shop.rollout = shop.sluice.api("POST", "/services/nchecks/scale", {"replicas": 2})["id"]
+    shop.ends()
+    shop.rollout = shop.sluice.api("POST", "/services/nchecks/scale", {"replicas": 1})["id"]
+    shop.ends()
+    assert {state for state, _ in checks_of(shop).values()} == {"passed"}
+
+
+def test_what_a_container_left_behind_is_told_with_what_to_do(engine, images, start_sluice, receiver, tmp_path):  # noqa: F811
+    relay = Relay(engine, tmp_path / "relay.sock")
+    shop = Shop(engine, "nleft", settings={"Volumes": {"/data": {}}})
+    (volume,) = [mount["Name"] for mount in engine.inspect(shop.ids[0])["Mounts"]]
+
+    def rewrite(method, path, body):
+        answer = json.loads(body) if "/volumes?" in path or "/networks/" in path else None
+        if answer is not None and "/volumes?" in path:
+            answer["Volumes"] = [*(answer["Volumes"] or []), {"Name": volume}]
+        elif answer is not None:
+            answer["Containers"] = {**answer.get("Containers", {}), shop.ids[0]: {"Name": shop.names[0]}}
+        return body if answer is None else json.dumps(answer).encode()
+    relay.rewrite = rewrite
+    shop.sluice = start_sluice({**shop.config(host=relay.host, monitor="1ms"),
+                                "notify": [{"webhook": receiver.url("/told"), "severity": "warning"}]})
+    shop.sluice.wait_healthy("nleft", 1)
+    shop.begin()
+    shop.ends()
+    found = checks_of(shop)
+    assert found["no anonymous volume is left over"] == (
+        "warning", f"1 of 1, of {shop.names[0]}: no container has it; look at what is in it, then `docker volume rm {volume}`")
+    assert found["no address of a container that is gone is left over"] == (
+        "warning", f"1; `docker network disconnect -f bridge {shop.names[0]}` gives it back")
+    shop.sluice.wait_log(["event=rollout-not-as-promised", "docker network disconnect"])
+    told = receiver.wait("/told", 2)
+    assert {body["event"] for body in told} == {"rollout_not_as_promised"} and volume in told[0]["text"]
+    notes = [note["message"] for note in shop.state()["notes"] if note["lesson"]]
+    assert any(volume in note for note in notes)
+    assert "docker volume rm" in shop.sluice.cli("report", "nleft").stdout
+    relay.close()
+
+
+def test_what_the_engine_does_not_say_is_not_called_well(engine, images, start_sluice, tmp_path):  # noqa: F811
+    relay = Relay(engine, tmp_path / "relay.sock")
+    relay.rule = lambda method, path, body: (500, b"no") if "/volumes?" in path else None
+    shop = Shop(engine, "nmute")
+    shop.sluice = start_sluice(shop.config(host=relay.host, monitor="1ms"))
+    shop.sluice.wait_healthy("nmute", 1)
+    shop.begin()
+    shop.ends()
+    state, message = checks_of(shop)["no anonymous volume is left over"]
+    assert state == "warning" and message.startswith("the engine could not be asked") and "docker volume ls" in message
+    relay.close()

@@ -1,14 +1,15 @@
 """Verifications: the new version is tried before its traffic and at full weight."""
 import pytest
 
-from hooks import Receiver
+from ports import free_port
 from shop import Shop, images, start_load  # noqa: F401
 
 
 @pytest.fixture
 def open_shop(engine, images, start_sluice):  # noqa: F811
-    def build(name, verify, start_load=None, replicas=1, **rollout):  # noqa: F811
-        return Shop(engine, name, replicas).open(start_sluice, start_load, monitor="1ms", verify=verify, **rollout)
+    def build(name, verify, start_load=None, replicas=1, settings=None, **rollout):  # noqa: F811
+        return Shop(engine, name, replicas, settings).open(start_sluice, start_load, monitor="1ms", verify=verify,
+                                                           **rollout)
     return build
 
 
@@ -64,3 +65,27 @@ def test_a_command_verifies_what_it_is_told_of(open_shop):
     assert verification(done)[0]["message"] == "fine: slt-demo:v2"
     assert "fine: slt-demo:v2" in shop.sluice.cli("report", "vcommand").stdout
     shop.closes_well()
+
+
+@pytest.mark.parametrize("answer, outcome, image", [("v2", "completed", "slt-demo:v2"),
+                                                    ("no such words", "rolled_back", "slt-demo:v1")])
+def test_the_last_one_is_verified_while_requests_are_held_and_none_is_lost(open_shop, start_load,  # noqa: F811
+                                                                           answer, outcome, image):
+    ports = {"HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(free_port())}]}}}
+    shop = open_shop("vswap", [{"name": "smoke", "http": {"path": "/", "body": answer}, "retries": 1, "interval": "10ms"}],
+                     start_load, settings=ports)
+    shop.begin()
+    state = shop.ends(outcome)
+    assert state["order"] == "stop-first" and "held" in [line["event"] for line in state["log"]]
+    (smoke,) = verification(state)
+    assert smoke["state"] == ("passed" if outcome == "completed" else "failed")
+    shop.closes_well(image)
+
+
+def test_a_scale_verifies_what_it_adds(open_shop):
+    shop = open_shop("vscale", [{"name": "smoke", "http": {"path": "/", "status": 418}, "retries": 0}],
+                     hooks=[{"on": "confirm_rollout", "gate": True}])
+    shop.rollout = shop.sluice.api("POST", "/services/vscale/scale", {"replicas": 2})["id"]
+    state = shop.ends("rolled_back")
+    assert "verification smoke failed" in state["why"] and state["hooks"] == []
+    assert len(shop.containers()) == 1

@@ -55,12 +55,26 @@ static void says_of_a_scale_and_of_the_first_ones_what_they_are(void **state)
     cJSON_Delete(payload);
 }
 
+static void says_what_was_found(void **state)
+{
+    cJSON *payload =
+        cJSON_Parse("{\"event\": \"rollout_not_as_promised\", \"check\": \"no container is left\", "
+                    "\"found\": \"1: web-1\", \"rollout\": {\"service\": \"web\", \"id\": \"1\"}}");
+
+    (void)state;
+    notify_add_text(payload);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(payload, "text")),
+                        "web: after the end it was not so that no container is left: 1: web-1 (1)");
+    cJSON_Delete(payload);
+}
+
 static void tells_bad_news_from_good(void **state)
 {
     (void)state;
     assert_int_equal(notify_severity("rollout_completed"), SEVERITY_INFO);
     assert_int_equal(notify_severity("rollout_paused"), SEVERITY_WARNING);
     assert_int_equal(notify_severity("rollout_aborted"), SEVERITY_WARNING);
+    assert_int_equal(notify_severity("rollout_not_as_promised"), SEVERITY_WARNING);
     assert_int_equal(notify_severity("rollout_rolled_back"), SEVERITY_ERROR);
     assert_int_equal(notify_severity("rollout_needs_attention"), SEVERITY_ERROR);
 }
@@ -101,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_in_a_line_what_happened),
         cmocka_unit_test(says_of_a_scale_and_of_the_first_ones_what_they_are),
+        cmocka_unit_test(says_what_was_found),
         cmocka_unit_test(tells_bad_news_from_good),
         cmocka_unit_test(slack_gets_its_text_alone_with_its_three_characters_escaped),
         cmocka_unit_test(an_empty_payload_is_no_trouble),
