@@ -74,6 +74,39 @@ static void gives_new_ones_the_names_that_they_will_have(void **state)
     assert_int_equal(preview.actions[preview.count - 1].action.kind, ACTION_RENAME);
 }
 
+static char names[][8] = {"go", "smoke", "warm", "bye"};
+
+/* Whatever the strategy, and whether there are old ones or not: all say yes, and it ends. */
+static void shows_hooks_and_verifications_where_they_come(void **state)
+{
+    const struct config_task tasks[] = {
+        {.name = names[0], .point = POINT_CONFIRM_ROLLOUT, .kind = TASK_GATE, .wait_ms = 1000},
+        {.name = names[1], .point = POINT_VERIFY_CANARY, .kind = TASK_HTTP},
+        {.name = names[2], .point = POINT_PRE_ROLLOUT, .kind = TASK_COMMAND},
+        {.name = names[3], .point = POINT_POST_ROLLOUT, .kind = TASK_WEBHOOK}};
+    struct plan_spec spec;
+
+    (void)state;
+    for (unsigned way = 0; way < 4; way++) {
+        spec = spec_of(way == 3 ? 0 : 2);
+        spec.tasks = tasks;
+        spec.task_count = 4;
+        spec.hold_ms = 10000;
+        spec.strategy = way == 1 ? STRATEGY_ROLLING : STRATEGY_CANARY;
+        spec.order = way == 2 ? ORDER_STOP_FIRST : ORDER_START_FIRST;
+        spec.max_unavailable = way == 2;
+        spec.scale_to = way == 3 ? 2 : 0;
+        spec.step_count = way == 3 ? 0 : spec.step_count;
+        plan_preview_done(&preview);
+        plan_preview(&spec, "web", olds, spec.replicas, &preview);
+        assert_string_equal(preview.stuck, "");
+        assert_int_equal(preview.outcome, OUTCOME_COMPLETED);
+        assert_string_equal(preview.actions[0].name, "go");
+        assert_string_equal(preview.actions[preview.count - 1].name, "bye");
+        assert_true(count_of(ACTION_TASK, false) >= 4);
+    }
+}
+
 static void says_where_it_waits_for_an_operator(void **state)
 {
     const struct plan_spec spec = spec_of(1);
@@ -163,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(tells_all_that_a_canary_rollout_does, free_preview),
         cmocka_unit_test_teardown(gives_new_ones_the_names_that_they_will_have, free_preview),
+        cmocka_unit_test_teardown(shows_hooks_and_verifications_where_they_come, free_preview),
         cmocka_unit_test_teardown(says_where_it_waits_for_an_operator, free_preview),
         cmocka_unit_test_teardown(tells_what_a_first_deployment_makes, free_preview),
         cmocka_unit_test_teardown(takes_an_analysis_to_pass, free_preview),
