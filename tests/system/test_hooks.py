@@ -7,7 +7,6 @@ import stat
 import pytest
 
 from hooks import Receiver
-from ports import free_port
 from shop import Shop, images, start_load  # noqa: F401
 from sluice import ApiError
 
@@ -23,9 +22,9 @@ def receiver():
 
 @pytest.fixture
 def open_shop(engine, images, start_sluice):  # noqa: F811
-    def build(name, hooks, environment=None, replicas=1, settings=None, **rollout):
+    def build(name, hooks, environment=None, replicas=1, **rollout):
         rollout = {"steps": STEPS, **rollout}
-        shop = Shop(engine, name, replicas, settings)
+        shop = Shop(engine, name, replicas)
         config = shop.config(monitor="1ms", hooks=hooks, **rollout)
         if rollout["steps"] is None:  # the strategy has its own
             config["services"][name]["rollout"].pop("steps")
@@ -199,8 +198,7 @@ def test_the_switch_of_blue_and_green_waits_for_a_yes(open_shop):
 
 
 def test_stop_first_asks_while_the_old_one_still_serves(open_shop):
-    ports = {"HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(free_port())}]}}}
-    shop = open_shop("hswap", [{"name": "swap", "on": "confirm_traffic_increase", "gate": True}], settings=ports)
+    shop = open_shop("hswap", [{"name": "swap", "on": "confirm_traffic_increase", "gate": True}], order="stop-first")
     shop.begin()
     shop.wait(lambda rollout: "the gate swap" in rollout["waiting"])
     assert sorted(each["State"] for each in shop.containers()) == ["created", "running"]

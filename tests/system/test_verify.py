@@ -1,15 +1,13 @@
 """Verifications: the new version is tried before its traffic and at full weight."""
 import pytest
 
-from ports import free_port
 from shop import Shop, images, start_load  # noqa: F401
 
 
 @pytest.fixture
 def open_shop(engine, images, start_sluice):  # noqa: F811
-    def build(name, verify, start_load=None, replicas=1, settings=None, **rollout):  # noqa: F811
-        return Shop(engine, name, replicas, settings).open(start_sluice, start_load, monitor="1ms", verify=verify,
-                                                           **rollout)
+    def build(name, verify, start_load=None, replicas=1, **rollout):  # noqa: F811
+        return Shop(engine, name, replicas).open(start_sluice, start_load, monitor="1ms", verify=verify, **rollout)
     return build
 
 
@@ -71,9 +69,8 @@ def test_a_command_verifies_what_it_is_told_of(open_shop):
                                                     ("no such words", "rolled_back", "slt-demo:v1")])
 def test_the_last_one_is_verified_while_requests_are_held_and_none_is_lost(open_shop, start_load,  # noqa: F811
                                                                            answer, outcome, image):
-    ports = {"HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(free_port())}]}}}
     shop = open_shop("vswap", [{"name": "smoke", "http": {"path": "/", "body": answer}, "retries": 1, "interval": "10ms"}],
-                     start_load, settings=ports)
+                     start_load, order="stop-first")
     shop.begin()
     state = shop.ends(outcome)
     assert state["order"] == "stop-first" and "held" in [line["event"] for line in state["log"]]
