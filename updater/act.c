@@ -249,7 +249,7 @@ static void record_publish(struct rollout *rollout, struct container *container)
     rollout_log(rollout, "published", member, member->name);
 }
 
-static void record_drain(struct rollout *rollout, struct container *container)
+void act_record_drain(struct rollout *rollout, struct container *container)
 {
     struct table *table = rollout->service->updater->table;
     struct member *member = rollout_member(rollout, container);
@@ -367,7 +367,7 @@ void act(struct rollout *rollout, const struct plan_action *action, struct conta
         break;
     case ACTION_DRAIN:
         if (has_slot)
-            record_drain(rollout, container);
+            act_record_drain(rollout, container);
         break;
     case ACTION_END_KINDS:
         if (has_slot)

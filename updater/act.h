@@ -21,6 +21,9 @@ void act_create(struct rollout *rollout, const struct plan_action *action, int64
  * leftovers of one that ended without them. */
 void act_sweep(struct service *service);
 
+/* Writes down that a drain has begun, as the table has it. */
+void act_record_drain(struct rollout *rollout, struct container *container);
+
 /* What both need: the rollout of this service and id if it is still on, else NULL. */
 struct rollout *act_rollout(const struct service *service, const char *id);
 void act_journal_end(struct service *service, int64_t action_id, int error, const char *message,

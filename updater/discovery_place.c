@@ -1,4 +1,5 @@
 /* What a container is to the table, by what inspect says of it. */
+#include "act.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -61,7 +62,9 @@ static bool is_planners(const struct container *container)
            (rollout_is_new(rollout, container) || rollout->progress.phase == PHASE_PROMOTED);
 }
 
-/* A drain that was under way when the updater ended goes on from when it began. */
+/* A drain that was under way when the updater ended goes on from when it began; one of which that
+ * updater had written nothing down yet is written down now. The epoch is the one that was adopted:
+ * the record may be of a drain that was taken back since. */
 static void drain_restore(struct container *container)
 {
     struct updater *updater = container->service->updater;
@@ -70,12 +73,13 @@ static void drain_restore(struct container *container)
         rollout ? rollout_member_of_id(rollout, container->facts.id) : NULL;
     struct table_entry *entry = &updater->table->entries[container->slot];
 
-    if (!member || !member->drain.begun || member->drain.slot != (uint32_t)container->slot ||
-        member->drain.generation != table_backend(updater->table, container->slot)->generation ||
-        table_backend(updater->table, container->slot)->state != BACKEND_DRAINING)
+    if (!member || table_backend(updater->table, container->slot)->state != BACKEND_DRAINING)
         return;
-    entry->drain_wall_ms = member->drain.started_ms;
-    entry->drain_epoch = member->drain.epoch;
+    if (member->drain.begun && member->drain.slot == (uint32_t)container->slot &&
+        member->drain.generation == table_backend(updater->table, container->slot)->generation)
+        entry->drain_wall_ms = member->drain.started_ms;
+    else
+        act_record_drain(rollout, container);
 }
 
 static void enter(struct container *container)

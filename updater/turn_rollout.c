@@ -241,23 +241,24 @@ static void step_begin(struct rollout *rollout, const struct plan_action *action
         step_save(rollout, step, steady_wall_ms(), 0);
 }
 
-static void carry_out(struct rollout *rollout, const struct round *round)
-{
-    for (unsigned i = 0; i < round->plan.action_count; i++)
-        act_route(rollout, &round->plan.actions[i], container_for(round, i));
-    turn_publish(rollout->service->updater);
-    for (unsigned i = 0; i < round->plan.action_count; i++) {
-        step_begin(rollout, &round->plan.actions[i]);
-        act(rollout, &round->plan.actions[i], container_for(round, i), round->action_ids[i]);
-    }
-}
-
 static void crash_planned(const struct round *round, const char *when)
 {
     for (unsigned i = 0; i < round->plan.action_count; i++)
         crash_at(plan_action_name(round->plan.actions[i].kind), when);
     if (round->plan.progress.phase == PHASE_ENDED)
         crash_at("end", when);
+}
+
+static void carry_out(struct rollout *rollout, const struct round *round)
+{
+    for (unsigned i = 0; i < round->plan.action_count; i++)
+        act_route(rollout, &round->plan.actions[i], container_for(round, i));
+    turn_publish(rollout->service->updater);
+    crash_planned(round, "published");
+    for (unsigned i = 0; i < round->plan.action_count; i++) {
+        step_begin(rollout, &round->plan.actions[i]);
+        act(rollout, &round->plan.actions[i], container_for(round, i), round->action_ids[i]);
+    }
 }
 
 /* The end of a new container turns a rollout back only where the engine itself lives on. */

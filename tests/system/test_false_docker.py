@@ -117,6 +117,26 @@ def test_a_rollout_ends_while_a_new_container_is_still_compared(docker, start_sl
     sluice.wait_log(["event=action-failed", "action=create", "has ended meanwhile"], after=position)
 
 
+def died(sluice):
+    killed = sluice.wait_log(["event=child-killed", "child=updater"])
+    sluice.killed.add(int(re.search(r"\bpid=(\d+)", killed)[1]))
+
+
+@CRASHES
+def test_the_updater_dies_between_a_drain_and_its_record(docker, start_sluice):
+    """It was under way already, and nothing was written down of it: the removal carried no proof."""
+    docker.service("web", 2)
+    sluice = start_sluice(docker.config(), environment={"SLUICE_TEST_CRASH": "drain:published"})
+    sluice.wait_healthy("web", 2)
+    rollout = begin(sluice)
+    died(sluice)
+    completes(sluice, rollout)
+    drains = sluice.api("GET", f"/rollouts/{rollout}")["drains"]
+    assert sorted(drain["container"] for drain in drains) == ["web-1", "web-2"]
+    for drain in drains:
+        assert drain["drained"] and all(row["seen_epoch"] >= drain["epoch"] for row in drain["proof"] if row["live"])
+
+
 @CRASHES
 def test_the_updater_dies_as_a_rollout_begins_and_one_had_ended_before(docker, start_sluice):
     """Who takes part was not written down yet: the next updater took the one that does not run for the first replica, so that a
@@ -128,8 +148,7 @@ def test_the_updater_dies_as_a_rollout_begins_and_one_had_ended_before(docker, s
     events = sluice.events
     with pytest.raises((OSError, http.client.HTTPException)):
         begin(sluice)
-    killed = sluice.wait_log(["event=child-killed", "child=updater"])
-    sluice.killed.add(int(re.search(r"\bpid=(\d+)", killed)[1]))
+    died(sluice)
     events.wait("rollout_completed")
     assert {"web-1", "web-2"} <= set(docker.names())
     assert len(docker.of_image("web:v2")) == 2
