@@ -167,13 +167,13 @@ static int services_start(struct updater *updater)
         list_init(&service->dry_runs);
         service->row = table_service_row(updater->table, service_name(service));
         if (service->row == TABLE_NONE)
-            return -ENOSPC;
+            return refuse("updater-refused", "no row left in the routing table");
         table_service_set(updater->table, service->row, service->config);
         hold_load(service);
         if (service->is_static)
             static_enter(service);
-        else
-            rollout_load(service);
+        else if (rollout_load(service)) /* without it new containers would be taken for old */
+            return EXIT_TRY_AGAIN;
     }
     return 0;
 }
@@ -251,8 +251,9 @@ static int updater_start(struct updater *updater)
     if (table_start(updater))
         return refuse("updater-refused", "the routing board's content makes no sense");
     secret_give(updater);
-    if (services_start(updater))
-        return refuse("updater-refused", "no row left in the routing table");
+    code = services_start(updater);
+    if (code)
+        return code;
     notify_open(updater);
     code = admin_start(updater);
     if (code)

@@ -152,14 +152,15 @@ void rollout_free(struct rollout *rollout)
 /* Creates that were begun and not ended by an updater that died may still be carried out. What the
  * last create of an ordinal left behind is not whole unless that create ended well, whichever
  * updater began it. */
-static void orphans_note(struct rollout *rollout)
+static int orphans_note(struct rollout *rollout)
 {
     struct journal *journal = rollout->service->updater->journal;
     struct journal_action *actions;
     size_t count;
+    int error = journal_action_list(journal, rollout_id(rollout), false, &actions, &count);
 
-    if (journal_action_list(journal, rollout_id(rollout), false, &actions, &count))
-        return;
+    if (error)
+        return error;
     for (size_t i = 0; i < count; i++) {
         bool is_open = actions[i].ended_ms == 0;
         struct member *member =
@@ -181,6 +182,7 @@ static void orphans_note(struct rollout *rollout)
             break;
     }
     journal_actions_free(actions, count);
+    return 0;
 }
 
 /* The table does not say since when a backend drains: an updater that starts anew must not give its
@@ -213,6 +215,8 @@ static int rollout_take(struct service *service)
         error = member_list_load(journal, rollout_id(rollout), &rollout->members);
     if (!error)
         error = journal_drain_orders_load(journal, rollout_id(rollout), &rollout->drain_orders);
+    if (!error)
+        error = tasks_load(rollout);
     if (error) {
         rollout_free(rollout);
         return error;
@@ -222,7 +226,6 @@ static int rollout_take(struct service *service)
     rollout->wish_pause = rollout->record.wish_pause;
     rollout->wish_promote = rollout->record.wish_promote;
     rollout->wish_abort = rollout->record.wish_abort;
-    tasks_load(rollout);
     service->rollout = rollout;
     table_set_salt(service->updater->table, service->row,
                    salt_of_rollout(service->updater, rollout_id(rollout)));
@@ -246,7 +249,7 @@ static void settle(struct service *service)
     table_set_mirror(table, service->row, 0);
 }
 
-void rollout_load(struct service *service)
+int rollout_load(struct service *service)
 {
     int error = rollout_take(service);
     struct log_line line;
@@ -254,20 +257,24 @@ void rollout_load(struct service *service)
     if (error == -ENOENT) {
         settle(service);
         attention_look(service);
-        return;
+        return 0;
     }
+    if (!error)
+        error = orphans_note(service->rollout);
     if (error) {
         log_begin(&line, LOG_ERROR, "rollout-not-loaded");
         log_string(&line, "service", service_name(service));
-        log_string(&line, "reason", journal_error(service->updater->journal));
+        log_string(&line, "reason",
+                   error == -EINVAL ? "its plan is not one that this version writes"
+                                    : journal_error(service->updater->journal));
         log_errno(&line, error);
         log_end(&line);
-        return;
+        return error == -EINVAL ? 0 : error; /* then it would be no other the next time */
     }
     service->rollout->loaded_ms = clock_ms();
-    orphans_note(service->rollout);
     rollout_log(service->rollout, "rollout-taken-up", NULL,
                 plan_phase_name(service->rollout->progress.phase));
+    return 0;
 }
 
 static void id_make(char id[32])

@@ -86,8 +86,9 @@ struct rollout {
     struct window *window; /* on the new version's requests; see window.h */
 };
 
-/* At start: takes up the one in progress from the journal, if there is one. */
-void rollout_load(struct service *service);
+/* At start: takes up the one in progress from the journal, if there is one. Returns 0, or -errno of
+ * the journal: then what is new cannot be told from what is old, and nothing may be done. */
+int rollout_load(struct service *service) __attribute__((warn_unused_result));
 
 struct rollout_request { /* what was asked for, checked by preflight */
     struct service *service;

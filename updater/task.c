@@ -58,13 +58,15 @@ static int task_save(const struct rollout *rollout, unsigned index)
 }
 
 /* Rows are in the order of their begin, so the last one of a task is the one that counts. */
-void tasks_load(struct rollout *rollout)
+int tasks_load(struct rollout *rollout)
 {
     struct journal_task *rows;
     size_t count;
+    int error =
+        journal_task_list(rollout->service->updater->journal, rollout_id(rollout), &rows, &count);
 
-    if (journal_task_list(rollout->service->updater->journal, rollout_id(rollout), &rows, &count))
-        return;
+    if (error)
+        return error;
     for (size_t i = 0; i < count; i++) {
         struct task *task;
 
@@ -83,6 +85,7 @@ void tasks_load(struct rollout *rollout)
         task->user = memory_copy_string(rows[i].user);
     }
     journal_tasks_free(rows, count);
+    return 0;
 }
 
 void tasks_stop(struct rollout *rollout)

@@ -32,7 +32,7 @@ struct task {
 };
 
 /* At a rollout's load: what was begun is tried again. */
-void tasks_load(struct rollout *rollout);
+int tasks_load(struct rollout *rollout) __attribute__((warn_unused_result));
 /* Ends what is in flight, untold. */
 void tasks_stop(struct rollout *rollout);
 /* Journals its begin, then tries it. */

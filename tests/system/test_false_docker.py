@@ -1,6 +1,7 @@
 """The whole of Sluice in front of an engine that lies, is slow or says odd things at the moment that matters."""
 import http.client
 import re
+import sqlite3
 import threading
 
 import pytest
@@ -153,6 +154,27 @@ def test_the_updater_dies_as_a_rollout_begins_and_one_had_ended_before(docker, s
     assert {"web-1", "web-2"} <= set(docker.names())
     assert len(docker.of_image("web:v2")) == 2
 
+
+def test_a_journal_that_cannot_be_read_for_a_while_loses_no_rollout(docker, start_sluice):
+    """An updater that could not read what was in progress served the new version as if it were the old one, for good."""
+    docker.service("web", 1)
+    sluice = start_sluice(docker.config())
+    sluice.wait_healthy("web", 1)
+    rollout = begin(sluice, steps=[{"replicas": 1}, {"pause": {}}, {"set_weight": 100}])
+    sluice.events.wait("rollout_paused", lambda data: data["id"] == rollout)
+    sluice.forgiven.add("exit=111")
+    journal = sqlite3.connect(sluice.folder / "state/journal.db", timeout=20)
+    journal.execute("ALTER TABLE drain_orders RENAME TO hidden")
+    sluice.kill(sluice.pid("updater"))
+    refused = sluice.wait_log("event=rollout-not-loaded")
+    assert "drain_orders" in refused
+    assert {sluice.get()[2] for _ in range(20)} == {b"/web-1"}
+    position = sluice.log_position()
+    journal.execute("ALTER TABLE hidden RENAME TO drain_orders")
+    journal.close()
+    sluice.wait_log(["event=child-ready", "child=updater"], after=position, timeout=60)
+    sluice.api("POST", f"/rollouts/{rollout}/promote")
+    completes(sluice, rollout)
 
 @pytest.mark.parametrize("verb, body", [("scale", {"replicas": 2}), ("rollouts", {"image": "web:v2"})])
 def test_more_containers_than_a_rollout_may_have(docker, start_sluice, verb, body):
