@@ -96,13 +96,14 @@ int stream_error(const struct stream *stream);
 
 /* How many pipes may be in use at once, and what each is to hold. None until this was called. */
 void stream_hub_set_pipes(struct stream_hub *hub, unsigned most, size_t bytes);
-/* From now on what comes in on `from` goes on to `to` within the kernel: STREAM_DATA comes as ever,
- * with no input, and stream_spliced() says how much it was. What the sink has not taken is pending
+/* From now on what comes in on `from`, at most so many bytes, goes on to `to` within the kernel:
+ * STREAM_DATA comes as ever, with no input, and stream_spliced() says how much it was. When that
+ * was all, the owner calls stream_unsplice() in that event. What the sink has not taken is pending
  * there, and while any is the owner must not want input. Only with nothing of input or output
  * queued, and without TLS. Returns false where it cannot be, for want of a pipe too: then all goes
  * on as before. It may end by itself: where the sink breaks, or the pipe is quiet and another in
  * want of it. */
-bool stream_splice(struct stream *from, struct stream *to);
+bool stream_splice(struct stream *from, struct stream *to, uint64_t most);
 /* Back to input that is shown. What is in the pipe still goes out first. */
 void stream_unsplice(struct stream *from);
 bool stream_is_spliced(const struct stream *from);

@@ -21,6 +21,7 @@ struct stream_pipe {
     struct stream *to;
     int read_end, write_end;
     size_t capacity, length;
+    uint64_t left; /* may come yet */
 };
 
 void stream_hub_set_pipes(struct stream_hub *hub, unsigned most, size_t bytes)
@@ -101,11 +102,11 @@ static bool is_bare(const struct stream *stream)
            !stream->write_failed;
 }
 
-bool stream_splice(struct stream *from, struct stream *to)
+bool stream_splice(struct stream *from, struct stream *to, uint64_t most)
 {
     struct stream_hub *hub = to->hub;
 
-    check(from != to && from->pipe_out == NULL);
+    check(from != to && from->pipe_out == NULL && most > 0);
     if (to->pipe_in != NULL || !is_bare(from) || !is_bare(to) || from->ended || to->shut_asked ||
         stream_input(from).length > 0 || stream_pending(to) > 0 || !make_room(hub))
         return false;
@@ -118,6 +119,7 @@ bool stream_splice(struct stream *from, struct stream *to)
     }
     pipe->from = from;
     pipe->to = to;
+    pipe->left = most;
     from->pipe_out = to->pipe_in = pipe;
     hub->pipe_count++;
     list_init(&pipe->node);
@@ -170,7 +172,10 @@ ssize_t stream_splice_read(struct stream *from)
     struct stream_hub *hub = from->hub;
     size_t most = hub->read_max < hub->read_bytes ? hub->read_max : pipe->capacity;
 
-    check(stream_pending(pipe->to) == 0); /* or EAGAIN could mean that the pipe is full */
+    if (most > pipe->left)
+        most = (size_t)pipe->left;
+    /* Or EAGAIN could mean that the pipe is full, and 0 that nothing was asked for. */
+    check(stream_pending(pipe->to) == 0 && most > 0);
     ssize_t got = splice(from->fd, NULL, pipe->write_end, NULL, most, FLAGS);
     if (got < 0 && (errno == EINVAL || errno == ENOSYS)) { /* not this kernel */
         hub->pipes_max = 0;
@@ -180,6 +185,7 @@ ssize_t stream_splice_read(struct stream *from)
     if (got <= 0)
         return got;
     mark_used(hub, pipe);
+    pipe->left -= (uint64_t)got;
     set_length(pipe, (size_t)got);
     stream_push_spliced(pipe->to);
     return got;

@@ -135,7 +135,7 @@ struct score_row {
     _Atomic uint64_t accepted; /* client connections: counter */
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     _Atomic uint64_t access_log_lost; /* lines that could not be written */
-    _Atomic uint64_t spliced_bytes;   /* of tunnels, moved without a copy */
+    _Atomic uint64_t spliced_bytes;   /* of tunnels and answers, moved without a copy */
     _Atomic uint64_t memory_held;     /* bytes, by its connections: gauge */
     _Atomic uint64_t memory_limit;
     _Atomic uint32_t memory_pressure; /* 0 none, 1 tight, 2 full: gauge */

@@ -1,5 +1,7 @@
 #include "body.h"
 
+#include "base/check.h"
+
 void body_init(struct body *body, enum http_framing framing, uint64_t length)
 {
     *body = (struct body){
@@ -59,6 +61,13 @@ enum http1_result body_decode(struct body *body, char *bytes, size_t length, siz
     *ret_consumed = length;
     *ret_data = (struct slice){bytes, length};
     return body->done ? HTTP1_DONE : HTTP1_MORE;
+}
+
+void body_pass(struct body *body, uint64_t length)
+{
+    check(body->framing == HTTP_BODY_LENGTH && length <= body->left);
+    body->left -= length;
+    body->done = body->left == 0;
 }
 
 unsigned body_encode(struct slice data, bool chunked, bool last, char head[HTTP1_CHUNK_HEAD_BYTES],

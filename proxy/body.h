@@ -19,6 +19,9 @@ void body_init(struct body *body, enum http_framing framing, uint64_t length);
 enum http1_result body_decode(struct body *body, char *bytes, size_t length, size_t *ret_consumed,
                               struct slice *ret_data);
 
+/* So many bytes of a body of known length went by, unseen. */
+void body_pass(struct body *body, uint64_t length);
+
 /* Frames a piece of body for the other side; `last`: nothing follows. Writes up to three pieces
  * and returns how many. `head` must live as long as they. */
 #define BODY_PIECES_MAX 3u

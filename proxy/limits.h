@@ -12,6 +12,8 @@
 #define BULK_BYTES      (128u << 10)
 #define BULK_LEFT_BYTES (32u << 10)
 #define BULK_READS      8u
+/* Of an answer of known length as much has to be left: a pipe of its own is four system calls. */
+#define BODY_SPLICED_BYTES (256u << 10)
 /* What each pipe is to hold: any user may have it so, and one of 64 KiB costs more than it saves.
  */
 #define PIPE_BYTES (1u << 20)

@@ -94,6 +94,9 @@ bool relay_take_events(struct relay *relay, struct slice *data);
 bool relay_is_event_stream(const struct http1_response *response);
 /* 101: from here on bytes both ways. */
 void relay_begin_tunnel(struct relay *relay);
+/* A long rest of an answer of known length goes to the client without a copy from here on, where it
+ * can. Only with nothing queued for the client. */
+void relay_splice_answer(struct relay *relay);
 /* Takes what the backend sent; `ended`: it sends no more. */
 void relay_take_answer(struct relay *relay, bool ended);
 

@@ -205,6 +205,31 @@ static void fail_in_body(struct relay *relay, bool head_sent_on)
     relay_fail(relay, WHY_BAD_RESPONSE);
 }
 
+/* What of the body has gone to the client within the kernel. */
+static size_t take_spliced(struct relay *relay, struct stream *upstream)
+{
+    size_t moved = stream_spliced(upstream);
+
+    if (moved == 0)
+        return 0;
+    body_pass(&relay->answer_body, moved);
+    score_add(&relay->exchange.worker->row->spliced_bytes, moved);
+    if (relay->answer_body.done)
+        stream_unsplice(upstream);
+    return moved;
+}
+
+void relay_splice_answer(struct relay *relay)
+{
+    const struct body *body = &relay->answer_body;
+    struct stream *upstream = relay->exchange.upstream->stream;
+
+    if (relay->answered && relay->framing == HTTP_BODY_LENGTH &&
+        body->framing == HTTP_BODY_LENGTH && body->left >= BODY_SPLICED_BYTES &&
+        relay->mirror == NULL && !stream_is_spliced(upstream))
+        (void)stream_splice(upstream, relay->client->stream, body->left);
+}
+
 void relay_take_answer(struct relay *relay, bool ended)
 {
     struct exchange *x = &relay->exchange;
@@ -233,6 +258,7 @@ void relay_take_answer(struct relay *relay, bool ended)
     }
     if (relay->mirror != NULL)
         mirror_original_data(relay, data);
+    x->bytes_in += take_spliced(relay, upstream);
     if (ended)
         relay->answer_body.done = true;
     bool done = relay->answer_body.done;

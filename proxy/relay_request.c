@@ -26,6 +26,7 @@ void relay_update(struct relay *relay)
                 x, reader_wait_ms(&exchange_service(x)->limits, timeouts->response_ms));
         return;
     }
+    relay_splice_answer(relay);
     reader_rest(&relay->client->reader);
     uint32_t wait_ms = relay->streams ? timeouts->tunnel_ms : timeouts->response_ms;
     if (asks && can_send && !relay->expects_100)

@@ -21,7 +21,7 @@ static void choose_way(struct stream *from, struct stream *to, uint8_t *streak, 
     if (spliced)
         stream_unsplice(from);
     else
-        (void)stream_splice(from, to);
+        (void)stream_splice(from, to, UINT64_MAX);
 }
 
 static void tell(struct tunnel *tunnel, struct tunnel_way *way, struct stream *to)

@@ -245,7 +245,8 @@ static void spliced_write(FILE *out, const struct updater *updater)
     for (unsigned row = 0; row < updater->scores.row_count; row++)
         bytes += score_get(&updater->scores.rows[row]->spliced_bytes);
     fprintf(out,
-            "# HELP sluice_spliced_bytes_total Bytes of tunnels moved without a copy.\n"
+            "# HELP sluice_spliced_bytes_total Bytes of tunnels and long answers moved without a "
+            "copy.\n"
             "# TYPE sluice_spliced_bytes_total counter\nsluice_spliced_bytes_total %llu\n",
             (unsigned long long)bytes);
 }

@@ -128,7 +128,7 @@ static bool take_some(struct world *world)
 /* Until the pipe holds bytes that the sink has no room for. */
 static void fill(struct world *world)
 {
-    assert_true(stream_splice(world->from.stream, world->to.stream));
+    assert_true(stream_splice(world->from.stream, world->to.stream, UINT64_MAX));
     while (stream_pending(world->to.stream) == 0) {
         send_some(world, MUCH);
         ev_run(world->loop, EVRUN_ONCE);
@@ -141,7 +141,7 @@ static void spliced_bytes_are_told_of_and_are_no_input(void **state)
 
     (void)state;
     open_world(&world);
-    assert_true(stream_splice(world.from.stream, world.to.stream));
+    assert_true(stream_splice(world.from.stream, world.to.stream, UINT64_MAX));
     send_some(&world, 1000);
     ev_run(world.loop, EVRUN_ONCE);
     take_some(&world);
@@ -260,7 +260,7 @@ static void sink_that_breaks_is_told_and_the_source_goes_on(void **state)
 
     (void)state;
     open_world(&world);
-    assert_true(stream_splice(world.from.stream, world.to.stream));
+    assert_true(stream_splice(world.from.stream, world.to.stream, UINT64_MAX));
     close(world.to.peer);
     world.to.peer = -1;
     stream_want_input(world.to.stream, false);
@@ -286,13 +286,13 @@ static void it_is_refused_without_a_pipe_and_with_bytes_queued(void **state)
     open_world(&world);
     open_side(&world, &third);
     open_side(&world, &fourth);
-    assert_true(stream_splice(world.from.stream, world.to.stream));
-    assert_false(stream_splice(third.stream, fourth.stream)); /* one is the most */
+    assert_true(stream_splice(world.from.stream, world.to.stream, UINT64_MAX));
+    assert_false(stream_splice(third.stream, fourth.stream, UINT64_MAX)); /* one is the most */
     stream_unsplice(world.from.stream);
     stream_write(fourth.stream, &(struct slice){bytes, sizeof(bytes)}, 1);
     assert_true(stream_pending(fourth.stream) > 0);
-    assert_false(stream_splice(third.stream, fourth.stream));
-    assert_true(stream_splice(fourth.stream, third.stream)); /* the other way is free */
+    assert_false(stream_splice(third.stream, fourth.stream, UINT64_MAX));
+    assert_true(stream_splice(fourth.stream, third.stream, UINT64_MAX)); /* the other way is free */
     close_side(&third);
     close_side(&fourth);
     close(third.peer);
@@ -316,7 +316,7 @@ static void pipe_of_one_that_fell_silent_goes_to_another(void **state)
     open_world(&world);
     open_side(&world, &third);
     open_side(&world, &fourth);
-    assert_true(stream_splice(world.from.stream, world.to.stream));
+    assert_true(stream_splice(world.from.stream, world.to.stream, UINT64_MAX));
     for (unsigned round = 0; round < 2; round++) { /* the first is in use until shortly before */
         ev_timer_init(&timer, on_time, 1.1, 0);
         ev_timer_start(world.loop, &timer);
@@ -325,7 +325,7 @@ static void pipe_of_one_that_fell_silent_goes_to_another(void **state)
         if (round == 0)
             send_some(&world, 1000);
         ev_run(world.loop, EVRUN_NOWAIT);
-        assert_int_equal(stream_splice(third.stream, fourth.stream), round > 0);
+        assert_int_equal(stream_splice(third.stream, fourth.stream, UINT64_MAX), round > 0);
     }
     assert_false(stream_is_spliced(world.from.stream));
     send_some(&world, 1000);
@@ -349,11 +349,11 @@ static void it_is_refused_without_descriptors(void **state)
     for (unsigned left = 0; left < 2; left++) { /* one is not enough */
         none = (struct rlimit){(rlim_t)world.first_fd + left, limit.rlim_max};
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-        assert_false(stream_splice(world.from.stream, world.to.stream));
+        assert_false(stream_splice(world.from.stream, world.to.stream, UINT64_MAX));
     }
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     assert_int_equal(lowest_fd(), world.first_fd);
-    assert_true(stream_splice(world.from.stream, world.to.stream));
+    assert_true(stream_splice(world.from.stream, world.to.stream, UINT64_MAX));
     close_world(&world);
 }
 
