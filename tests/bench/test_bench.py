@@ -20,6 +20,7 @@ import figures  # noqa: E402
 import loads  # noqa: E402
 import processes  # noqa: E402
 import subjects  # noqa: E402
+import watching  # noqa: E402
 import workloads  # noqa: E402
 from figures import Goal  # noqa: E402
 
@@ -139,6 +140,7 @@ def test_functions_are_told_from_callgrinds_listing(tmp_path, monkeypatch):
     (["run", "--only", "no such row"], "there are:"),
     (["run", "--rounds", "0"], "at least 1"),
     (["instructions", "--only", "apache"], "nginx, haproxy and sluice"),
+    (["rollout", "--sleep", "long"], "seconds with commas"),
 ])
 def test_wrong_usage_is_told(command, says):
     done = subprocess.run([sys.executable, str(BENCH / command[0]), *command[1:]], capture_output=True, text=True)
@@ -216,3 +218,36 @@ def test_what_is_measured_is_a_good_config(name, tmp_path):
     config, _ = bench.sluice_config(name)
     done = subprocess.run([BUILD / "bin/sluice", "check", config], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+# --- rollouts
+
+
+def test_a_gap_is_from_the_last_exchange_to_the_containers_stop():
+    lines = [r'{"log":"end kind=request monotonic_us=5000000 path=/\n","stream":"stdout"}' + "\n",
+             r'{"log":"end kind=websocket monotonic_us=4000000 path=/ws\n","stream":"stdout"}' + "\n",
+             r'{"log":"exit monotonic_us=9000000 active=0\n","stream":"stdout"}' + "\n"]
+    assert watching.last_end_us(lines) == 5000000
+    assert watching.last_end_us(lines[2:]) is None
+    # stopped 7 s after the machine's start, which was at 100 s of the wall's clock
+    assert watching.gap_ms(5_000_000, 107_000_000_000, 100_000_000_000) == 2000.0
+
+
+def a_run(total, failed=0, broken=0):
+    return {"total_s": total, "failed": failed, "broken": broken, "gap_p50_ms": 10, "gap_max_ms": 20, "requests": 1000}
+
+
+@pytest.mark.parametrize("others, says", [
+    ({"nginx": [a_run(36)]}, "Nothing failed with Sluice: yes. Shortest of all: yes. Others without a failure: nginx."),
+    ({"nginx": [a_run(9, broken=2)]}, "Shortest of all: no, nginx took less. No other was without a failure."),
+])
+def test_rollouts_are_judged_by_failures_and_time(others, says):
+    rollout = program("rollout")
+    results = {"sluice": [a_run(14), a_run(12), a_run(13)], **others}
+    assert says in rollout.verdict(results)
+    assert rollout.table(results).splitlines()[2] == "| sluice | 13.0 | 0 | 0 | 10 | 20 | 1000 |"
+
+
+def test_one_failure_in_any_round_is_told():
+    rollout = program("rollout")
+    assert "Nothing failed with Sluice: no." in rollout.verdict({"sluice": [a_run(12), a_run(12, failed=1), a_run(12)]})
