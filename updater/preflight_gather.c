@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define API_ONE_SHOT "1.41" /* before it the engine takes two samples, a second apart */
+#define OTHERS_AT_ONCE 16u    /* of some hundred containers, which more at once would not hasten */
+#define API_ONE_SHOT   "1.41" /* before it the engine takes two samples, a second apart */
 
 struct gather {
     struct service *service;
@@ -25,6 +26,7 @@ struct gather {
     void (*done)(void *context, const struct engine_reply *failure);
     void *context;
     unsigned pending;    /* answers */
+    cJSON *other_ids;    /* to be asked about */
     bool others_unknown; /* one of them could not be looked at: no reason to refuse */
     struct credentials *credentials;
     struct engine_reply failure;
@@ -62,6 +64,7 @@ static void answered(struct gather *gather)
                         &facts->host);
     gather->done(gather->context, gather->failure.error != 0 ? &gather->failure : NULL);
     free(gather->failure_words);
+    cJSON_Delete(gather->other_ids);
     free(gather);
 }
 
@@ -273,6 +276,19 @@ static bool is_old(const struct preflight_facts *facts, const char *id)
     return false;
 }
 
+static void on_other(void *context, const struct engine_reply *reply);
+
+static void ask_next_other(struct gather *gather)
+{
+    cJSON *id = cJSON_DetachItemFromArray(gather->other_ids, 0);
+
+    if (id == NULL)
+        return;
+    gather->pending++;
+    engine_inspect(gather->engine, id->valuestring, on_other, gather);
+    cJSON_Delete(id);
+}
+
 /* Of what may be many, the part that is looked at. */
 static void on_other(void *context, const struct engine_reply *reply)
 {
@@ -289,6 +305,7 @@ static void on_other(void *context, const struct engine_reply *reply)
         cJSON_Delete(other);
     if (reply->error != 0 && reply->error != -ENOENT)
         gather->others_unknown = true;
+    ask_next_other(gather);
     answered(gather);
 }
 
@@ -300,14 +317,15 @@ static void on_all(void *context, const struct engine_reply *reply)
 
     gather->others_unknown = reply->error != 0;
     gather->facts->others = cJSON_CreateArray();
+    gather->other_ids = cJSON_CreateArray();
     cJSON_ArrayForEach(item, reply->json)
     {
         const char *id = engine_json_string(item, "Id");
-        if (id == NULL || is_old(gather->facts, id))
-            continue;
-        gather->pending++;
-        engine_inspect(gather->engine, id, on_other, gather);
+        if (id != NULL && !is_old(gather->facts, id))
+            cJSON_AddItemToArray(gather->other_ids, cJSON_CreateString(id));
     }
+    for (unsigned i = 0; i < OTHERS_AT_ONCE; i++)
+        ask_next_other(gather);
     answered(gather);
 }
 

@@ -3,6 +3,7 @@ import http.client
 import re
 import sqlite3
 import threading
+import time
 
 import pytest
 
@@ -175,6 +176,30 @@ def test_a_journal_that_cannot_be_read_for_a_while_loses_no_rollout(docker, star
     sluice.wait_log(["event=child-ready", "child=updater"], after=position, timeout=60)
     sluice.api("POST", f"/rollouts/{rollout}/promote")
     completes(sluice, rollout)
+
+def test_many_other_containers_are_looked_at_a_few_at_a_time(docker, start_sluice):
+    """All at once were more than the engine's socket lets wait: the check whether another hangs on ours was then left out."""
+    docker.service("web", 1)
+    for i in range(300):
+        docker.container(f"other-{i}", "web:v1", {}, serves=False)
+    asked, lock = {"now": 0, "most": 0}, threading.Lock()
+
+    def count(request):
+        if re.fullmatch("/containers/[^/]+/json", request.path):
+            with lock:
+                asked["now"] += 1
+                asked["most"] = max(asked.values())
+            time.sleep(0.005)  # it takes an engine its time
+            with lock:
+                asked["now"] -= 1
+
+    docker.rule = count
+    sluice = start_sluice(docker.config())
+    sluice.wait_healthy("web", 1)
+    plan = sluice.api("POST", "/services/web/rollouts", {"image": "web:v2", "dry_run": True})
+    assert next(check["outcome"] for check in plan["checks"] if check["name"] == "dependents") == "ok"
+    assert asked["most"] <= 32
+
 
 @pytest.mark.parametrize("verb, body", [("scale", {"replicas": 2}), ("rollouts", {"image": "web:v2"})])
 def test_more_containers_than_a_rollout_may_have(docker, start_sluice, verb, body):
