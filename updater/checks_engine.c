@@ -138,7 +138,7 @@ static void volumes_told(struct ask *ask, const cJSON *unused)
     {
         const char *name = engine_json_string(volume, "Name");
 
-        if (name && cJSON_HasObjectItem(ask->volumes, name) && left++ == 0)
+        if (name && engine_json_get(ask->volumes, name) != NULL && left++ == 0)
             first = name;
     }
     if (first)
@@ -197,7 +197,7 @@ static void gather(struct ask *ask, const struct member *member)
     cJSON_ArrayForEach(item, engine_json_get(attached, "volumes"))
     {
         if (member->removed_ms > 0 && cJSON_IsString(item) &&
-            !cJSON_HasObjectItem(ask->volumes, item->valuestring))
+            engine_json_get(ask->volumes, item->valuestring) == NULL)
             cJSON_AddStringToObject(ask->volumes, item->valuestring, member->name);
     }
     cJSON_ArrayForEach(item, engine_json_get(attached, "networks"))

@@ -75,7 +75,7 @@ static int add_network(struct making *making, const char *name)
 
     if (strcmp(name, "host") == 0 || strcmp(name, "none") == 0 || strchr(name, ':') != NULL)
         return refuse(making, "networks have names, and addresses for their containers", name);
-    if (cJSON_HasObjectItem(making->networks, name))
+    if (engine_json_get(making->networks, name) != NULL)
         return refuse(making, "each network is named once", name);
     endpoint = cJSON_AddObjectToObject(making->networks, name);
     if (has_names(name)) {
@@ -94,7 +94,7 @@ static int read_networks(struct making *making, const cJSON *list)
 
     if (error < 0)
         return error;
-    if (own != NULL && !cJSON_HasObjectItem(making->networks, own))
+    if (own != NULL && engine_json_get(making->networks, own) == NULL)
         error = add_network(making, own);
     if (error == 0 && making->networks->child == NULL)
         error = add_network(making, "bridge");
@@ -144,7 +144,7 @@ static int add_volume(struct making *making, const char *text)
     if (colon == NULL) {
         cJSON *volumes = cJSON_GetObjectItemCaseSensitive(making->config, "Volumes");
 
-        if (!cJSON_HasObjectItem(volumes, text))
+        if (engine_json_get(volumes, text) == NULL)
             cJSON_AddObjectToObject(volumes, text);
         return 0;
     }
@@ -191,7 +191,7 @@ static void publish(struct making *making, const char *port, const char *ip, con
 
     if (list == NULL)
         list = cJSON_AddArrayToObject(bindings, port);
-    if (!cJSON_HasObjectItem(exposed, port))
+    if (engine_json_get(exposed, port) == NULL)
         cJSON_AddObjectToObject(exposed, port);
     cJSON_AddStringToObject(binding, "HostIp", ip);
     cJSON_AddStringToObject(binding, "HostPort", host_port);
@@ -239,7 +239,7 @@ static int read_ports(struct making *making, const cJSON *list)
 
     (void)snprintf(key, sizeof(key), "%u/tcp", service->port);
     if (error == 0 && service->published && service->port != 0 &&
-        !cJSON_HasObjectItem(bindings, key))
+        engine_json_get(bindings, key) == NULL)
         publish(making, key, "127.0.0.1", "");
     return error;
 }

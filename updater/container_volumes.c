@@ -137,7 +137,7 @@ void container_forget_anonymous_volumes(cJSON *inspect)
             continue;
         if (mount != NULL)
             cJSON_DeleteItemFromObjectCaseSensitive(mount, "Source");
-        else if (!cJSON_HasObjectItem(volumes, target))
+        else if (engine_json_get(volumes, target) == NULL)
             cJSON_AddObjectToObject(volumes, target);
         cJSON_DeleteItemFromArray(mounts, i);
     }

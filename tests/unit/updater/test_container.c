@@ -581,6 +581,21 @@ static void a_hostname_that_the_engine_made_an_alias_of_is_none(void **state)
     cJSON_Delete(connects);
 }
 
+static void anonymous_volumes_of_paths_that_differ_in_case_are_two(void **state)
+{
+    static const char text[] =
+        "{\"Config\":{\"Volumes\":{\"/"
+        "data\":{}}},\"HostConfig\":{},\"Mounts\":[{\"Type\":\"volume\","
+        "\"Name\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\","
+        "\"Destination\":\"/Data\"}]}";
+    cJSON *inspect = parse(text);
+
+    (void)state;
+    container_forget_anonymous_volumes(inspect);
+    expect_json(engine_json_at(inspect, "Config", "Volumes", NULL), "{\"/data\":{},\"/Data\":{}}");
+    cJSON_Delete(inspect);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +620,7 @@ int main(void)
         cmocka_unit_test(what_a_newer_engine_fills_in_is_no_difference),
         cmocka_unit_test(the_volume_that_a_new_image_asks_for_is_no_difference),
         cmocka_unit_test(a_hostname_that_the_engine_made_an_alias_of_is_none),
+        cmocka_unit_test(anonymous_volumes_of_paths_that_differ_in_case_are_two),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

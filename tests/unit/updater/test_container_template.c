@@ -124,6 +124,16 @@ static void takes_what_is_asked_for(void **state)
           "false}]");
 }
 
+/* For the engine they do, and one of two was left out. */
+static void names_and_paths_that_differ_in_case_differ(void **state)
+{
+    (void)state;
+    make("{\"networks\": [\"back\", \"Back\"], \"volumes\": [\"/data\", \"/Data\"]}", "1.44");
+    holds(engine_json_at(create, "NetworkingConfig", "EndpointsConfig", NULL),
+          "{\"back\": {\"Aliases\": [\"web\"]}, \"Back\": {\"Aliases\": [\"web\"]}}");
+    holds(engine_json_get(create, "Volumes"), "{\"/data\": {}, \"/Data\": {}}");
+}
+
 static void publishes_the_port_by_which_it_is_to_be_reached(void **state)
 {
     (void)state;
@@ -230,6 +240,7 @@ int main(void)
         TEST(says_nothing_but_how_it_is_found_and_restarted),
         TEST(is_on_the_network_of_the_service_too_under_its_name),
         TEST(takes_what_is_asked_for),
+        TEST(names_and_paths_that_differ_in_case_differ),
         TEST(publishes_the_port_by_which_it_is_to_be_reached),
         TEST(keeps_the_publication_that_was_asked_for),
         TEST(carries_what_compose_finds_its_own_by),
