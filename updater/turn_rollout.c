@@ -295,6 +295,22 @@ static void pause_for_engine(struct rollout *rollout, struct plan_observed *obse
     events_rollout(rollout, "rollout_paused");
 }
 
+/* No rollout: nobody brings anything into rotation any more. What is on its way gets there now, for
+ * health alone to judge. */
+static void leave_to_health(const struct service *service)
+{
+    struct table *table = service->updater->table;
+
+    for (struct list *node = service->containers.next; node != &service->containers;
+         node = node->next) {
+        const struct container *container = container_of(node, struct container, node);
+
+        if (container->slot != TABLE_NONE &&
+            table_backend(table, container->slot)->state == BACKEND_STARTING)
+            table_set_state(table, container->slot, BACKEND_READY, steady_wall_ms());
+    }
+}
+
 void rollout_turn(struct rollout *rollout)
 {
     struct service *service = rollout->service;
@@ -324,6 +340,7 @@ void rollout_turn(struct rollout *rollout)
     }
     free(round);
     if (rollout->ended) {
+        leave_to_health(service);
         service->rollout = NULL;
         rollout_free(rollout);
         updater_wake(service->updater);

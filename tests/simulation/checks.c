@@ -253,10 +253,11 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
         check_break(world, "%u creates at once", creates);
     check_independence(world, observed, plan);
     for (unsigned i = 0; i < plan->action_count && to == PHASE_ENDED; i++) {
-        bool keeps_serving = plan->actions[i].kind == ACTION_READY &&
-                             plan->progress.outcome == OUTCOME_NEEDS_ATTENTION;
+        enum plan_action_kind kind = plan->actions[i].kind;
+        bool keeps_serving = plan->progress.outcome == OUTCOME_NEEDS_ATTENTION &&
+                             (kind == ACTION_READY || kind == ACTION_PUBLISH);
 
-        if (plan->actions[i].kind != ACTION_RELEASE && !keeps_serving)
+        if (kind != ACTION_RELEASE && !keeps_serving)
             check_break(world, "it has ended and still acts");
     }
     if (to == PHASE_FORWARD && plan->progress.failures > world->spec.max_failures &&
