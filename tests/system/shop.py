@@ -80,7 +80,8 @@ class Shop:
 
     def put_load(self, start_load):
         self.sluice.wait_healthy(self.name, len(self.names))
-        self.load = start_load("--address", text_of(self.sluice.address("web")), "--rate", 200, "--connections", 8)
+        self.load = start_load("--address", text_of(self.sluice.address("web")), "--rate", 200, "--connections", 8,
+                               "--timeout", 60)  # requests that are held for a swap may wait for long on a busy machine
 
     def hold_tcp(self):
         """A connection that ends only when it is ended."""

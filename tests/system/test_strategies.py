@@ -35,7 +35,7 @@ class Busy(Shop):
 
     def open_busy(self, start_sluice, start_load, **rollout):
         self.open(start_sluice, **rollout)
-        self.load = start_load(*steady(self.sluice))
+        self.load = start_load(*steady(self.sluice), "--timeout", 30)  # of those that are held for a swap too
         flowing(self.sluice, self.load)
         return self
 
