@@ -175,7 +175,7 @@ const struct command commands[] = {
         .examples = "sluice rollback web\n"
                     "sluice rollback web 20261123-051500-4f2a --reason 'checkout is broken'\n"
                     "sluice rollback web web:v1 --dry-run\n",
-        .exits = "0  completed (with --detach: started)\n"
+        .exits = "0  completed (with --detach: started; with --dry-run: it would begin)\n"
                  "1  failed and rolled back, or it needs attention\n"
                  "2  wrong usage, or no such service\n"
                  "3  refused, nothing was changed: its image is gone, or there is no such version\n"

@@ -214,8 +214,3 @@ void ends_init(struct worker *worker)
     list_init(&worker->ending_told);
     timer_init(&worker->ends, on_timer);
 }
-
-void ends_stop(struct worker *worker)
-{
-    timer_stop(worker->loop, &worker->ends);
-}

@@ -11,7 +11,6 @@
 struct worker;
 
 void ends_init(struct worker *worker);
-void ends_stop(struct worker *worker);
 /* What the table wants ended: exchanges by name in `published`, and kinds of a draining backend.
  * Those whose turn has not come go on where it does not want it any more. */
 void ends_take_table(struct worker *worker, const struct routing_table *published);

@@ -41,6 +41,7 @@ static void fill(const struct exchange *x, struct score_hold *hold)
 void holds_publish(struct worker *worker)
 {
     static struct score_hold holds[SCORE_HOLDS_MAX];
+    uint64_t begun_us = clock_us();
     uint32_t total = 0;
 
     for (unsigned s = 0; s < EXCHANGE_DONE; s++) {
@@ -57,4 +58,6 @@ void holds_publish(struct worker *worker)
     }
     score_holds_write(worker->row, holds, total < SCORE_HOLDS_MAX ? total : SCORE_HOLDS_MAX, total);
     worker->holds_changed = false;
+    uint64_t done_us = clock_us();
+    worker->holds_due_us = done_us + HOLDS_REST * (done_us - begun_us);
 }

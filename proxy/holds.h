@@ -9,7 +9,8 @@ struct worker;
 /* Something on this slot ended: rings the updater's bell if it drains and this worker is done
  * with it. No polling anywhere. */
 void holds_check_drained(struct worker *worker, uint32_t slot);
-/* Writes the list of holds into the row: at a new table, after an end, each second. */
+/* Writes the list of holds into the row: at a new table, after an end (a little later where there
+ * are many exchanges to look at), each second. */
 void holds_publish(struct worker *worker);
 
 #endif

@@ -130,6 +130,10 @@
  * leave; a stream of events has so long to come to the end of one. */
 #define FAREWELL_MS 3000u
 
+/* The list of what holds the drains is made of a look at every exchange, and each end on a draining
+ * backend asks for it. After it was made it rests for so many times as long as that took. */
+#define HOLDS_REST 10u
+
 /* Lines of the access log gather so far before they are written: some 200. */
 #define ACCESS_LOG_BYTES_MAX (64u << 10)
 

@@ -79,7 +79,7 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *watcher, int events)
         struct doomed *doomed = container_of(list_take_first(&worker->doomed), struct doomed, node);
         doomed->free(doomed);
     }
-    if (worker->holds_changed)
+    if (worker->holds_changed && worker->now_us >= worker->holds_due_us)
         holds_publish(worker);
     if (worker->stopping && worker->connection_count == 0)
         ev_break(loop, EVBREAK_ALL);

@@ -90,6 +90,7 @@ struct worker {
     uint64_t stopping_since_ms; /* from then on drain budgets count; 0: they do not */
     int accept_fd_max;          /* past it clients are turned away */
     bool holds_changed;
+    uint64_t holds_due_us;         /* they are told anew from then on; see limits.h */
     struct access_log *access_log; /* NULL: off */
     struct error_pages *pages;
     struct score_cell lost; /* see worker_cell() */
