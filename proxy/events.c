@@ -12,12 +12,15 @@ static bool is_line_end(char c)
     return c == '\n' || c == '\r';
 }
 
-/* Whether it ends with an empty line, after lines that end with CR, LF or both. */
+/* Whether it ends with an empty line, after lines that end with CR, LF or both. Behind an LF a CR
+ * waits for its own: who reads by lines would not see the event's end without it. */
 static bool ends_with_blank_line(const char *tail, size_t length)
 {
     if (length < 2 || !is_line_end(tail[length - 1]))
         return false;
-    length -= length >= 2 && tail[length - 1] == '\n' && tail[length - 2] == '\r' ? 2 : 1;
+    if (tail[length - 1] == '\r')
+        return tail[length - 2] == '\r';
+    length -= tail[length - 2] == '\r' ? 2 : 1;
     return length > 0 && is_line_end(tail[length - 1]);
 }
 

@@ -15,11 +15,13 @@ static size_t without_line_end(const char *text, size_t length)
                                                                                 : length;
 }
 
-/* Nothing has begun, or the last line is blank: a line's end and one more. */
+/* Nothing has begun, or the last line is blank: a line's end and one more, which is whole. */
 static bool is_between_events(const char *text, size_t length)
 {
     size_t line = without_line_end(text, length);
 
+    if (length >= 2 && text[length - 1] == '\r' && text[length - 2] == '\n')
+        return false;
     return length == 0 || (line < length && without_line_end(text, line) < line);
 }
 

@@ -50,12 +50,38 @@ def answer_early(c, r):
 def switch(c, r):
     if r.field("upgrade") is None:
         return c.answer(BODY)
-    c.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+    protocol = r.field("upgrade")
+    c.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: %s\r\n\r\n" % protocol.encode())
     while True:
         data = c.sock.recv(65536)
         if not data or random.random() < 0.05:
             return False
-        c.send(data)
+        c.send(data if protocol == "x" else some_frames(b""))
+        if random.random() < 0.1:
+            c.sock.shutdown(socket.SHUT_WR)
+            c.sock.recv(1)
+            return False
+
+
+def some_frames(mask):
+    """Of a WebSocket; now and then with a close, or cut, or with what is none."""
+    kinds = [0x81, 0x02, 0x00, 0x89, 0x88] + ([0x83] if random.random() < 0.1 else [])
+    frames = b"".join(bytes([kind, len(mask) << 5 | size]) + mask + BODY[:size]
+                      for kind, size in ((random.choice(kinds), random.choice([0, 5, 100])) for _ in range(3)))
+    return frames[:random.randrange(1, len(frames))] if random.random() < 0.5 else frames
+
+
+def stream_events(c, r):
+    """Whole events, in pieces that end anywhere."""
+    c.body(r)
+    c.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    text = random.choice([b"data: 1\n\n", b"data: 2\r\n\r\n", b"event: x\rdata: 3\r\r"]) * random.randrange(1, 20)
+    while text:
+        size = random.randrange(1, len(text) + 1)
+        c.send(b"%x\r\n%s\r\n" % (size, text[:size]))
+        text = text[size:]
+        time.sleep(random.random() * 0.1)
+    c.send(b"0\r\n\r\n")
 
 
 def whole(c, r):
@@ -89,7 +115,7 @@ def behave(c, r):
          answer_twice, fail,
          lambda c, r: c.send(b"nonsense\r\n\r\n"),
          lambda c, r: reset(c.sock) or False,
-         lambda c, r: False], weights=[10, 6, 3, 2, 4, 2, 1, 2, 1, 2, 2])[0]
+         lambda c, r: False, stream_events], weights=[10, 6, 3, 2, 4, 2, 1, 2, 1, 2, 2, 2])[0]
     try:
         return behaviour(c, r)
     except AssertionError:  # a chunk that was none
@@ -109,7 +135,8 @@ def talk(client):
         client.send(b"POST /c HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
                     + b"10\r\n" + BODY[:16] + b"\r\n" * random.randrange(2) + b"0\r\n\r\n")
     elif kind < 0.75:
-        client.send(b"GET /u HTTP/1.1\r\nHost: t\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+        client.send(b"GET /u HTTP/1.1\r\nHost: t\r\nConnection: upgrade\r\nUpgrade: %s\r\n\r\n"
+                    % random.choice([b"x", b"websocket"]))
     elif kind < 0.85:
         client.send(b"GET /p HTTP/1.1\r\nHost: t\r\n\r\n" * random.randrange(2, 10))
     elif kind < 0.95:
@@ -122,11 +149,17 @@ def talk(client):
         return False
     answer = client.answer()
     if answer.status == 101:
-        client.send(b"ping" * random.randrange(1, 10000))
+        client.send(b"ping" * random.randrange(1, 10000) if answer.field("upgrade") == "x" else some_frames(b"mask"))
+        if random.random() < 0.3:
+            client.sock.shutdown(socket.SHUT_WR)
+        client.sock.recv(1000)
         client.sock.recv(1000)
         return False
     client.cookie = (answer.field("set-cookie") or client.cookie).partition(";")[0]
-    assert client.raw or answer.status != 200 or answer.body in (BODY, b"small"), "not the body of this answer"
+    if answer.field("content-type") == "text/event-stream":  # ended by whomever, no part of an event
+        assert client.raw or answer.body[-2:] in (b"\n\n", b"\r\r", b"\r\n", b""), answer.body
+    else:
+        assert client.raw or answer.status != 200 or answer.body in (BODY, b"small"), "not the body of this answer"
     return answer.field("connection") != "close"
 
 
@@ -171,9 +204,12 @@ def shake(bench, ends):
     kinds = [f"drain {slot}" for slot in range(4)] + [f"ready {slot}" for slot in range(4)] * 2
     kinds += [f"weight 0 {w}" for w in (0, 100, 5000, 10000)] + ["end-kinds 0 31", "end-kinds 1 8", "salt 0 1", "salt 0 2"]
     kinds += ["hold 0 50", "hold 0 0"] + [f"mirror 0 {share}" for share in (0, 3000, 10000)] + [f"match 0 {k}" for k in range(3)]
+    kinds += ["end-kinds 2 31", "end-kinds 3 12", "close-spread 0 200"]
     while time.monotonic() < ends:
         bench.ask(random.choice(kinds))
-        bench.ask("holds")
+        holds = bench.ask("holds")
+        if holds and random.random() < 0.2:
+            bench.ask(f"end {random.choice(holds)['id']}")
         time.sleep(0.01)
     for slot in range(4):
         bench.ask(f"ready {slot}")

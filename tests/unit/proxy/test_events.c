@@ -19,6 +19,7 @@ static const struct {
     {"data: a\n", false},
     {"data: a\r\n", false},
     {"data: a\r", false},
+    {"data: a\r\n\r", false}, /* cut within its blank line */
     {"data: a\n\ndata: b\n", false},
     {"data: a\n\nd", false},
 };
