@@ -85,10 +85,14 @@ void planner_leave_serving(struct planner *planner)
         planner_act_on(planner, ACTION_READY, i, "nothing more is done: its health decides");
         some_serve = some_serve || container->verdict == VERDICT_HEALTHY;
     }
-    if (some_serve)
-        return;
-    planner_keep_serving(planner, false);
-    planner_keep_serving(planner, true);
+    /* Those without a backend get one from discovery, in rotation, now that no rollout is on. */
+    for (unsigned i = 0; i < planner->in->container_count && !some_serve; i++) {
+        const struct plan_container *container = &planner->in->containers[i];
+
+        if (container->state == CONTAINER_RUNNING && !container->busy &&
+            container->backend != BACKEND_FREE && container->verdict == VERDICT_HEALTHY)
+            planner_act_on(planner, ACTION_READY, i, "no other container serves");
+    }
 }
 
 /* The engine is at it, though perhaps for ever: a device that is busy, a storage driver that hangs.

@@ -227,6 +227,21 @@ static void one_on_its_way_serves_though_it_ends_as_it_stands(void **state)
     assert_int_equal(out.action_count, 1);
 }
 
+/* Published as STARTING it would stay out of rotation for good: discovery gives it its place. */
+static void what_has_no_backend_is_not_published_by_a_rollout_that_has_ended(void **state)
+{
+    (void)state;
+    enter(PHASE_BACK, 0);
+    for (unsigned i = 0; i < in.container_count; i++)
+        in.containers[i].backend = BACKEND_FREE;
+    in.progress.changed_ms = NOW - spec.progress_deadline_ms; /* they were waited for */
+    in.containers[3].state = CONTAINER_REMOVING;
+    in.containers[3].removing_since_ms = NOW - spec.progress_deadline_ms;
+    next();
+    assert_int_equal(out.progress.outcome, OUTCOME_NEEDS_ATTENTION);
+    assert_int_equal(out.action_count, 0);
+}
+
 static void a_draining_one_comes_back_where_nothing_else_serves(void **state)
 {
     (void)state;
@@ -390,6 +405,7 @@ int main(void)
         TEST(new_ones_stay_while_only_they_serve),
         TEST(new_ones_stay_where_somebody_has_removed_every_old_one),
         TEST(one_on_its_way_serves_though_it_ends_as_it_stands),
+        TEST(what_has_no_backend_is_not_published_by_a_rollout_that_has_ended),
         TEST(a_draining_one_comes_back_where_nothing_else_serves),
         TEST(a_remove_that_never_works_needs_attention_and_nothing_more_is_removed),
         TEST(back_does_not_end_while_a_container_may_still_be_made),
