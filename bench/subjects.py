@@ -1,4 +1,6 @@
 """Who is measured: the backend behind all, the peers and Sluice as bench/peers/ configures them, the floors."""
+import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -129,14 +131,28 @@ class Subjects:
         admin = self.folder / f"{name}.sock"
         server = Server(name, self.folder, [build / "bin/sluice", "run", config, "--state", self.folder / f"{name}.state",
                                             "--admin", admin], ports)
+        self._wait_serving(server)
         if "many" not in name:
             self._set_weight(build, admin)
             server.ports["weighted"] = ports["http"]  # told by its host
         return server
 
     @staticmethod
+    def _wait_serving(server):
+        """The listeners are there before the workers, and before a table of thousands of backends."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                asked = http.client.HTTPConnection("127.0.0.1", server.ports["http"], timeout=2)
+                asked.request("GET", "/100", headers={"Host": "s0.example"})
+                if asked.getresponse().status == 200:
+                    return
+            time.sleep(0.1)
+        fail(f"{server.name} does not serve; its log: {server.log.read_text()[-2000:]}")
+
+    @staticmethod
     def _set_weight(build, admin):
-        """As soon as the daemon answers: the listeners are there before it."""
+        """As soon as the daemon answers: it may be later than the workers."""
         end = time.monotonic() + START_SECONDS
         while True:
             done = subprocess.run([build / "bin/sluice", "weight", "weighted", str(CANARY_PERCENT), "--admin", admin],
