@@ -172,6 +172,11 @@ class Subjects:
         wrapper.chmod(0o755)
         return Worker(name, self.folder, [build / "tests/sluice-worker-bench", wrapper, config, rows], ports)
 
+    def end(self, name):
+        """The next to ask for it gets a fresh one."""
+        if name in self.running:
+            self.running.pop(name).stop()
+
     def close(self):
         for server in reversed(self.running.values()):
             server.stop()
