@@ -235,7 +235,8 @@ static unsigned count_running(const struct planner *planner)
     for (unsigned i = 0; i < planner->in->container_count; i++) {
         const struct plan_container *container = &planner->in->containers[i];
         bool may_come = container->state == CONTAINER_CREATED ||
-                        (container->kept && container->state == CONTAINER_EXITED);
+                        ((container->kept || container->ended_with_engine) &&
+                         container->state == CONTAINER_EXITED);
 
         count += container_runs(container) || (container->busy && may_come);
     }

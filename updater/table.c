@@ -407,7 +407,7 @@ void table_set_held(struct table *table, int row, uint64_t until_ms)
 {
     if (table->draft.services[row].held_until_ms == until_ms)
         return;
-    if (until_ms != 0 && table->draft.services[row].held_until_ms == 0)
+    if (until_ms != 0) /* who has not heard of a renewal holds no longer than before */
         table->hold_epochs[row] = table_next_epoch(table);
     table->draft.services[row].held_until_ms = until_ms;
     table->dirty = true;

@@ -30,7 +30,7 @@ struct table {
     struct routing_table draft;
     struct table_entry entries[ROUTING_BACKENDS_MAX];
     uint64_t weight_epochs[ROUTING_SERVICES_MAX]; /* published weight, match and mirror */
-    uint64_t hold_epochs[ROUTING_SERVICES_MAX];   /* the one that began to hold */
+    uint64_t hold_epochs[ROUTING_SERVICES_MAX];   /* the one that began or renewed the hold */
     uint64_t ends_epoch; /* the epoch that publishes the newest of draft.ends */
     bool dirty;          /* differs from what is published */
 };

@@ -74,11 +74,9 @@ void check_serving(struct world *world)
     for (int i = 0; i < world->container_count; i++) {
         const struct sim_container *container = &world->containers[i];
 
-        if (!container->exists || container->state != CONTAINER_RUNNING ||
-            container->verdict != VERDICT_HEALTHY)
-            continue;
-        could += container->backend != BACKEND_FREE;
-        serve += container->backend == BACKEND_READY;
+        serve += check_in_rotation(container); /* for all that it can know */
+        could += container->exists && container->state == CONTAINER_RUNNING &&
+                 container->verdict == VERDICT_HEALTHY && container->backend != BACKEND_FREE;
     }
     if (check_is_first(world) && world->progress.outcome != OUTCOME_COMPLETED)
         could = 0; /* it was to go again: before it nothing served */

@@ -133,7 +133,8 @@ void check_turn_start(struct world *world, int index)
             seems_to_run(&world->containers[i]) && !check_is_surplus(world, &world->containers[i]);
     for (int i = 0; i < OPERATIONS_MAX; i++)
         running += world->operations[i].is_on && world->operations[i].kind == ACTION_START &&
-                   world->operations[i].incarnation == world->incarnation;
+                   world->operations[i].incarnation == world->incarnation &&
+                   world->containers[world->operations[i].container].seen;
     if (world->spec.strategy == STRATEGY_ROLLING && !check_is_stop_first(world) &&
         running >= world->spec.replicas + world->spec.max_surge)
         check_break(world, "start of %s beside %u that run", container->name, running);

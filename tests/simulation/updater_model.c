@@ -255,8 +255,7 @@ static void act_on_table(struct world *world, const struct plan_action *action, 
         world->table.mirror = action->mirror;
         world->table.match = action->match;
     } else if (action->kind == ACTION_HOLD) {
-        if (world->table.held_until <= world->now)
-            world->hold_epoch = world->table.epoch + 1;
+        world->hold_epoch = world->table.epoch + 1;
         world->table.held_until = world->now + world->spec.hold_ms / TICK_MS;
     } else if (action->kind == ACTION_RELEASE) {
         world->table.held_until = 0;

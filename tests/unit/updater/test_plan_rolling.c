@@ -122,6 +122,9 @@ static void no_more_run_than_may(void **state)
     container->backend = BACKEND_FREE;
     next();
     assert_int_equal(count(ACTION_START), 1);
+    in.containers[2].busy = true; /* it is being started */
+    next();
+    assert_int_equal(count(ACTION_START), 0);
 }
 
 /* --- failures ------------------------------------------------------------------------------- */
