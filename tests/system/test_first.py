@@ -7,16 +7,20 @@ import pytest
 from shop import Shop, images, start_load  # noqa: F401 (fixtures)
 from test_faults import CRASHES, died
 
-OURS = ["--label", "sluice.test=1"]  # by which the run's engine is cleaned up
+@pytest.fixture(autouse=True)
+def swept(engine):
+    """What Sluice made bears no label of the tests'."""
+    yield
+    for container in engine.containers("sluice.service"):
+        engine.remove(container["Id"])
 
 
 def first(shop, *options, image="slt-demo:v1", replicas=2):
-    return shop.sluice.cli("rollout", shop.name, "--image", image, "--replicas", str(replicas), *OURS, *options)
+    return shop.sluice.cli("rollout", shop.name, "--image", image, "--replicas", str(replicas), *options)
 
 
 def begin(shop, replicas=2, image="slt-demo:v1"):
-    shop.rollout = shop.sluice.api("POST", f"/services/{shop.name}/rollouts",
-                                   {"image": image, "replicas": replicas, "changes": {"labels": {"sluice.test": "1"}}})["id"]
+    shop.rollout = shop.sluice.api("POST", f"/services/{shop.name}/rollouts", {"image": image, "replicas": replicas})["id"]
 
 
 def nothing(engine, start_sluice, name, replicas=2, **config):
