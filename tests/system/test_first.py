@@ -79,7 +79,7 @@ def test_what_fails_leaves_nothing(engine, images, start_sluice, image, words):
 def test_what_the_engine_refuses_to_make_leaves_nothing(engine, images, start_sluice):
     shop = nothing(engine, start_sluice, "unmade")
     before = engine.snapshot()
-    done = first(shop, "--volume", "/does/not/exist:/data:nonsense")
+    done = first(shop, "--cpus", "4000", "--force", "cpu")
     assert done.returncode == 1 and "could not be made" in done.stdout, done.stdout + done.stderr
     assert engine.snapshot() == before
 
