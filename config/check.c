@@ -56,6 +56,17 @@ static void refuse_below_budget(struct reader *reader, const struct node *node,
     reader_leave(reader, outer);
 }
 
+/* The default is as long as one check at least: else nobody would look meanwhile. */
+static void derive_monitor(const struct node *node, struct config_service *service)
+{
+    const struct config_check *check = &service->check;
+    uint64_t once_ms = (uint64_t)check->interval_ms + check->timeout_ms;
+
+    if (node_get(node_get(node, "rollout"), "monitor") == NULL && check->kind != CHECK_NONE &&
+        once_ms > service->rollout.monitor_ms)
+        service->rollout.monitor_ms = (uint32_t)once_ms;
+}
+
 static void check_health_times(struct reader *reader, const struct node *node,
                                struct config_service *service)
 {
@@ -95,6 +106,7 @@ void service_check(struct reader *reader, const struct node *node, struct config
         reader_tell(reader, node_get(node, "healthcheck")->key_line,
                     "healthcheck: found container with static backends, allowed with discover");
     check_health_times(reader, node, service);
+    derive_monitor(node, service);
     tasks_check(reader, node, service);
 }
 

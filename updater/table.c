@@ -152,8 +152,9 @@ static bool same_run(const struct routing_backend *there, const struct table_bac
                             ? there->started_ms - wanted->started_ms
                             : wanted->started_ms - there->started_ms;
 
-    return address_equals(&there->address, &wanted->address) &&
-           (wanted->any_start ? there->group == wanted->group : apart_ms <= START_TOLERANCE_MS);
+    /* An old one that made room on a port of the host had the address that the new one has. */
+    return address_equals(&there->address, &wanted->address) && there->group == wanted->group &&
+           (wanted->any_start || apart_ms <= START_TOLERANCE_MS);
 }
 
 int table_claim(struct table *table, const struct table_backend *wanted)

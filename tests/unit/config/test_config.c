@@ -173,6 +173,26 @@ static void derives_the_health_timeout_from_the_check(void **state)
     config_free(config);
 }
 
+/* Preflight warns of less, and defaults are not to be warned of. */
+static void watches_for_one_check_at_least_where_nobody_says_how_long(void **state)
+{
+    struct config *config = read_good(
+        "listeners: { web: { address: \":80\" } }\n"
+        "services:\n"
+        "  often: { backends: [ \"a:1\" ], healthcheck: { tcp: {} } }\n"
+        "  seldom: { backends: [ \"a:1\" ], healthcheck: { tcp: {}, interval: 10s, timeout: 3s },\n"
+        "            routes: [ { host: b } ] }\n"
+        "  told: { backends: [ \"a:1\" ], healthcheck: { tcp: {}, interval: 10s },\n"
+        "          routes: [ { host: c } ], rollout: { monitor: 1s } }\n",
+        NULL);
+    (void)state;
+
+    assert_int_equal(config->services[0].rollout.monitor_ms, 5000);
+    assert_int_equal(config->services[1].rollout.monitor_ms, 13000);
+    assert_int_equal(config->services[2].rollout.monitor_ms, 1000);
+    config_free(config);
+}
+
 static void overrides_win_over_the_file(void **state)
 {
     struct config_overrides overrides = {.state = "/tmp/state",
@@ -418,6 +438,7 @@ int main(void)
         TEST(a_service_overrides_single_timeouts_wherever_the_global_ones_stand),
         TEST(finds_services_by_name),
         TEST(derives_the_health_timeout_from_the_check),
+        TEST(watches_for_one_check_at_least_where_nobody_says_how_long),
         TEST(overrides_win_over_the_file),
         TEST(asks_dockers_variables_where_the_file_says_nothing),
         TEST(the_children_read_what_the_supervisor_read),

@@ -210,7 +210,10 @@ static void after_a_restart_a_backend_is_found_with_slot_generation_state_and_gr
     assert_true(config_match_equals(&row(fixture)->match, &tester));
     assert_int_equal(row(fixture)->mirror, 1000);
     assert_int_equal(table_service_row(fixture->table, "web"), fixture->number);
-    assert_int_equal(give(fixture, 2, 100400, &found), slot); /* the clocks' tolerance */
+    struct table_backend again = backend_of(fixture, 2, 100400); /* the clocks' tolerance */
+
+    again.group = GROUP_CANARY;
+    assert_int_equal(table_give(fixture->table, &again, 1000, &found), slot);
     assert_true(found);
     assert_int_equal(table_backend(fixture->table, slot)->generation, 1);
     assert_int_equal(table_backend(fixture->table, slot)->state, BACKEND_DRAINING);
@@ -232,6 +235,23 @@ static void after_a_restart_another_run_at_the_same_address_is_another_backend(v
     table_drop_unclaimed(fixture->table, fixture->number, 6000);
     assert_int_equal(table_backend(fixture->table, slot)->state, BACKEND_DRAINING);
     assert_true(fixture->table->entries[slot].leaving);
+}
+
+/* The old one made room on a port of the host a moment after both had been made: its slot, which
+ * drains, is not the new one's. */
+static void after_a_restart_the_other_group_at_the_same_address_is_another_backend(void **state)
+{
+    struct fixture *fixture = *state;
+    int slot = give(fixture, 1, 100, NULL);
+    struct table_backend new = backend_of(fixture, 1, 900);
+    bool found = true;
+
+    table_set_state(fixture->table, slot, BACKEND_DRAINING, 2000);
+    publish(fixture);
+    restart(fixture);
+    new.group = GROUP_CANARY;
+    assert_int_not_equal(table_give(fixture->table, &new, 1000, &found), slot);
+    assert_false(found);
 }
 
 static void after_a_restart_nothing_is_taken_for_drained_before_it_is_found_again(void **state)
@@ -339,6 +359,9 @@ int main(void)
             teardown),
         cmocka_unit_test_setup_teardown(
             after_a_restart_another_run_at_the_same_address_is_another_backend, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            after_a_restart_the_other_group_at_the_same_address_is_another_backend, setup,
+            teardown),
         cmocka_unit_test_setup_teardown(
             after_a_restart_nothing_is_taken_for_drained_before_it_is_found_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_slot_that_is_found_is_not_found_twice, setup, teardown),
