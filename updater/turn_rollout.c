@@ -296,8 +296,8 @@ static void pause_for_engine(struct rollout *rollout, struct plan_observed *obse
 }
 
 /* No rollout: nobody brings anything into rotation any more. What is on its way gets there now, for
- * health alone to judge. */
-static void leave_to_health(const struct service *service)
+ * health alone to judge; what has no backend gets one as it is looked at. */
+static void leave_to_health(struct service *service)
 {
     struct table *table = service->updater->table;
 
@@ -309,6 +309,7 @@ static void leave_to_health(const struct service *service)
             table_backend(table, container->slot)->state == BACKEND_STARTING)
             table_set_state(table, container->slot, BACKEND_READY, steady_wall_ms());
     }
+    discovery_list(service);
 }
 
 void rollout_turn(struct rollout *rollout)
@@ -340,8 +341,11 @@ void rollout_turn(struct rollout *rollout)
     }
     free(round);
     if (rollout->ended) {
-        leave_to_health(service);
+        bool is_left_so = rollout->progress.outcome == OUTCOME_NEEDS_ATTENTION;
+
         service->rollout = NULL;
+        if (is_left_so)
+            leave_to_health(service);
         rollout_free(rollout);
         updater_wake(service->updater);
     }

@@ -254,8 +254,8 @@ void check_plan(struct world *world, const struct plan_observed *observed, const
     check_independence(world, observed, plan);
     for (unsigned i = 0; i < plan->action_count && to == PHASE_ENDED; i++) {
         enum plan_action_kind kind = plan->actions[i].kind;
-        bool keeps_serving = plan->progress.outcome == OUTCOME_NEEDS_ATTENTION &&
-                             (kind == ACTION_READY || kind == ACTION_PUBLISH);
+        bool keeps_serving =
+            kind == ACTION_READY && plan->progress.outcome == OUTCOME_NEEDS_ATTENTION;
 
         if (kind != ACTION_RELEASE && !keeps_serving)
             check_break(world, "it has ended and still acts");
