@@ -115,6 +115,18 @@ static void observe_container(struct rollout *rollout, struct container *contain
         reason_set(ret->reason, sizeof(ret->reason), container->error);
 }
 
+/* Somebody had stopped it before, and keeps it: it is no part of this. One that starts meanwhile
+ * is. */
+static bool is_bystander(struct rollout *rollout, const struct container *container)
+{
+    enum container_state state = container->facts.state;
+
+    return (state == CONTAINER_CREATED || state == CONTAINER_EXITED ||
+            state == CONTAINER_REMOVING) &&
+           !rollout_is_new(rollout, container) &&
+           !rollout_member_of_id(rollout, container->facts.id);
+}
+
 /* One whose create was cut off by the end of an updater is waited for; one that waits to be tried
  * again is under way too. */
 static uint32_t creates_expected(const struct rollout *rollout)
@@ -174,6 +186,8 @@ void observe(struct rollout *rollout, struct plan_observed *ret_observed,
             ret_observed->creating++;
             continue;
         }
+        if (is_bystander(rollout, container))
+            continue;
         member = rollout_member(rollout, container);
         if (!member)
             continue;

@@ -42,6 +42,22 @@ def test_a_rollout_there_and_what_is_left_of_it(docker, start_sluice):
     assert len(docker.of_image("web:v2")) == 2
 
 
+@pytest.mark.parametrize("how, outcome", [({}, "rollout_completed"), ({"verb": "abort"}, "rollout_aborted")])
+def test_one_that_was_stopped_before_is_not_the_rollouts(docker, start_sluice, how, outcome):
+    """Somebody keeps it stopped (for its data, to look at): it was removed with the old ones."""
+    docker.service("web", 2)
+    docker.ends(docker.container("web-kept", "web:v1", {"app": "web"}))
+    sluice = start_sluice(docker.config())
+    sluice.wait_healthy("web", 2)
+    rollout = begin(sluice, steps=[{"set_weight": 50}, {"pause": {}}, {"set_weight": 100}])
+    sluice.wait_until(lambda: sluice.api("GET", f"/rollouts/{rollout}")["step"] == 1)
+    sluice.api("POST", f"/rollouts/{rollout}/{how.get('verb', 'promote')}")
+    sluice.events.wait(outcome, lambda data: data["id"] == rollout)
+    assert docker.names() == ["web-1", "web-2", "web-kept"]
+    kept = next(each for each in docker.containers.values() if each["Name"] == "/web-kept")
+    assert kept["State"]["Status"] == "exited"
+
+
 def generations(sluice):
     return {backend["name"]: backend["generation"] for backend in sluice.service("web")["groups"]["stable"]["backends"]}
 
