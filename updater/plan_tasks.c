@@ -185,12 +185,31 @@ bool planner_awaits_verification(const struct planner *planner,
            container->backend == BACKEND_STARTING && container->verdict == VERDICT_HEALTHY;
 }
 
+/* A verification that exchanges have waited for long enough, whatever else is waited for. True:
+ * turned back. */
+static bool is_held_for_too_long(struct planner *planner)
+{
+    const struct plan_spec *spec = planner->in->spec;
+
+    for (unsigned i = 0; i < spec->task_count && planner->out->progress.phase == PHASE_FORWARD;
+         i++) {
+        if (planner->in->tasks[i].state == PLAN_TASK_RUNNING &&
+            planner->in->tasks[i].step == planner->out->progress.step &&
+            is_asked(spec, &spec->tasks[i]) && is_too_long_for_the_hold(planner, i) &&
+            !goes_on_without(planner, &spec->tasks[i], "no yes within half of `hold.timeout`"))
+            return true;
+    }
+    return false;
+}
+
 bool planner_admit(struct planner *planner, uint32_t needed, bool all_up)
 {
     const struct plan_observed *in = planner->in;
     bool waits[PLAN_CONTAINERS_MAX] = {false};
     bool some_wait = false;
 
+    if (is_held_for_too_long(planner))
+        return false;
     for (unsigned i = 0; i < in->container_count; i++) {
         const struct plan_container *container = &in->containers[i];
 

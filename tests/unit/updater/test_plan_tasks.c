@@ -157,6 +157,23 @@ static void test_while_exchanges_are_held_a_verification_has_half_of_the_hold(vo
     assert_non_null(strstr(out.progress.why, "half of `hold.timeout`"));
 }
 
+static void test_while_exchanges_are_held_another_that_comes_up_extends_nothing(void **state)
+{
+    (void)state;
+    (void)come_up(stop_first(BACKEND_FREE), NOW - 100);
+    spec.replicas = 2;
+    add(false, 1)->state = CONTAINER_EXITED;
+    in.containers[2].backend = BACKEND_FREE;
+    in.containers[2].kept = true;
+    come_up(add(true, 1), NOW - 100)->verdict = VERDICT_UNKNOWN;
+    says(0, PLAN_TASK_RUNNING, NOW);
+    next();
+    assert_int_equal(out.progress.phase, PHASE_FORWARD);
+    in.now_ms = NOW + 5000;
+    next();
+    assert_int_equal(out.progress.phase, PHASE_BACK);
+}
+
 static void test_while_exchanges_are_held_nobody_is_waited_for(void **state)
 {
     (void)state;
@@ -292,6 +309,8 @@ int main(void)
                                reset_with_tasks),
         cmocka_unit_test_setup(test_stop_first_asks_before_an_old_one_makes_room, reset_with_tasks),
         cmocka_unit_test_setup(test_while_exchanges_are_held_a_verification_has_half_of_the_hold,
+                               reset_with_tasks),
+        cmocka_unit_test_setup(test_while_exchanges_are_held_another_that_comes_up_extends_nothing,
                                reset_with_tasks),
         cmocka_unit_test_setup(test_while_exchanges_are_held_nobody_is_waited_for,
                                reset_with_tasks),
