@@ -355,8 +355,10 @@ int container_template(const struct config_service *service, const cJSON *wanted
                        cJSON **ret_template, char why[CONTAINER_TEMPLATE_WHY_BYTES])
 {
     struct making making = {.service = service, .why = why};
-    cJSON *template = make(&making, wanted);
+    cJSON *template;
 
+    why[0] = '\0';
+    template = make(&making, wanted);
     if (template == NULL)
         return -EINVAL;
     *ret_template = template;
