@@ -3,6 +3,8 @@ import http.server
 import json
 import threading
 
+import pytest
+
 PATIENCE = 20  # seconds
 
 
@@ -75,3 +77,10 @@ class Receiver:
         self.released.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+@pytest.fixture
+def receiver():
+    value = Receiver()
+    yield value
+    value.close()

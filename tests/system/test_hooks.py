@@ -6,18 +6,11 @@ import stat
 
 import pytest
 
-from hooks import Receiver
+from hooks import Receiver, receiver  # noqa: F401 (fixture)
 from shop import Shop, images, start_load  # noqa: F401
 from sluice import ApiError
 
 STEPS = [{"set_weight": 50}, {"set_weight": 100}]
-
-
-@pytest.fixture
-def receiver():
-    value = Receiver()
-    yield value
-    value.close()
 
 
 @pytest.fixture

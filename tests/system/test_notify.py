@@ -3,17 +3,10 @@ import json
 
 import pytest
 
-from hooks import Receiver
+from hooks import receiver  # noqa: F401 (fixture)
 from relay import Relay
 from shop import Shop, images  # noqa: F401
 from sluice import ApiError  # noqa: F401
-
-
-@pytest.fixture
-def receiver():
-    value = Receiver()
-    yield value
-    value.close()
 
 
 @pytest.fixture
