@@ -129,6 +129,41 @@ static void queued_output_is_written_in_order_and_told_of(void **state)
     close_world(&world);
 }
 
+/* Whatever the kernel takes of them: short ones are sent as one, longer ones each by itself. */
+static void pieces_of_any_length_arrive_as_one_stream_of_bytes(void **state)
+{
+    static const size_t lengths[][3] = {{0, 5, 0},       {1, 2046, 0},  {1, 2047, 0}, {1, 2048, 0},
+                                        {2048, 1, 2048}, {100, 0, 900}, {3000, 7, 1}};
+    static char bytes[1 << 20], got[1 << 20];
+    struct world world;
+    size_t written = 0, read_count = 0;
+
+    (void)state;
+    open_world(&world);
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (char)(i % 251);
+    for (unsigned turn = 0; stream_pending(world.stream) < 10000; turn++) {
+        const size_t *length = lengths[turn % (sizeof(lengths) / sizeof(lengths[0]))];
+        struct slice pieces[3];
+        for (unsigned i = 0; i < 3; i++) {
+            pieces[i] = (struct slice){length[i] > 0 ? bytes + written : NULL, length[i]};
+            written += length[i];
+        }
+        assert_true(written < sizeof(bytes) - 10000);
+        stream_write(world.stream, pieces, 3);
+    }
+    while (read_count < written) {
+        ssize_t count = read(world.peer, got + read_count, sizeof(got) - read_count);
+        if (count < 0)
+            ev_run(world.loop, EVRUN_ONCE);
+        else
+            read_count += (size_t)count;
+    }
+    assert_int_equal(read_count, written);
+    assert_memory_equal(got, bytes, written);
+    close_world(&world);
+}
+
 static void end_of_input_is_told_once(void **state)
 {
     struct world world;
@@ -256,6 +291,7 @@ int main(void)
         cmocka_unit_test(what_is_not_consumed_is_kept_and_grows),
         cmocka_unit_test(nothing_is_read_while_none_is_wanted),
         cmocka_unit_test(queued_output_is_written_in_order_and_told_of),
+        cmocka_unit_test(pieces_of_any_length_arrive_as_one_stream_of_bytes),
         cmocka_unit_test(end_of_input_is_told_once),
         cmocka_unit_test(write_to_a_closed_side_is_told_even_while_not_reading),
         cmocka_unit_test(a_reset_that_a_write_met_first_is_no_end),
