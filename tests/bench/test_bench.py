@@ -251,3 +251,40 @@ def test_rollouts_are_judged_by_failures_and_time(others, says):
 def test_one_failure_in_any_round_is_told():
     rollout = program("rollout")
     assert "Nothing failed with Sluice: no." in rollout.verdict({"sluice": [a_run(12), a_run(12, failed=1), a_run(12)]})
+
+
+SAMPLES = """
+    7f00 ngx_http_parse_header_line+0x1 (/usr/sbin/nginx)
+    7f01 main+0x2 (/usr/sbin/nginx)
+
+ffff0001 tcp_ack+0x1 ([kernel.kallsyms])
+ffff0002 tcp_rcv_established+0x2 ([kernel.kallsyms])
+ffff0003 tcp_sendmsg+0x3 ([kernel.kallsyms])
+    7f02 __GI___writev+0x4 (/usr/lib/x86_64-linux-gnu/libc.so.6)
+
+ffff0004 ep_poll+0x1 ([kernel.kallsyms])
+
+    7f03 SHA256_Update+0x5 (/usr/lib/x86_64-linux-gnu/libcrypto.so.3)
+
+    7f04 [unknown] (/usr/lib/x86_64-linux-gnu/libcrypto.so.3)
+"""
+
+
+def test_a_profile_counts_the_kernel_for_the_call_and_the_rest_for_its_object():
+    profile = program("profile")
+    assert profile.shares(SAMPLES) == {"libcrypto": 0.4, "nginx": 0.2, "kernel: send": 0.2, "kernel: wait for events": 0.2}
+
+
+def test_a_profile_has_a_line_for_all_that_took_time():
+    profile = program("profile")
+    lines = profile.table({"nginx": ({"cpu_us": 20.0}, {"nginx": 0.25, "libc": 0.001}, 0.5), "sluice": ({"cpu_us": 10.0}, {"libev": 0.5}, 0.25)}).splitlines()
+    assert lines[2:] == ["| all | 20.0 | 10.0 |", "| libev | 0.0 | 5.0 |", "| nginx | 5.0 | 0.0 |", "| voluntary switches/request | 0.50 | 0.25 |"]
+
+
+def test_the_network_that_was_measured_in_is_told():
+    """In a process of its own, for it does not come back."""
+    done = subprocess.run([sys.executable, "-c", "import processes; print(processes.own_network()); print(processes.free_port())"],
+                          cwd=BENCH, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    expected = "its own, " if os.geteuid() == 0 else "that of the machine, "
+    assert done.stdout.startswith(expected)
