@@ -211,6 +211,11 @@ void stream_want_input(struct stream *stream, bool wanted)
         stream_tls_look_again(stream);
 }
 
+void stream_read_soon(struct stream *stream)
+{
+    ev_feed_event(stream->hub->loop, &stream->reader, EV_READ);
+}
+
 void stream_set_read_max(struct stream *stream, size_t bytes)
 {
     size_t most = stream->hub->read_bytes;

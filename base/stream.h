@@ -69,6 +69,8 @@ char *stream_input_bytes(struct stream *stream);
 void stream_consume(struct stream *stream, size_t count);
 /* After STREAM_EOF: no effect. */
 void stream_want_input(struct stream *stream, bool wanted);
+/* Looks for input in this turn already, where it is likely to have come: spares a wait. */
+void stream_read_soon(struct stream *stream);
 /* The most that one event brings from now on; the hub's figure where it is less. */
 void stream_set_read_max(struct stream *stream, size_t bytes);
 /* Whether nothing has come in that no event has told of yet. `look`: asks the kernel too, which

@@ -224,6 +224,8 @@ static cJSON *listener_to_json(const struct config *config, const struct config_
         put_text(json, "redirect", redirect);
     }
     put(json, "proxy_protocol", cJSON_CreateBool(listener->proxy_protocol));
+    if (listener->protocol == PROTOCOL_HTTP)
+        put(json, "defer_accept", cJSON_CreateBool(listener->defer_accept));
     if (listener->sni_count > 0)
         put(json, "sni", sni_to_json(config, listener));
     return json;

@@ -44,7 +44,12 @@ void listener_check_tcp(struct reader *reader, const struct node *node,
                         struct config_listener *listener)
 {
     const struct node *sni = node_get(node, "sni");
+    const struct node *defer = node_get(node, "defer_accept");
 
+    if (listener->protocol == PROTOCOL_TCP && defer != NULL)
+        reader_tell(reader, defer->key_line,
+                    "found defer_accept with protocol tcp, allowed with http: the server of a TCP "
+                    "service may be the one to speak first");
     if (sni != NULL && sni->kind == NODE_SEQUENCE)
         check_sni(reader, sni, listener);
     if (!listener->proxy_protocol || reader->config->trusted_proxy_count > 0)

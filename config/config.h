@@ -172,6 +172,7 @@ struct config_listener {
     struct config_tls tls;
     uint16_t redirect_port; /* `redirect: https`: 308 to https at this port; 0: no */
     bool proxy_protocol;    /* connections begin with a PROXY header; only trusted_proxies may */
+    bool defer_accept;      /* http: a connection counts from its first byte on: TCP_DEFER_ACCEPT */
     struct config_sni *sni; /* tcp: the name in the TLS ClientHello decides; `service` for the
                                others. The TLS itself is the backend's */
     size_t sni_count;

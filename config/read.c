@@ -68,6 +68,10 @@ static const struct field listener_fields[] = {
      .kind = FIELD_BOOL,
      .offset = offsetof(struct config_listener, proxy_protocol),
      .fallback = false},
+    {.key = "defer_accept",
+     .kind = FIELD_BOOL,
+     .offset = offsetof(struct config_listener, defer_accept),
+     .fallback = false},
     {.key = "sni", .kind = FIELD_OTHER, .read = sni_read},
 };
 const struct table listener_table = TABLE("listener", listener_fields);

@@ -431,13 +431,16 @@ void client_accept(struct listener *listener, int fd, const struct address *addr
     list_append(&worker->clients, &client->doomed.node);
     score_add(&worker->row->clients, 1);
     worker_count_connection(worker, 1);
-    if (listener->tls == NULL) /* a worker that stops may have waited for its PROXY header */
-        set_deadline(client, worker->stopping ? worker->config->timeouts.header_ms
-                                              : worker->config->timeouts.idle_ms);
-    else if (client_start_tls(client))
-        set_deadline(client, worker->config->timeouts.header_ms);
-    else
+    if (listener->tls != NULL && !client_start_tls(client)) {
         turn_away(client);
+        return;
+    }
+    /* a worker that stops may have waited for its PROXY header */
+    set_deadline(client, listener->tls != NULL || worker->stopping
+                             ? worker->config->timeouts.header_ms
+                             : worker->config->timeouts.idle_ms);
+    if (listener->config->defer_accept)
+        stream_read_soon(client->stream);
 }
 
 static bool is_idle(const struct client *client)

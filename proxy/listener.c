@@ -199,6 +199,15 @@ static bool tells_local(const struct config *config, const struct config_listene
     return false;
 }
 
+/* Seconds for which the kernel keeps a connection that says nothing (tcp(7), TCP_DEFER_ACCEPT).
+ * Set where it is off, too: the socket outlives the configuration that it was opened for. */
+static int set_deferral(int fd, const struct config *config, const struct config_listener *listener)
+{
+    int seconds = listener->defer_accept ? (int)((config->timeouts.header_ms + 999) / 1000) : 0;
+
+    return setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
+}
+
 int listeners_open(struct worker *worker)
 {
     size_t count = worker->config->listener_count;
@@ -212,6 +221,8 @@ int listeners_open(struct worker *worker)
             return -errno;
         /* Inherited by what is accepted: one call here spares one per connection. */
         if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+            return -errno;
+        if (set_deferral(fd, worker->config, &worker->config->listeners[i]) < 0)
             return -errno;
         listener->worker = worker;
         listener->config = &worker->config->listeners[i];

@@ -404,6 +404,26 @@ def test_seven_reloads_in_a_row_cut_no_tunnel(start_sluice, start_echo):
             assert lines.readline() == b"%d\n" % number
 
 
+def test_a_reload_ends_and_begins_the_deferral_of_accepting(start_sluice, start_backend):
+    """The listening socket is the same one all the time."""
+    config = config_of([start_backend("one")]) | {"workers": 1}
+    sluice = start_sluice(config)
+    sluice.wait_healthy("web", 1)
+    for deferred in (False, True, False):
+        position = sluice.log_position()
+        config["listeners"]["web"]["defer_accept"] = deferred
+        sluice.write_config(config)
+        sluice.signal(signal.SIGHUP)
+        sluice.wait_log("event=reload-completed", after=position)
+        sluice.wait_log("event=worker-retires", after=position)  # it takes no more
+        with socket.create_connection(sluice.address("web"), timeout=20) as silent:
+            assert sluice.get()[0] == 200  # came after the silent one
+            sluice.wait_until(lambda: sum(worker["clients"] for worker in sluice.api("GET", "/healthz")["workers"])
+                              == (0 if deferred else 1))
+            silent.sendall(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+            assert silent.recv(12) == b"HTTP/1.1 200"
+
+
 def test_sighup_with_a_bad_config_changes_nothing(start_sluice, start_backend):
     sluice = start_sluice(config_of([start_backend("one")]))
     sluice.wait_healthy("web", 1)

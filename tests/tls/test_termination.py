@@ -269,6 +269,21 @@ def test_a_handshake_that_does_not_come_ends_at_the_header_timeout(world, connec
     assert refusals(bench, "tls") == 20
 
 
+def test_a_handshake_is_begun_with_the_first_byte_where_accepting_is_deferred(world, connect, pairs):
+    backend = world.backend()
+    listener = secure(pairs["shop"]) | {"defer_accept": True}
+    bench = world.bench(web(backend, listeners={"web": listener}))
+    silent = socket.create_connection(("127.0.0.1", bench.port), timeout=10)
+    client = connect(bench)
+    for _ in range(3):
+        assert client.get("/").body == b"a"
+    assert bench.scores()["rows"][0]["accepted"] == 1
+    silent.sendall(b"\x16")
+    bench.until(lambda s: s["rows"][0]["accepted"] == 2)
+    silent.close()
+    bench.until(lambda s: s["rows"][0]["clients"] == 1)
+
+
 def test_a_hello_in_pieces_is_put_together(shop, authority):
     bench, _ = shop
     raw = socket.create_connection(("127.0.0.1", bench.port), timeout=10)
