@@ -569,7 +569,7 @@ void stream_reset(struct stream *stream)
 void stream_set_deadline(struct stream *stream, uint64_t at_ms, uint64_t now_ms)
 {
     if (at_ms == 0)
-        stream->timer.deadline_ms = 0; /* the watcher fires once for nothing, or serves the next */
+        timer_rest(&stream->timer);
     else
         timer_start_at(stream->hub->loop, &stream->timer, at_ms, now_ms);
 }

@@ -1,53 +1,71 @@
 #include "timer.h"
 
+#include "check.h"
 #include "clock.h"
-#include "list.h"
 
-static void arm(struct ev_loop *loop, struct timer *timer, uint64_t wait_ms)
+static struct {
+    struct ev_loop *loop; /* of all that are on the wheel; NULL: none was ever started */
+    struct wheel wheel;
+    ev_timer wake;
+    uint64_t wake_ms; /* when it is to fire; UINT64_MAX: it is stopped */
+} timers;
+
+/* So that it fires when the wheel's next slot begins, or earlier. */
+static void arm(uint64_t now_ms)
 {
-    /* It may wait to be called in this very turn: then it must not be called as well. */
-    ev_timer_stop(loop, &timer->watcher);
+    uint64_t next_ms = wheel_next(&timers.wheel);
+
+    if (next_ms >= timers.wake_ms && next_ms != UINT64_MAX)
+        return;
+    ev_timer_stop(timers.loop, &timers.wake);
+    timers.wake_ms = next_ms;
+    if (next_ms == UINT64_MAX)
+        return; /* nothing keeps the loop running */
+    uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
     /* One millisecond more: libev's clock and ours may differ by a rounding. */
-    ev_timer_set(&timer->watcher, (ev_tstamp)wait_ms / 1000.0 + 0.001, 0.);
-    ev_timer_start(loop, &timer->watcher);
+    ev_timer_set(&timers.wake, (ev_tstamp)wait_ms / 1000.0 + 0.001, 0.);
+    ev_timer_start(timers.loop, &timers.wake);
 }
 
-static void on_watcher(struct ev_loop *loop, ev_timer *watcher, int events)
+static void on_wake(struct ev_loop *loop, ev_timer *watcher, int events)
 {
-    struct timer *timer = container_of(watcher, struct timer, watcher);
-    uint64_t now = clock_ms();
+    struct wheel_node *node;
 
+    (void)loop;
+    (void)watcher;
     (void)events;
-    if (timer->deadline_ms == 0)
-        return;
-    if (now < timer->deadline_ms) {
-        arm(loop, timer, timer->deadline_ms - now);
-        return;
+    timers.wake_ms = UINT64_MAX;
+    wheel_advance(&timers.wheel, clock_ms());
+    while ((node = wheel_take(&timers.wheel)) != NULL) {
+        struct timer *timer = container_of(node, struct timer, node);
+        timer->on_fire(timer);
     }
-    timer->deadline_ms = 0;
-    timer->on_fire(timer);
+    arm(clock_ms());
 }
 
 void timer_init(struct timer *timer, void (*on_fire)(struct timer *timer))
 {
-    ev_init(&timer->watcher, on_watcher);
-    timer->deadline_ms = 0;
-    timer->on_fire = on_fire;
+    *timer = (struct timer){.on_fire = on_fire};
+}
+
+static void use_loop(struct ev_loop *loop, uint64_t now_ms)
+{
+    if (timers.loop == loop)
+        return;
+    /* Those of another loop have to be stopped first: it would not look at them any more. */
+    check(timers.loop == NULL || wheel_is_empty(&timers.wheel));
+    wheel_init(&timers.wheel, now_ms);
+    ev_init(&timers.wake, on_wake);
+    timers.wake_ms = UINT64_MAX;
+    timers.loop = loop;
 }
 
 void timer_start_at(struct ev_loop *loop, struct timer *timer, uint64_t deadline_ms,
                     uint64_t now_ms)
 {
-    uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-
-    timer->deadline_ms = deadline_ms > 0 ? deadline_ms : 1;
-    if (ev_is_active(&timer->watcher)) {
-        ev_tstamp remaining = ev_timer_remaining(loop, &timer->watcher);
-        if (remaining <= (ev_tstamp)wait_ms / 1000.0 + 0.001)
-            return; /* fires early and is armed again then */
-        ev_timer_stop(loop, &timer->watcher);
-    }
-    arm(loop, timer, wait_ms);
+    use_loop(loop, now_ms);
+    if (wheel_set(&timers.wheel, &timer->node, deadline_ms))
+        arm(now_ms);
 }
 
 void timer_start(struct ev_loop *loop, struct timer *timer, uint64_t after_ms)
@@ -59,6 +77,12 @@ void timer_start(struct ev_loop *loop, struct timer *timer, uint64_t after_ms)
 
 void timer_stop(struct ev_loop *loop, struct timer *timer)
 {
-    timer->deadline_ms = 0;
-    ev_timer_stop(loop, &timer->watcher);
+    if (timer->node.place == 0) {
+        timer->node.at_ms = 0;
+        return;
+    }
+    check(loop == timers.loop);
+    wheel_remove(&timers.wheel, &timer->node);
+    if (wheel_is_empty(&timers.wheel))
+        arm(0);
 }

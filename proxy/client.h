@@ -28,7 +28,7 @@ struct client {
     struct listener *listener; /* that it came by */
     struct stream *stream;
     struct relay *relay;
-    enum client_state state;
+    enum client_state state : 8;
     bool processing; /* within client_process(): the loop there takes the next request */
     bool served;     /* has had an answer */
     bool recent;     /* has asked since clients_shed_idle() came by */

@@ -92,7 +92,7 @@ void exchange_enter(struct exchange *x, enum exchange_state next)
 void exchange_set_timeout(struct exchange *x, uint64_t after_ms)
 {
     if (after_ms == 0)
-        x->timer.deadline_ms = 0; /* the watcher fires once for nothing, or serves the next */
+        timer_rest(&x->timer);
     else
         timer_start_at(x->worker->loop, &x->timer, x->worker->now_ms + after_ms, x->worker->now_ms);
 }
