@@ -41,24 +41,29 @@ static void insert(struct wheel *wheel, struct wheel_node *node)
     wheel->occupied[level] |= UINT64_C(1) << slot;
 }
 
+/* Those that are due are put in again by wheel_take(). */
+static bool keeps_place(const struct wheel *wheel, const struct wheel_node *node, uint64_t at_ms)
+{
+    unsigned index = node->place - 1u;
+
+    if (node->place == 0 || node->place == PLACE_DUE)
+        return node->place == PLACE_DUE;
+    return slot_begin(wheel, index / WHEEL_SLOTS, index % WHEEL_SLOTS) <= at_ms;
+}
+
 bool wheel_set(struct wheel *wheel, struct wheel_node *node, uint64_t at_ms)
 {
     if (at_ms <= wheel->now_ms)
         at_ms = wheel->now_ms + 1;
     if (at_ms > TIME_MAX)
         at_ms = TIME_MAX;
-    node->at_ms = at_ms & TIME_MAX;
-    if (node->place == PLACE_DUE)
-        return false; /* wheel_take() puts it in again */
-    if (node->place != 0) {
-        unsigned index = node->place - 1u;
-        if (slot_begin(wheel, index / WHEEL_SLOTS, index % WHEEL_SLOTS) <= at_ms)
-            return false;
+    bool keeps = keeps_place(wheel, node, at_ms);
+    if (!keeps)
         wheel_remove(wheel, node);
-        node->at_ms = at_ms & TIME_MAX;
-    }
-    insert(wheel, node);
-    return true;
+    node->at_ms = at_ms & TIME_MAX;
+    if (!keeps)
+        insert(wheel, node);
+    return !keeps;
 }
 
 void wheel_remove(struct wheel *wheel, struct wheel_node *node)

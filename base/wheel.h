@@ -7,8 +7,7 @@
  * order: the next one is the lowest bit that is set. When a slot of a higher level begins, what is
  * in it goes to lower ones, or is due.
  *
- * Lazy: a node whose time moves to later stays in its slot, and is put in again when that begins.
- */
+ * Lazy: a node whose time moves to later stays in its slot until that begins. */
 #ifndef BASE_WHEEL_H
 #define BASE_WHEEL_H
 
